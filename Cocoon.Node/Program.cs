@@ -1,0 +1,3 @@
+using Cocoon.Node.Cli;
+
+return await RootCommandBuilder.Build().Parse(args).InvokeAsync();

@@ -1,0 +1,16 @@
+using NUnit.Framework;
+
+[assembly: Parallelizable(ParallelScope.Fixtures)]
+[assembly: LevelOfParallelism(2)]
+
+namespace Cocoon.Tests;
+
+/// <summary>Tests run through the test host; the executable's own entry offers the helper programs the tests and scripts start.</summary>
+internal static class Program
+{
+    private static int Main(string[] args)
+    {
+        Console.Error.WriteLine($"unknown tool '{(args.Length > 0 ? args[0] : "")}'");
+        return 2;
+    }
+}
