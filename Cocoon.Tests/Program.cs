@@ -1,3 +1,4 @@
+using Cocoon.Tests.Node.Storage;
 using NUnit.Framework;
 
 [assembly: Parallelizable(ParallelScope.Fixtures)]
@@ -8,9 +9,15 @@ namespace Cocoon.Tests;
 /// <summary>Tests run through the test host; the executable's own entry offers the helper programs the tests and scripts start.</summary>
 internal static class Program
 {
-    private static int Main(string[] args)
+    private static async Task<int> Main(string[] args)
     {
-        Console.Error.WriteLine($"unknown tool '{(args.Length > 0 ? args[0] : "")}'");
-        return 2;
+        switch (args)
+        {
+            case [StoreCrashTool.Verb, string directory]:
+                return await StoreCrashTool.RunAsync(directory);
+            default:
+                await Console.Error.WriteLineAsync($"unknown tool '{(args.Length > 0 ? args[0] : "")}'");
+                return 2;
+        }
     }
 }

@@ -1,0 +1,98 @@
+namespace Cocoon.Node.Storage;
+
+/// <summary>The database's schema as a list of steps; a database's <c>user_version</c> is the number of steps it has seen.</summary>
+/// <remarks>Steps are only ever appended. Amounts are nanoTON below 2^63; hashes, keys and account ids are blobs of 32 bytes; times are Unix seconds.</remarks>
+internal static class Schema
+{
+    /// <summary>"CCPN": tells our file from another program's database.</summary>
+    private const int ApplicationId = 0x4343504e;
+
+    public static IReadOnlyList<string> Migrations { get; } =
+    [
+        """
+        CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+
+        -- Money we pay: channels this node opened as a client.
+        CREATE TABLE client_channel (
+            channel       BLOB PRIMARY KEY,
+            peer          TEXT NOT NULL,
+            payout        TEXT NOT NULL,
+            provider_key  BLOB NOT NULL,
+            code_hash     BLOB NOT NULL,
+            pay_key       BLOB NOT NULL,
+            client        TEXT NOT NULL,
+            challenge     INTEGER NOT NULL,
+            open_before   INTEGER NOT NULL,
+            expires_at    INTEGER NOT NULL,
+            global_id     INTEGER NOT NULL,
+            salt          INTEGER NOT NULL,
+            deposit       INTEGER NOT NULL,
+            state         TEXT NOT NULL,
+            highest_total INTEGER NOT NULL DEFAULT 0,
+            nonce         INTEGER NOT NULL DEFAULT 0,
+            due           INTEGER NOT NULL DEFAULT 0,
+            claimed       INTEGER NOT NULL DEFAULT 0,
+            close_at      INTEGER NOT NULL DEFAULT 0,
+            close_total   INTEGER,
+            close_ack     BLOB,
+            fees          INTEGER NOT NULL DEFAULT 0,
+            opened_at     INTEGER NOT NULL DEFAULT 0,
+            settle_tx     TEXT,
+            created_at    INTEGER NOT NULL
+        ) WITHOUT ROWID;
+        CREATE INDEX client_channel_peer ON client_channel (peer, state);
+        CREATE TABLE client_spend (day INTEGER PRIMARY KEY, nanoton INTEGER NOT NULL);
+
+        -- Money we are paid: the highest voucher per channel.
+        CREATE TABLE provider_channel (
+            channel        BLOB PRIMARY KEY,
+            client         TEXT NOT NULL,
+            pay_key        BLOB NOT NULL,
+            challenge      INTEGER NOT NULL,
+            open_before    INTEGER NOT NULL,
+            expires_at     INTEGER NOT NULL,
+            code_hash      BLOB NOT NULL,
+            total          INTEGER NOT NULL DEFAULT 0,
+            nonce          INTEGER NOT NULL DEFAULT 0,
+            signature      BLOB,
+            grant_data     BLOB,
+            grant_sig      BLOB,
+            vouchers       INTEGER NOT NULL DEFAULT 0,
+            due            INTEGER NOT NULL DEFAULT 0,
+            claimed        INTEGER NOT NULL DEFAULT 0,
+            balance        INTEGER NOT NULL DEFAULT 0,
+            close_at       INTEGER NOT NULL DEFAULT 0,
+            closing        INTEGER NOT NULL DEFAULT 0,
+            ack_total      INTEGER,
+            gone           INTEGER NOT NULL DEFAULT 0,
+            claim_queued   INTEGER NOT NULL DEFAULT 0,
+            verified_at    INTEGER NOT NULL,
+            created_at     INTEGER NOT NULL
+        ) WITHOUT ROWID;
+        """,
+    ];
+
+    /// <exception cref="StorageException">Another program's file, or a newer version's.</exception>
+    public static void Migrate(DatabaseSession session, IReadOnlyList<string> migrations)
+    {
+        long application = session.QueryFirst("PRAGMA application_id", row => row.GetInt64(0));
+        long version = session.QueryFirst("PRAGMA user_version", row => row.GetInt64(0));
+        bool empty = session.QueryFirst("SELECT count(*) FROM sqlite_schema", row => row.GetInt64(0)) == 0;
+        if (!(empty && version == 0) && application != ApplicationId)
+        {
+            throw new StorageException(StorageErrorCode.Foreign, "The database belongs to another program.");
+        }
+
+        if (version > migrations.Count)
+        {
+            throw new StorageException(
+                StorageErrorCode.NewerSchema, $"The database has schema {version}, this version of Cocoon knows {migrations.Count}: use the newer version.");
+        }
+
+        for (int step = (int)version; step < migrations.Count; step++)
+        {
+            session.ExecuteScript(
+                $"BEGIN IMMEDIATE; {migrations[step]}; PRAGMA application_id={ApplicationId}; PRAGMA user_version={step + 1}; COMMIT;");
+        }
+    }
+}
