@@ -1,0 +1,203 @@
+using Cocoon.Protocol.Sessions.Proto;
+
+namespace Cocoon.Node.Payments;
+
+/// <summary>The provider's book of one channel: what was vouched, what is owed, and what may run. Arithmetic only: no keys, disk or chain.</summary>
+/// <remarks>
+/// Not thread-safe: its owner holds one lock per channel. All amounts are nanoTON, cumulative since the channel opened.
+/// <list type="bullet">
+/// <item>paid = highest total; it never falls.</item>
+/// <item>due = Σ ended + Σ live sessions.</item>
+/// <item>Σ ended + Σ grants ≤ min(paid + credit, capacity) whenever a grant grows.</item>
+/// </list>
+/// </remarks>
+internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
+{
+    /// <summary>Sessions that may run on one channel at a time.</summary>
+    public const int MaxSessions = 32;
+
+    private readonly Dictionary<SessionId, Live> _live = [];
+    private readonly Dictionary<SessionId, ulong> _allocations = [];
+    private ulong _ended = due;
+
+    /// <summary>The highest voucher total held.</summary>
+    public ulong Paid { get; private set; } = paid;
+
+    /// <summary>What the contract could pay over its life: claimed + balance − reserve, when last seen.</summary>
+    public ulong Capacity { get; set; } = capacity;
+
+    /// <summary>After this nothing new starts; set before a <c>CloseAck</c> is signed.</summary>
+    public bool Closing { get; private set; }
+
+    public int LiveSessions => _live.Count;
+
+    public ulong Due => _ended + Sum(_live.Values, live => live.Due);
+
+    /// <summary>Served and not vouched: what is lost when the client never signs again.</summary>
+    public ulong AtRisk => Due > Paid ? Due - Paid : 0;
+
+    /// <summary>Takes a verified voucher into the book; a lower total changes nothing, an equal one only the allocations.</summary>
+    /// <returns>Whether <see cref="Paid"/> grew.</returns>
+    public bool Apply(ulong total, ReadOnlySpan<SessionAllocation> allocations)
+    {
+        if (total < Paid)
+        {
+            return false;
+        }
+
+        foreach (SessionAllocation allocation in allocations)
+        {
+            if (allocation.NanoTon > total
+                || (!_allocations.ContainsKey(allocation.Session) && _allocations.Count >= 2 * MaxSessions))
+            {
+                continue;
+            }
+
+            _allocations[allocation.Session] = Math.Max(allocation.NanoTon, _allocations.GetValueOrDefault(allocation.Session));
+        }
+
+        bool grew = total > Paid;
+        Paid = total;
+        return grew;
+    }
+
+    /// <summary>Sets one step aside for a new session, or names the reason why not.</summary>
+    public DeclineReason TryReserve(SessionId session, CreditPolicy credit)
+    {
+        if (Closing)
+        {
+            return DeclineReason.DeclineClosing;
+        }
+
+        if (_live.ContainsKey(session))
+        {
+            return DeclineReason.DeclineMalformed;
+        }
+
+        if (_live.Count >= MaxSessions)
+        {
+            return DeclineReason.DeclineSlots;
+        }
+
+        if (Paid == 0)
+        {
+            return DeclineReason.DeclineVoucher;
+        }
+
+        ulong needed = Committed(except: null) + credit.Step;
+        if (needed > Capacity)
+        {
+            return DeclineReason.DeclineFunds;
+        }
+
+        if (needed > Paid + credit.For(Paid))
+        {
+            return DeclineReason.DeclineVoucher;
+        }
+
+        _live.Add(session, new Live(credit));
+        return DeclineReason.DeclineUnspecified;
+    }
+
+    /// <summary>The cumulative due up to which the session may run now; it only grows. 0 for a session that is not live.</summary>
+    public ulong GrantFor(SessionId session)
+    {
+        if (!_live.TryGetValue(session, out Live? live))
+        {
+            return 0;
+        }
+
+        ulong credit = live.Credit.For(Paid);
+        ulong budget = Math.Min(Paid + credit, Capacity);
+        ulong others = Committed(except: session);
+        ulong remainder = budget > others ? budget - others : 0;
+        ulong wanted = _allocations.TryGetValue(session, out ulong allocated) ? allocated + credit
+            : _allocations.Count == 0 ? remainder
+            : credit;
+        live.Granted = Math.Max(live.Granted, Math.Min(wanted, remainder));
+        return live.Granted;
+    }
+
+    /// <summary>What the enclave says the session owes so far.</summary>
+    public void ReportDue(SessionId session, ulong sessionDue)
+    {
+        if (_live.TryGetValue(session, out Live? live))
+        {
+            live.Due = Math.Max(live.Due, sessionDue);
+        }
+    }
+
+    /// <summary>Moves the session to the ended ones with its exact due (live figures may be rounded up).</summary>
+    /// <returns>Whether it was live.</returns>
+    public bool End(SessionId session, ulong sessionDue)
+    {
+        if (!_live.Remove(session))
+        {
+            return false;
+        }
+
+        _ = _allocations.Remove(session);
+        _ended = checked(_ended + sessionDue);
+        return true;
+    }
+
+    /// <summary>What the session owes as last reported; the amount to end it with when the enclave died without a settlement.</summary>
+    public ulong DueOf(SessionId session) => _live.TryGetValue(session, out Live? live) ? live.Due : 0;
+
+    /// <summary>Sets <see cref="Closing"/> when nothing runs and <paramref name="total"/> covers what is owed.</summary>
+    public PayRefusal? TryBeginClose(ulong total)
+    {
+        if (_live.Count > 0)
+        {
+            return PayRefusal.SessionLive;
+        }
+
+        if (total < Due)
+        {
+            return PayRefusal.BelowDue;
+        }
+
+        Closing = true;
+        return null;
+    }
+
+    /// <summary>Undoes <see cref="TryBeginClose"/> when its flag could not be stored, so that no ack left.</summary>
+    public void AbandonClose() => Closing = false;
+
+    /// <summary>For a channel that stored its flag in an earlier run, or is closing on chain.</summary>
+    public void MarkClosing() => Closing = true;
+
+    private ulong Committed(SessionId? except)
+    {
+        ulong sum = _ended;
+        foreach ((SessionId id, Live live) in _live)
+        {
+            if (id != except)
+            {
+                sum += Math.Max(Math.Max(live.Granted, live.Due), live.Granted == 0 ? live.Credit.Step : 0);
+            }
+        }
+
+        return sum;
+    }
+
+    private static ulong Sum(IEnumerable<Live> sessions, Func<Live, ulong> amount)
+    {
+        ulong sum = 0;
+        foreach (Live session in sessions)
+        {
+            sum += amount(session);
+        }
+
+        return sum;
+    }
+
+    private sealed class Live(CreditPolicy credit)
+    {
+        public CreditPolicy Credit { get; } = credit;
+
+        public ulong Due { get; set; }
+
+        public ulong Granted { get; set; }
+    }
+}
