@@ -1,0 +1,106 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Cocoon.Protocol.Inference;
+
+namespace Cocoon.Protocol.Attestation;
+
+/// <summary>The policy as a readable local file. Unknown or repeated properties and words are errors: a typo must not widen anything.</summary>
+/// <remarks><code>
+/// { "id": "home", "kinds": ["tdx", "sev-snp"], "allow_simulated": false, "minimum_tier": "open",
+///   "models": ["&lt;64 hexadecimal digits&gt;"], "max_evidence_age_hours": 24 }
+/// </code></remarks>
+internal static class AppraisalPolicyFile
+{
+    public const int MaxSize = 256 << 10;
+
+    private static readonly JsonSerializerOptions Options = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        AllowDuplicateProperties = false,
+        WriteIndented = true,
+        MaxDepth = 8,
+    };
+
+    /// <exception cref="FormatException">Says what is wrong.</exception>
+    public static AppraisalPolicy Parse(ReadOnlySpan<byte> json)
+    {
+        try
+        {
+            Document document = json.Length > MaxSize
+                ? throw new FormatException("policy: file too large")
+                : JsonSerializer.Deserialize<Document>(json, Options) ?? throw new FormatException("policy: empty");
+            return FromDocument(document);
+        }
+        catch (JsonException e)
+        {
+            throw new FormatException("policy: " + e.Message, e);
+        }
+    }
+
+    public static string Format(AppraisalPolicy policy) => JsonSerializer.Serialize(
+        new Document
+        {
+            Id = policy.Id,
+            Kinds = [.. policy.Kinds.Order().Select(k => k.Word())],
+            AllowSimulated = policy.AllowSimulated,
+            MinimumTier = policy.MinimumTier.Word(),
+            Models = [.. policy.Models.Select(m => m.ToString()).Order(StringComparer.Ordinal)],
+            MaxEvidenceAgeHours = policy.MaxEvidenceAge.TotalHours,
+        },
+        Options);
+
+    private static AppraisalPolicy FromDocument(Document document)
+    {
+        if (document.Id.Length is 0 or > 64 || Encoding.UTF8.GetByteCount(document.Id) != document.Id.Length)
+        {
+            throw new FormatException("policy: id has 1 to 64 ASCII characters");
+        }
+
+        if (!AttestationWords.TryParseTier(document.MinimumTier, out Tier tier))
+        {
+            throw new FormatException("policy: minimum_tier is open, cc-cpu or cc-gpu");
+        }
+
+        if (document.MaxEvidenceAgeHours is not (> 0 and <= 24 * 30))
+        {
+            throw new FormatException("policy: max_evidence_age_hours is above 0 and at most 720");
+        }
+
+        return new AppraisalPolicy
+        {
+            Id = document.Id,
+            Kinds = [.. document.Kinds.Select(ParseKind)],
+            AllowSimulated = document.AllowSimulated,
+            MinimumTier = tier,
+            Models = [.. document.Models.Select(ParseModel)],
+            MaxEvidenceAge = TimeSpan.FromHours(document.MaxEvidenceAgeHours),
+        };
+    }
+
+    private static EvidenceKind ParseKind(string word) =>
+        AttestationWords.TryParseKind(word, out EvidenceKind kind) && kind != EvidenceKind.Simulated
+            ? kind
+            : throw new FormatException(string.Create(CultureInfo.InvariantCulture, $"policy: kinds may hold tdx and sev-snp, not '{word}'"));
+
+    private static ModelId ParseModel(string text) =>
+        ModelId.TryParse(text, out ModelId model) ? model : throw new FormatException("policy: a model id has 64 hexadecimal digits");
+
+    private sealed record Document
+    {
+        public required string Id { get; init; }
+
+        public ImmutableArray<string> Kinds { get; init; } = ["tdx", "sev-snp"];
+
+        public bool AllowSimulated { get; init; }
+
+        public string MinimumTier { get; init; } = "open";
+
+        public ImmutableArray<string> Models { get; init; } = [];
+
+        public double MaxEvidenceAgeHours { get; init; } = 24;
+    }
+}

@@ -1,0 +1,55 @@
+using System.Security.Cryptography;
+using Cocoon.Protocol.Attestation;
+using Cocoon.Protocol.Attestation.Simulated;
+using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Cryptography.Hpke;
+using Cocoon.Protocol.Enclaves.Proto;
+using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Inference;
+using Google.Protobuf;
+
+namespace Cocoon.Tests.Protocol.Attestation;
+
+/// <summary>Bindings and simulated bundles for tests.</summary>
+internal static class EvidenceSamples
+{
+    public static ModelId Model { get; } = new(SHA256.HashData("model"u8));
+
+    public static EnclaveBinding Binding(PeerId peer, Ed25519PrivateKey identity, ReadOnlySpan<byte> hpkeKey = default) => new()
+    {
+        Kind = EvidenceKind.Simulated,
+        IdentityKey = [.. identity.PublicKey.Bytes],
+        Keys =
+        [
+            new BoundKey(
+                [1, 2, 3, 4, 5, 6, 7, 8],
+                X25519Kem.KemId,
+                [.. hpkeKey.IsEmpty ? RandomNumberGenerator.GetBytes(32) : hpkeKey.ToArray()],
+                [new HpkeSuiteIds(LabeledKdf.HkdfSha256, HpkeAeadId.ChaCha20Poly1305)],
+                1),
+        ],
+        PeerId = [.. peer.Bytes],
+        EngineDigest = [.. SHA256.HashData("engine"u8)],
+        Models = [Model],
+        PolicyDigest = [.. new byte[32]],
+        BootNonce = [.. RandomNumberGenerator.GetBytes(32)],
+        BeaconHeight = 7,
+        Beacon = [.. new byte[32]],
+    };
+
+    public static EvidenceBundle Bundle(EnclaveBinding binding, DateTimeOffset issued, Ed25519PrivateKey? bootKey = null)
+    {
+        using Ed25519PrivateKey own = Ed25519PrivateKey.Generate();
+        byte[] bytes = binding.Encode();
+        Protections protections = new() { Items = { new Protections.Types.Protection { Name = "seccomp", State = "on" } } };
+        SimulatedStatement statement =
+            new([.. EnclaveBinding.ReportData(bytes)], (ulong)issued.ToUnixTimeMilliseconds(), [.. protections.ToByteArray()]);
+        return new EvidenceBundle { Binding = [.. bytes], Evidence = [.. statement.Sign(bootKey ?? own)] };
+    }
+
+    public static PeerId Peer(out Ed25519PrivateKey key)
+    {
+        key = Ed25519PrivateKey.Generate();
+        return PeerId.FromPublicKey(key.PublicKey);
+    }
+}
