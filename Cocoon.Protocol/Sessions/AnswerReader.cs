@@ -1,0 +1,121 @@
+using System.Buffers.Binary;
+using Cocoon.Protocol.Sessions.Proto;
+using Google.Protobuf;
+
+namespace Cocoon.Protocol.Sessions;
+
+/// <summary>Opens the chunks of a response and puts its events together again.</summary>
+/// <remarks>Not thread-safe; owns the opener.</remarks>
+internal sealed class AnswerReader(ResponseOpener opener) : IDisposable
+{
+    /// <summary>Most bytes of one event: an embedding of 16,384 dimensions, several times over.</summary>
+    public const int MaxEventSize = 256 << 10;
+
+    private byte[] _pending = [];
+    private int _count;
+
+    public bool IsComplete => opener.IsComplete;
+
+    /// <summary>Events that are complete with this chunk; empty for filler.</summary>
+    /// <exception cref="SessionException">
+    /// <see cref="SessionErrorCode.Tampered"/> when the chunk is not the next one as sealed; <see cref="SessionErrorCode.Malformed"/>
+    /// when the enclave itself sent nonsense; <see cref="SessionErrorCode.Truncated"/> when the last chunk cuts an event.
+    /// </exception>
+    public IReadOnlyList<AnswerEvent> Read(ReadOnlySpan<byte> chunk)
+    {
+        byte[] frames = opener.TryOpen(chunk) ?? throw new SessionException(SessionErrorCode.Tampered, "response frame");
+        for (int offset = 0; offset < frames.Length; offset += ResponseShape.FrameSize)
+        {
+            Append(frames.AsSpan(offset, ResponseShape.FrameSize));
+        }
+
+        List<AnswerEvent> events = [];
+        int read = 0;
+        while (TryReadEvent(_pending.AsSpan(read, _count - read), out AnswerEvent? answer, out int size))
+        {
+            events.Add(answer!);
+            read += size;
+        }
+
+        _pending.AsSpan(read, _count - read).CopyTo(_pending);
+        _count -= read;
+        return IsComplete && _count > 0 ? throw new SessionException(SessionErrorCode.Truncated, "response event") : events;
+    }
+
+    /// <summary>Call when the stream ended: an answer without its final chunk is an error.</summary>
+    /// <exception cref="SessionException"><see cref="SessionErrorCode.Truncated"/>.</exception>
+    public void ThrowIfIncomplete()
+    {
+        if (!IsComplete)
+        {
+            throw new SessionException(SessionErrorCode.Truncated, "the response ended without its final frame");
+        }
+    }
+
+    public void Dispose() => opener.Dispose();
+
+    private static bool TryReadEvent(ReadOnlySpan<byte> bytes, out AnswerEvent? answer, out int size)
+    {
+        answer = null;
+        size = 0;
+        uint length = 0;
+        for (int i = 0; ; i++)
+        {
+            if (i == bytes.Length)
+            {
+                return false;
+            }
+
+            length |= (uint)(bytes[i] & 0x7F) << (7 * i);
+            if (bytes[i] < 0x80)
+            {
+                size = i + 1;
+                break;
+            }
+
+            if (i == 2)
+            {
+                throw new SessionException(SessionErrorCode.TooLarge, "response event");
+            }
+        }
+
+        if (length > MaxEventSize)
+        {
+            throw new SessionException(SessionErrorCode.TooLarge, "response event");
+        }
+
+        if (bytes.Length - size < length)
+        {
+            return false;
+        }
+
+        try
+        {
+            answer = AnswerEvent.Parser.ParseFrom(bytes.Slice(size, (int)length));
+        }
+        catch (InvalidProtocolBufferException)
+        {
+            throw new SessionException(SessionErrorCode.Malformed, "response event");
+        }
+
+        size += (int)length;
+        return true;
+    }
+
+    private void Append(ReadOnlySpan<byte> frame)
+    {
+        int used = BinaryPrimitives.ReadUInt16BigEndian(frame);
+        if (used > ResponseShape.FrameCapacity || frame[(sizeof(ushort) + used)..].ContainsAnyExcept((byte)0))
+        {
+            throw new SessionException(SessionErrorCode.Malformed, "response frame");
+        }
+
+        if (_count + used > _pending.Length)
+        {
+            Array.Resize(ref _pending, Math.Max(_pending.Length * 2, _count + used));
+        }
+
+        frame.Slice(sizeof(ushort), used).CopyTo(_pending.AsSpan(_count));
+        _count += used;
+    }
+}

@@ -1,0 +1,47 @@
+using Cocoon.Protocol.Cryptography.Hpke;
+using Cocoon.Protocol.Sessions.Proto;
+using Google.Protobuf;
+
+namespace Cocoon.Protocol.Sessions;
+
+/// <summary>A request as it goes out, and the only thing that opens its answer.</summary>
+/// <param name="Header">The exact RoutingHeader bytes for <see cref="Request.Header"/>.</param>
+/// <param name="Sealed">For <see cref="Request.Sealed"/>.</param>
+/// <param name="Response">Owned by the receiver, who disposes it.</param>
+internal sealed record SealedCall(byte[] Header, byte[] Sealed, ResponseOpener Response);
+
+/// <summary>The client's side of sealing.</summary>
+internal static class RequestSealer
+{
+    /// <param name="key">A record whose signature by the attested identity key was verified.</param>
+    /// <param name="reportData">64 bytes, from the appraised evidence.</param>
+    /// <exception cref="SessionException">The key's suite is unknown, its point bad, or the request too large.</exception>
+    public static SealedCall Seal(
+        KeyRecord key, ReadOnlySpan<byte> reportData, ReadOnlySpan<byte> transcriptHash, RoutingHeader header, SealedRequest request)
+    {
+        if (!HpkeSuite.TryGet(key.Kem, key.Kdf, key.Aead, out HpkeSuite? suite) || key.KeyId.Length != RequestEnvelope.KeyIdSize)
+        {
+            throw new SessionException(SessionErrorCode.UnknownKey, "unsupported suite");
+        }
+
+        byte[] headerBytes = header.ToByteArray();
+        byte[] envelope = RequestEnvelope.WriteHeader(key.KeyId.Span, suite);
+        byte[] padded = RequestPadding.Pad(request.ToByteArray());
+        using HpkeContext? context =
+            suite.TrySetupSender(key.PublicKey.Span, RequestEnvelope.Info(envelope, reportData), out KemEncapsulation? encapsulation);
+        if (context is null || encapsulation is null)
+        {
+            throw new SessionException(SessionErrorCode.UnknownKey, "bad public key");
+        }
+
+        using (encapsulation)
+        {
+            byte[] ciphertext = context.Seal(RequestEnvelope.AssociatedData(transcriptHash, headerBytes), padded);
+            System.Security.Cryptography.CryptographicOperations.ZeroMemory(padded);
+            return new SealedCall(
+                headerBytes,
+                [.. envelope, .. encapsulation.Encapsulation, .. ciphertext],
+                new ResponseOpener(suite, context, encapsulation.Encapsulation, encapsulation.Ephemeral));
+        }
+    }
+}

@@ -1,0 +1,39 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using Cocoon.Protocol.Cryptography;
+
+namespace Cocoon.Protocol.Sessions;
+
+/// <summary>What client and enclave said before the request, as one hash.</summary>
+/// <remarks><c>SHA-256("cocoon/session-transcript/v1\0" ‖ u32 length ‖ Hello ‖ u32 length ‖ WelcomeBody)</c>, lengths big endian.</remarks>
+internal static class SessionTranscript
+{
+    public const int HashSize = 32;
+    public const int SessionIdSize = 16;
+
+    public static byte[] Hash(ReadOnlySpan<byte> hello, ReadOnlySpan<byte> welcomeBody)
+    {
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(SessionDomains.Transcript);
+        Append(hash, hello);
+        Append(hash, welcomeBody);
+        return hash.GetHashAndReset();
+    }
+
+    public static byte[] SessionId(ReadOnlySpan<byte> transcriptHash) => transcriptHash[..SessionIdSize].ToArray();
+
+    /// <summary>The enclave's proof that its attested identity key is in use now.</summary>
+    public static byte[] Sign(Ed25519PrivateKey identity, ReadOnlySpan<byte> transcriptHash) =>
+        identity.Sign(SessionDomains.Message(SessionDomains.Liveness, transcriptHash));
+
+    public static bool Verify(ReadOnlySpan<byte> identityKey, ReadOnlySpan<byte> transcriptHash, ReadOnlySpan<byte> signature) =>
+        Ed25519.Verify(identityKey, SessionDomains.Message(SessionDomains.Liveness, transcriptHash), signature);
+
+    private static void Append(IncrementalHash hash, ReadOnlySpan<byte> part)
+    {
+        Span<byte> length = stackalloc byte[sizeof(uint)];
+        BinaryPrimitives.WriteUInt32BigEndian(length, (uint)part.Length);
+        hash.AppendData(length);
+        hash.AppendData(part);
+    }
+}

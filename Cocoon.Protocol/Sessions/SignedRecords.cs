@@ -1,0 +1,77 @@
+using System.Diagnostics.CodeAnalysis;
+using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Sessions.Proto;
+using Google.Protobuf;
+
+namespace Cocoon.Protocol.Sessions;
+
+/// <summary>The signed messages of a session, each under its own domain. A wrong signature or unreadable body is <c>false</c>.</summary>
+internal static class SignedRecords
+{
+    public static SignedKeyRecord SignKey(Ed25519PrivateKey identity, KeyRecord record)
+    {
+        ByteString bytes = record.ToByteString();
+        return new SignedKeyRecord { Record = bytes, Signature = Sign(identity, SessionDomains.HpkeKey, bytes) };
+    }
+
+    public static bool TryVerifyKey(ReadOnlySpan<byte> identityKey, SignedKeyRecord signed, [NotNullWhen(true)] out KeyRecord? record) =>
+        TryVerify(identityKey, SessionDomains.HpkeKey, signed.Record, signed.Signature, KeyRecord.Parser, out record);
+
+    /// <param name="peer">The provider's peer key.</param>
+    public static SignedQuote SignQuote(Ed25519PrivateKey peer, Quote quote)
+    {
+        ByteString bytes = quote.ToByteString();
+        return new SignedQuote { Quote = bytes, Signature = Sign(peer, SessionDomains.Quote, bytes) };
+    }
+
+    public static bool TryVerifyQuote(ReadOnlySpan<byte> peerKey, SignedQuote signed, [NotNullWhen(true)] out Quote? quote) =>
+        TryVerify(peerKey, SessionDomains.Quote, signed.Quote, signed.Signature, Quote.Parser, out quote);
+
+    public static SignedSettlement SignSettlement(Ed25519PrivateKey identity, Settlement settlement)
+    {
+        ByteString bytes = settlement.ToByteString();
+        return new SignedSettlement { Settlement = bytes, Signature = Sign(identity, SessionDomains.Settlement, bytes) };
+    }
+
+    public static bool TryVerifySettlement(
+        ReadOnlySpan<byte> identityKey, SignedSettlement signed, [NotNullWhen(true)] out Settlement? settlement) =>
+        TryVerify(identityKey, SessionDomains.Settlement, signed.Settlement, signed.Signature, Settlement.Parser, out settlement);
+
+    public static SignedReceipt SignReceipt(Ed25519PrivateKey identity, Receipt receipt)
+    {
+        ByteString bytes = receipt.ToByteString();
+        return new SignedReceipt { Receipt = bytes, Signature = Sign(identity, SessionDomains.Receipt, bytes) };
+    }
+
+    public static bool TryVerifyReceipt(ReadOnlySpan<byte> identityKey, SignedReceipt signed, [NotNullWhen(true)] out Receipt? receipt) =>
+        TryVerify(identityKey, SessionDomains.Receipt, signed.Receipt, signed.Signature, Receipt.Parser, out receipt);
+
+    private static ByteString Sign(Ed25519PrivateKey key, ReadOnlySpan<byte> domain, ByteString body) =>
+        UnsafeByteOperations.UnsafeWrap(key.Sign(SessionDomains.Message(domain, body.Span)));
+
+    private static bool TryVerify<T>(
+        ReadOnlySpan<byte> key,
+        ReadOnlySpan<byte> domain,
+        ByteString body,
+        ByteString signature,
+        MessageParser<T> parser,
+        [NotNullWhen(true)] out T? message)
+        where T : class, IMessage<T>
+    {
+        message = null;
+        if (!Ed25519.Verify(key, SessionDomains.Message(domain, body.Span), signature.Span))
+        {
+            return false;
+        }
+
+        try
+        {
+            message = parser.ParseFrom(body);
+            return true;
+        }
+        catch (InvalidProtocolBufferException)
+        {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,249 @@
+using System.Collections.Immutable;
+using System.Security.Cryptography;
+using Cocoon.Protocol.Attestation;
+using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Cryptography.Hpke;
+using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Inference;
+using Cocoon.Protocol.Payments.Proto;
+using Cocoon.Protocol.Sessions.Proto;
+using Google.Protobuf;
+
+namespace Cocoon.Protocol.Sessions;
+
+/// <summary>What the client expects of a Welcome.</summary>
+/// <param name="Peer">The authenticated peer of the stream.</param>
+/// <param name="OfferPrices">Prices of the unexpired offer that the Hello named; the quote may not exceed them.</param>
+internal sealed record WelcomeExpectation(PeerId Peer, Prices OfferPrices, AppraisalPolicy Policy);
+
+/// <summary>A provider's answer, appraised: all that is needed to seal a request and to check what comes back.</summary>
+internal sealed record AppraisedEnclave
+{
+    public required AttestationResult Attestation { get; init; }
+
+    public required byte[] TranscriptHash { get; init; }
+
+    public required byte[] SessionId { get; init; }
+
+    /// <summary>The newest key that can be used now.</summary>
+    public required KeyRecord Key { get; init; }
+
+    public required Quote Quote { get; init; }
+
+    public required SignedQuote SignedQuote { get; init; }
+
+    /// <summary>SHA-256 of the quote bytes.</summary>
+    public required byte[] QuoteDigest { get; init; }
+
+    public required byte[] EvidenceBundle { get; init; }
+
+    public required ulong KeyEpoch { get; init; }
+
+    /// <summary>SHA-256 over the key records, as offers carry it.</summary>
+    public required byte[] KeySetDigest { get; init; }
+
+    public EnclaveClaims Claims => Attestation.Claims!;
+
+    public ReadOnlySpan<byte> IdentityKey => Claims.IdentityKey.AsSpan();
+
+    /// <summary>Seals a request for this session. <paramref name="header"/> gets session id, quote digest and model id from here.</summary>
+    /// <exception cref="SessionException">The request is too large.</exception>
+    public SealedCall Seal(RoutingHeader header, SealedRequest request, ModelId model)
+    {
+        header.SessionId = ByteString.CopyFrom(SessionId);
+        header.QuoteDigest = ByteString.CopyFrom(QuoteDigest);
+        header.ModelId = ByteString.CopyFrom(model.ToArray());
+        request.Prices = Quote.Prices.Clone();
+        request.Channel = header.Channel;
+        return RequestSealer.Seal(Key, Claims.ReportData.AsSpan(), TranscriptHash, header, request);
+    }
+}
+
+/// <summary>Either an enclave to seal to, or the reason words why not.</summary>
+internal sealed record WelcomeResult(AppraisedEnclave? Enclave, ImmutableArray<string> Reasons, AttestationResult? Attestation)
+{
+    public bool IsAccepted => Enclave is not null;
+}
+
+/// <summary>The client's appraisal of a Welcome: evidence, keys, liveness and quote, offline and in process.</summary>
+internal sealed class WelcomeVerifier(EvidenceAppraiser appraiser, KnownEvidence knownEvidence, TimeProvider time)
+{
+    public const int MaxKeys = 4;
+
+    /// <summary>Longest time that a quote may bind the provider's price, and the clock difference that is forgiven.</summary>
+    public static readonly TimeSpan MaxQuoteLifetime = TimeSpan.FromSeconds(60);
+
+    private static readonly TimeSpan ClockSkew = TimeSpan.FromMinutes(5);
+
+    /// <param name="hello">The exact bytes sent.</param>
+    public WelcomeResult Verify(ReadOnlySpan<byte> hello, Welcome welcome, WelcomeExpectation expectation)
+    {
+        Hello sent = Hello.Parser.ParseFrom(hello);
+        if (!TryParseBody(welcome, out WelcomeBody body))
+        {
+            return Refused(null, ReasonWords.WelcomeMalformed);
+        }
+
+        if (body.Version != 1)
+        {
+            return Refused(null, ReasonWords.WelcomeVersion);
+        }
+
+        if (FindBundle(body, sent) is not { } bundle)
+        {
+            return Refused(null, ReasonWords.BundleUnknown);
+        }
+
+        DateTimeOffset now = time.GetUtcNow();
+        ModelId? model = sent.ModelId.Length == ModelId.Length ? new ModelId(sent.ModelId.Span) : null;
+        AttestationResult attestation = appraiser.Appraise(bundle, new AppraisalSubject(expectation.Peer.Memory, model), expectation.Policy, now);
+        if (attestation.Claims is not { } claims)
+        {
+            return new WelcomeResult(null, attestation.Reasons, attestation);
+        }
+
+        List<string> reasons = [];
+        byte[] transcript = SessionTranscript.Hash(hello, welcome.Body.Span);
+        if (!SessionTranscript.Verify(claims.IdentityKey.AsSpan(), transcript, welcome.Signature.Span))
+        {
+            reasons.Add(ReasonWords.WelcomeLiveness);
+        }
+
+        KeyRecord? key = ChooseKey(reasons, body, claims, now);
+        Quote? quote = CheckQuote(reasons, body.Quote, sent, expectation, now);
+        reasons.AddRange(attestation.Reasons);
+        if (reasons.Count > 0 || key is null || quote is null)
+        {
+            return new WelcomeResult(null, [.. reasons], attestation);
+        }
+
+        knownEvidence.Add(attestation.EvidenceDigest.AsSpan(), bundle);
+        return new WelcomeResult(
+            new AppraisedEnclave
+            {
+                Attestation = attestation,
+                TranscriptHash = transcript,
+                SessionId = SessionTranscript.SessionId(transcript),
+                Key = key,
+                Quote = quote,
+                SignedQuote = body.Quote,
+                QuoteDigest = SHA256.HashData(body.Quote.Quote.Span),
+                EvidenceBundle = bundle,
+                KeyEpoch = key.Epoch,
+                KeySetDigest = KeySetDigest(body.Keys),
+            },
+            [],
+            attestation);
+    }
+
+    /// <summary>The digest of key records that offers carry: SHA-256 over the records, newest first, each with a u32 length.</summary>
+    public static byte[] KeySetDigest(IEnumerable<SignedKeyRecord> keys)
+    {
+        BindingWriter writer = new();
+        foreach (SignedKeyRecord key in keys)
+        {
+            writer.Opaque32(key.Record.Span);
+        }
+
+        return SHA256.HashData(writer.ToArray());
+    }
+
+    private byte[]? FindBundle(WelcomeBody body, Hello sent)
+    {
+        switch (body.EvidenceCase)
+        {
+            case WelcomeBody.EvidenceOneofCase.Bundle:
+                return body.Bundle.ToByteArray();
+            case WelcomeBody.EvidenceOneofCase.BundleDigest when sent.KnownEvidence.Contains(body.BundleDigest):
+                return knownEvidence.TryGet(body.BundleDigest.Span, out byte[]? bundle) ? bundle : null;
+            default:
+                return null;
+        }
+    }
+
+    private static KeyRecord? ChooseKey(List<string> reasons, WelcomeBody body, EnclaveClaims claims, DateTimeOffset now)
+    {
+        if (body.Keys.Count > MaxKeys)
+        {
+            reasons.Add(ReasonWords.WelcomeMalformed);
+            return null;
+        }
+
+        KeyRecord? best = null;
+        foreach (SignedKeyRecord signed in body.Keys)
+        {
+            if (!SignedRecords.TryVerifyKey(claims.IdentityKey.AsSpan(), signed, out KeyRecord? record))
+            {
+                reasons.Add(ReasonWords.WelcomeKeySignature);
+                return null;
+            }
+
+            bool usable = record.KeyId.Length == RequestEnvelope.KeyIdSize
+                && HpkeSuite.TryGet(record.Kem, record.Kdf, record.Aead, out HpkeSuite? suite)
+                && record.PublicKey.Length == suite.Kem.PublicKeySize
+                && record.NotBeforeMs <= (ulong)(now + ClockSkew).ToUnixTimeMilliseconds()
+                && record.NotAfterMs > (ulong)now.ToUnixTimeMilliseconds();
+            best = usable && (best is null || record.Epoch > best.Epoch) ? record : best;
+        }
+
+        if (best is null)
+        {
+            reasons.Add(ReasonWords.WelcomeKeyUnusable);
+        }
+
+        return best;
+    }
+
+    private static Quote? CheckQuote(List<string> reasons, SignedQuote? signed, Hello sent, WelcomeExpectation expectation, DateTimeOffset now)
+    {
+        if (signed is null || !expectation.Peer.TryGetPublicKey(out Ed25519PublicKey? peerKey))
+        {
+            reasons.Add(ReasonWords.QuoteMalformed);
+            return null;
+        }
+
+        if (!SignedRecords.TryVerifyQuote(peerKey.Bytes, signed, out Quote? quote))
+        {
+            reasons.Add(ReasonWords.QuoteSignature);
+            return null;
+        }
+
+        if (quote.Prices is null || quote.StepNanoton == 0 || quote.UnitTokens is 0 or > 65_536)
+        {
+            reasons.Add(ReasonWords.QuoteMalformed);
+            return null;
+        }
+
+        int before = reasons.Count;
+        AddIf(reasons, quote.HelloNonce != sent.Nonce, ReasonWords.QuoteNonce);
+        AddIf(reasons, quote.OfferDigest != sent.OfferDigest, ReasonWords.QuoteOffer);
+        AddIf(reasons, quote.NotAfterMs <= (ulong)now.ToUnixTimeMilliseconds(), ReasonWords.QuoteExpired);
+        AddIf(reasons, quote.NotAfterMs > (ulong)(now + MaxQuoteLifetime + ClockSkew).ToUnixTimeMilliseconds(), ReasonWords.QuoteTooLong);
+        AddIf(reasons, !Metering.NotDearer(quote.Prices, expectation.OfferPrices), ReasonWords.QuoteDearer);
+        return reasons.Count == before ? quote : null;
+    }
+
+    private static void AddIf(List<string> reasons, bool condition, string word)
+    {
+        if (condition)
+        {
+            reasons.Add(word);
+        }
+    }
+
+    private static bool TryParseBody(Welcome welcome, out WelcomeBody body)
+    {
+        try
+        {
+            body = WelcomeBody.Parser.ParseFrom(welcome.Body);
+            return true;
+        }
+        catch (InvalidProtocolBufferException)
+        {
+            body = new WelcomeBody();
+            return false;
+        }
+    }
+
+    private static WelcomeResult Refused(AttestationResult? attestation, params ReadOnlySpan<string> reasons) => new(null, [.. reasons], attestation);
+}
