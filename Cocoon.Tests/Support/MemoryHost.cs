@@ -199,24 +199,28 @@ internal sealed class MemoryHost : ILibp2pHost, IAsyncDisposable
             return;
         }
 
-        Task task = Task.Run(async () =>
-        {
-            try
-            {
-                await handler(stream, _stopping.Token);
-                await stream.DisposeAsync();
-            }
-            catch (Exception exception)
-            {
-                stream.Reset();
-                if (exception is not OperationCanceledException)
-                {
-                    HandlerFailures.Enqueue(exception);
-                }
-            }
-        });
+        Task task = RunAsync(handler, stream);
         _running.TryAdd(task, 0);
         task.ContinueWith(done => _running.TryRemove(done, out _), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+    }
+
+    /// <summary>Off the opener's stack, but on its synchronization context where there is one, so that a <see cref="VirtualLoop"/> sees the work.</summary>
+    private async Task RunAsync(Func<IPeerStream, CancellationToken, Task> handler, MemoryPeerStream stream)
+    {
+        await Task.Yield();
+        try
+        {
+            await handler(stream, _stopping.Token);
+            await stream.DisposeAsync();
+        }
+        catch (Exception exception)
+        {
+            stream.Reset();
+            if (exception is not OperationCanceledException)
+            {
+                HandlerFailures.Enqueue(exception);
+            }
+        }
     }
 
     private void Forget(MemoryConnection connection)

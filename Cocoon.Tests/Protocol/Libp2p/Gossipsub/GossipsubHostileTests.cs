@@ -1,0 +1,282 @@
+using Cocoon.Protocol.Libp2p.Protocols.Gossipsub;
+using Cocoon.Tests.Support;
+using NUnit.Framework;
+
+namespace Cocoon.Tests.Protocol.Libp2p.Gossipsub;
+
+/// <summary>What a peer can do against the rules, and that it costs the peer and nobody else.</summary>
+[CancelAfter(60_000)]
+public sealed class GossipsubHostileTests
+{
+    [Test]
+    public async Task ForgedMessage_IsRefused_AndDoesNotSuppressTheRealOne()
+    {
+        await VirtualLoop.Enter();
+        await using GossipNetwork network = new();
+        GossipNode node = network.Add(), author = network.Add();
+        await node.SubscribeAsync();
+        RawGossipPeer forger = new(network), honest = new(network);
+        await forger.ConnectAsync(node);
+        await honest.ConnectAsync(node);
+        GossipMessage real = MessageSigning.Create(author.Host.Key, GossipNetwork.Topic, "real"u8, 7);
+        byte[] forged = real.Raw.ToArray();
+        int at = forged.AsSpan().IndexOf("real"u8);
+        "fake"u8.CopyTo(forged.AsSpan(at));
+        await forger.SendMessageAsync(GossipRpcReader.ReadMessage(forged));
+        await honest.SendMessageAsync(real);
+        await network.Time.UntilAsync(() => !node.Received.IsEmpty, "the real message");
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(node.Texts, Is.EqualTo(new[] { "real" }));
+            Assert.That(node.Router.ScoreOf(forger.Peer), Is.LessThan(-5));
+            Assert.That(node.Router.ScoreOf(honest.Peer), Is.GreaterThanOrEqualTo(0));
+        }
+    }
+
+    [Test]
+    public async Task UnsignedMessages_EndInDisconnection_WhileHonestTrafficGoesOn()
+    {
+        await VirtualLoop.Enter();
+        await using GossipNetwork network = new();
+        GossipNode node = network.Add(), honest = network.Add();
+        await node.SubscribeAsync();
+        await honest.SubscribeAsync();
+        await network.ConnectAsync(honest.Host, node.Host);
+        RawGossipPeer spammer = new(network);
+        await spammer.ConnectAsync(node);
+        byte[] unsigned = GossipRpcReader.ReadMessage(spammer.Message("spam", 1).Raw).Raw[..^66].ToArray();
+        for (int i = 0; i < 10; i++)
+        {
+            await spammer.SendMessageAsync(GossipRpcReader.ReadMessage(unsigned));
+        }
+
+        await network.Time.UntilAsync(() => node.Host.Connections.All(c => c.Peer != spammer.Peer), "the spammer is dropped", TimeSpan.FromSeconds(5));
+        await honest.PublishAsync("still here");
+        await network.Time.UntilAsync(() => node.Texts.Contains("still here"), "honest traffic");
+
+        await network.ConnectAsync(spammer.Host, node.Host);
+        await network.Time.PassAsync(TimeSpan.FromSeconds(2));
+        Assert.That(node.Router.ScoreOf(spammer.Peer), Is.LessThan(-80), "reconnecting washes nothing off");
+        Assert.That(node.Router.Snapshot().Peers.Select(peer => peer.Peer), Does.Not.Contain(spammer.Peer));
+    }
+
+    [Test]
+    public async Task GraftInsideTheBackoff_IsPunished()
+    {
+        await VirtualLoop.Enter();
+        await using GossipNetwork network = new();
+        GossipNode node = network.Add();
+        await node.SubscribeAsync();
+        RawGossipPeer peer = new(network);
+        await peer.ConnectAsync(node);
+        await network.Time.UntilAsync(() => node.MeshSize == 1, "mesh");
+        await peer.SendControlAsync(control => GossipRpcWriter.WritePrune(control, GossipNetwork.Topic, TimeSpan.FromSeconds(60)));
+        for (int i = 0; i < 8; i++)
+        {
+            await peer.SendControlAsync(control => GossipRpcWriter.WriteGraft(control, GossipNetwork.Topic));
+            await VirtualTime.SettleAsync();
+        }
+
+        await network.Time.UntilAsync(() => peer.Heard.Any(rpc => rpc.Prune.Count > 0), "PRUNE");
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(node.MeshSize, Is.Zero);
+            Assert.That(node.Router.ScoreOf(peer.Peer), Is.LessThan(-80));
+        }
+    }
+
+    [Test]
+    public async Task GraftOfUnknownTopics_IsIgnoredWithoutAnswer()
+    {
+        await VirtualLoop.Enter();
+        await using GossipNetwork network = new();
+        GossipNode node = network.Add();
+        await node.SubscribeAsync();
+        RawGossipPeer peer = new(network);
+        await peer.ConnectAsync(node, subscribe: false);
+        await peer.SendControlAsync(control =>
+        {
+            for (int i = 0; i < 1000; i++)
+            {
+                GossipRpcWriter.WriteGraft(control, $"unknown/{i}");
+            }
+        });
+        await network.Time.PassAsync(TimeSpan.FromSeconds(2));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(peer.Heard.SelectMany(rpc => rpc.Prune), Is.Empty);
+            Assert.That(node.Router.Snapshot().Topics, Has.Count.EqualTo(1));
+            Assert.That(node.Router.Snapshot().Peers.Single().Topics, Is.Empty);
+        }
+    }
+
+    [Test]
+    public async Task IWantFlood_CostsLittleAndIsPenalised()
+    {
+        await VirtualLoop.Enter();
+        await using GossipNetwork network = new();
+        GossipNode node = network.Add();
+        await node.SubscribeAsync();
+        RawGossipPeer peer = new(network);
+        await peer.ConnectAsync(node);
+        await node.PublishAsync("once");
+        MessageId[] ids = [.. Enumerable.Range(0, 5000).Select(i => new MessageId(BitConverter.GetBytes(i)))];
+        for (int i = 0; i < 5; i++)
+        {
+            await peer.SendControlAsync(control => GossipRpcWriter.WriteIWant(control, ids));
+        }
+
+        await network.Time.UntilAsync(() => node.Router.Snapshot().Counts.Penalties >= 1, "penalty", TimeSpan.FromSeconds(2));
+        Assert.That(node.Router.Snapshot().Counts.IWantServed, Is.Zero);
+    }
+
+    [Test]
+    public async Task AnnouncedButNeverDelivered_IsABrokenPromise()
+    {
+        await VirtualLoop.Enter();
+        await using GossipNetwork network = new();
+        GossipNode node = network.Add();
+        await node.SubscribeAsync();
+        RawGossipPeer liar = new(network);
+        await liar.ConnectAsync(node);
+        for (int round = 0; round < 20; round++)
+        {
+            MessageId[] ids = [.. Enumerable.Range(0, 10).Select(i => new MessageId([(byte)round, (byte)i]))];
+            await liar.SendControlAsync(control => GossipRpcWriter.WriteIHave(control, GossipNetwork.Topic, ids));
+            await network.Time.PassAsync(TimeSpan.FromMilliseconds(200));
+        }
+
+        await network.Time.UntilAsync(() => node.Router.ScoreOf(liar.Peer) < -10, "P7", TimeSpan.FromSeconds(6));
+    }
+
+    [Test]
+    public async Task IHaveFlood_AsksForABoundedNumber()
+    {
+        await VirtualLoop.Enter();
+        await using GossipNetwork network = new();
+        GossipNode node = network.Add(options => options.MaxIHaveIds = 100);
+        await node.SubscribeAsync();
+        RawGossipPeer peer = new(network);
+        await peer.ConnectAsync(node);
+        for (int round = 0; round < 15; round++)
+        {
+            MessageId[] ids = [.. Enumerable.Range(0, 50).Select(i => new MessageId([(byte)round, (byte)i]))];
+            await peer.SendControlAsync(control => GossipRpcWriter.WriteIHave(control, GossipNetwork.Topic, ids));
+        }
+
+        await VirtualTime.SettleAsync();
+        Assert.That(node.Router.Snapshot().Counts.IWantSent, Is.LessThanOrEqualTo(100));
+    }
+
+    [Test]
+    public async Task OversizedOrMalformedFrame_ResetsTheStreamAndIsPenalised()
+    {
+        await VirtualLoop.Enter();
+        await using GossipNetwork network = new();
+        GossipNode node = network.Add();
+        await node.SubscribeAsync();
+        RawGossipPeer peer = new(network);
+        await peer.ConnectAsync(node);
+        await peer.SendBytesAsync([0x81, 0x80, 0x40]);
+        await network.Time.UntilAsync(() => node.Router.Snapshot().Counts.Penalties == 1, "1 MiB + 1");
+        await peer.OpenAsync(node);
+        await peer.SendBytesAsync([3, 0x0a, 0x7f, 1]);
+        await network.Time.UntilAsync(() => node.Router.Snapshot().Counts.Penalties == 2, "garbage");
+        Assert.That(node.Host.HandlerFailures, Is.Empty);
+    }
+
+    [Test]
+    public async Task TooManySubscriptions_AreBounded()
+    {
+        await VirtualLoop.Enter();
+        await using GossipNetwork network = new();
+        GossipNode node = network.Add();
+        await node.SubscribeAsync();
+        RawGossipPeer peer = new(network);
+        await peer.ConnectAsync(node, subscribe: false);
+        await peer.SendAsync(rpc =>
+        {
+            for (int i = 0; i < 3000; i++)
+            {
+                GossipRpcWriter.WriteSubscription(rpc, $"topic/{i}", true);
+            }
+        });
+        await network.Time.UntilAsync(() => node.Router.Snapshot().Counts.Penalties == 1, "penalty");
+        Assert.That(node.Router.Snapshot().Peers.Single().Topics, Has.Count.EqualTo(512));
+    }
+
+    [Test]
+    public async Task MessageFlood_ThrottlesTheFlooderOnly()
+    {
+        await VirtualLoop.Enter();
+        await using GossipNetwork network = new();
+        TaskCompletionSource gate = new();
+        GossipNode node = network.Add(options => options.ValidationQueue = 64);
+        int running = 0;
+        await node.Router.SubscribeAsync(
+            GossipNetwork.Topic,
+            async (message, _) =>
+            {
+                Interlocked.Increment(ref running);
+                await gate.Task;
+                return ValidationResult.Accept;
+            },
+            (message, _) =>
+            {
+                node.Received.Enqueue(message);
+                return ValueTask.CompletedTask;
+            });
+        RawGossipPeer flooder = new(network), honest = new(network);
+        await flooder.ConnectAsync(node);
+        await honest.ConnectAsync(node);
+        for (uint i = 0; i < 200; i++)
+        {
+            await flooder.SendMessageAsync(flooder.Message($"flood {i}", i));
+        }
+
+        // On the real clock's side only the first message is with the validator; the queue behind it is bounded per peer.
+        await network.Time.UntilAsync(() => node.Router.Snapshot().Counts.Throttled >= 100, "throttled", TimeSpan.FromSeconds(1), TimeSpan.FromMilliseconds(1));
+        await honest.SendMessageAsync(honest.Message("honest", 1));
+        await VirtualTime.SettleAsync();
+        gate.SetResult();
+        await network.Time.UntilAsync(() => node.Texts.Contains("honest"), "the honest message");
+        Assert.That(node.Received, Has.Count.LessThan(40));
+    }
+
+    [Test]
+    public async Task SlowReader_LosesMessagesAndItsStream_WithoutHoldingUpOthers()
+    {
+        await VirtualLoop.Enter();
+        await using GossipNetwork network = new();
+        GossipNode node = network.Add();
+        await node.SubscribeAsync();
+        MemoryHost slow = network.Network.AddHost();
+        TaskCompletionSource end = new();
+        slow.Handle(GossipsubProtocol.V12, (_, cancellationToken) => end.Task.WaitAsync(cancellationToken));
+        await network.ConnectAsync(slow, node.Host);
+        RawGossipPeer good = new(network);
+        await good.ConnectAsync(node);
+        RawGossipPeer subscriber = new(network);
+        await VirtualTime.SettleAsync();
+
+        // The slow peer subscribes by an inbound stream of its own.
+        Cocoon.Protocol.Libp2p.IPeerStream stream = await slow.OpenStreamAsync(node.Host.LocalPeer, GossipsubProtocol.All, CancellationToken.None);
+        System.Buffers.ArrayBufferWriter<byte> rpc = new();
+        GossipRpcWriter.WriteSubscription(rpc, GossipNetwork.Topic, true);
+        await Cocoon.Protocol.Libp2p.LengthPrefixed.WriteAsync(stream, rpc.WrittenMemory, CancellationToken.None);
+        await network.Time.UntilAsync(() => node.TopicState()!.Subscribers.Count == 2, "both subscribed");
+
+        string large = new('z', 50_000);
+        for (int i = 0; i < 60; i++)
+        {
+            await node.PublishAsync(large + i);
+            await VirtualTime.SettleAsync();
+        }
+
+        await network.Time.UntilAsync(() => good.Messages.Count() == 60, "the good peer gets all");
+        GossipsubPeerSnapshot state = node.Router.Snapshot().Peers.Single(peer => peer.Peer == slow.LocalPeer);
+        Assert.That(state.QueuedMessages, Is.LessThanOrEqualTo(21), "1 MiB of 50 kB");
+        await network.Time.UntilAsync(() => node.Router.Snapshot().Peers.Single(peer => peer.Peer == slow.LocalPeer).QueuedMessages == 0, "reset after the write timeout");
+        end.SetResult();
+    }
+}
