@@ -15,6 +15,8 @@ internal static class Program
         {
             case [StoreCrashTool.Verb, string directory]:
                 return await StoreCrashTool.RunAsync(directory);
+            case ["ton-vectors"]:
+                return Vectors.TonVectorsTool.Run(Console.In, Console.Out, Console.Error);
             default:
                 await Console.Error.WriteLineAsync($"unknown tool '{(args.Length > 0 ? args[0] : "")}'");
                 return 2;

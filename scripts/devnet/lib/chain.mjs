@@ -105,11 +105,22 @@ export class Chain {
 
   /** Creates money: an internal message from the faucet that carries `amount`, in a block of its own. */
   async mint(address, amount) {
-    return this.#lock.run(async () => {
-      const block = await this.#produceBlock([faucetMessage(address, amount, this.#lt + 1n, this.clock.now())]);
-      const key = address.toRawString();
-      return block.transactions.findLast((transaction) => transaction.address === key);
-    });
+    const block = await this.deliver({ src: FAUCET_ADDRESS, dest: address, value: amount, bounce: false });
+    const key = address.toRawString();
+    return block.transactions.findLast((transaction) => transaction.address === key);
+  }
+
+  /** Runs an internal message in a block of its own, whether or not `src` has sent it or has the money. */
+  async deliver({ src, dest, value, bounce = true, body = Cell.EMPTY, init = null }) {
+    return this.#lock.run(() => this.#produceBlock([beginCell().store(storeMessage({
+      info: {
+        type: 'internal', ihrDisabled: true, bounce, bounced: false,
+        src, dest, value: { coins: value },
+        ihrFee: 0n, forwardFee: 0n, createdLt: this.#lt + 1n, createdAt: this.clock.now(),
+      },
+      init,
+      body,
+    })).endCell()]));
   }
 
   /** Produces `count` blocks; the first takes what is queued. */
@@ -317,17 +328,6 @@ export class Chain {
       throw new ApiError(500, `the virtual machine failed: ${error.message}`);
     }
   }
-}
-
-function faucetMessage(dest, amount, createdLt, createdAt) {
-  return beginCell().store(storeMessage({
-    info: {
-      type: 'internal', ihrDisabled: true, bounce: false, bounced: false,
-      src: FAUCET_ADDRESS, dest, value: { coins: amount },
-      ihrFee: 0n, forwardFee: 0n, createdLt, createdAt,
-    },
-    body: Cell.EMPTY,
-  })).endCell();
 }
 
 /** The messages as they stand in the transaction: storing a parsed message again could change its hash. */

@@ -1,0 +1,197 @@
+using System.Runtime.CompilerServices;
+using Cocoon.Enclave.Inference.LlamaCpp.Interop;
+using Cocoon.Enclave.Inference.LlamaCpp.Scheduling;
+using Cocoon.Enclave.Inference.Templates;
+using Cocoon.Enclave.Models;
+using Microsoft.Extensions.Logging;
+
+namespace Cocoon.Enclave.Inference.LlamaCpp;
+
+/// <summary>The embedded engine: one model, served by llama.cpp in this process.</summary>
+/// <remarks>A failed assertion in llama.cpp ends the process; the enclave is a child process for that reason among others.</remarks>
+internal sealed class LlamaCppEngine : IInferenceEngine
+{
+    private readonly LlamaModel _model;
+    private readonly BatchScheduler _scheduler;
+    private readonly TimeProvider _time;
+    private readonly ServedModel _served;
+    private readonly ReaderWriterLockSlim _inUse = new();
+    private bool _disposed;
+
+    private LlamaCppEngine(LlamaRuntime runtime, ModelFiles files, LlamaModel model, BatchScheduler scheduler, LlamaCppOptions options, TimeProvider time)
+    {
+        _model = model;
+        _scheduler = scheduler;
+        _time = time;
+        Info = new EngineInfo(
+            "llama.cpp", runtime.Version, runtime.Digest, runtime.Devices,
+            EngineCapabilities.Chat | EngineCapabilities.Completion | EngineCapabilities.Logprobs | EngineCapabilities.LogitBias
+            | EngineCapabilities.Choices | EngineCapabilities.TenantIsolation);
+        _served = new ServedModel(
+            options.ModelName ?? Path.GetFileNameWithoutExtension(options.ModelPath),
+            files.Manifest,
+            files.Head.Architecture,
+            ModelDescription.Quantization(files.Head),
+            model.Parameters,
+            model.Vocabulary.Count,
+            scheduler.ContextPerRequest,
+            options.Slots,
+            TemplateSource.ChatMlFallback,
+            null);
+        Models = [_served];
+    }
+
+    public EngineInfo Info { get; }
+
+    public IReadOnlyList<ServedModel> Models { get; }
+
+    /// <summary>Checks, hashes and loads a model and starts serving it.</summary>
+    /// <exception cref="GgufException">The file must not be loaded.</exception>
+    /// <exception cref="EngineException">Libraries missing or of another layout, or llama.cpp refused the model.</exception>
+    public static async Task<LlamaCppEngine> LoadAsync(
+        LlamaCppOptions options, ILogger<LlamaCppEngine> logger, TimeProvider time, CancellationToken cancellationToken)
+    {
+        options.Validate();
+        ModelFiles files = await ModelFiles.OpenAsync(options.ModelPath, options.ChatTemplate, cancellationToken);
+        return await Task.Run(
+            () =>
+            {
+                LlamaRuntime runtime = LlamaRuntime.Load(options.NativesFolder, logger);
+                LlamaModel model = LlamaModel.Load(files.Paths, options.GpuLayers, options.CheckTensors);
+                try
+                {
+                    int context = Math.Min(options.ContextPerRequest, model.TrainedContext);
+                    BatchScheduler scheduler = new(model, options, context, time, logger);
+                    LlamaLog.BeginServing();
+                    return new LlamaCppEngine(runtime, files, model, scheduler, options, time);
+                }
+                catch
+                {
+                    model.Dispose();
+                    throw;
+                }
+            },
+            cancellationToken);
+    }
+
+    public ValueTask<EngineHealth> CheckAsync(CancellationToken cancellationToken) => ValueTask.FromResult(_scheduler.Health);
+
+    public async IAsyncEnumerable<GenerationEvent> GenerateAsync(
+        GenerationRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        GenerationJob job = Prepare(request);
+        cancellationToken.ThrowIfCancellationRequested();
+        _scheduler.Enqueue(job);
+        try
+        {
+            await foreach (GenerationEvent happened in job.Outbox.ReadAllAsync(cancellationToken))
+            {
+                yield return happened;
+            }
+        }
+        finally
+        {
+            _scheduler.Cancel(job);
+        }
+    }
+
+    public ValueTask<TokenCount> CountAsync(string? model, PromptInput prompt, CancellationToken cancellationToken)
+    {
+        RequireModel(model);
+        return ValueTask.FromResult(new TokenCount(Encode(prompt).Length, _scheduler.ContextPerRequest));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _scheduler.DisposeAsync();
+        _inUse.EnterWriteLock();
+        try
+        {
+            if (!_disposed)
+            {
+                _disposed = true;
+                _model.Dispose();
+                LlamaLog.EndServing();
+            }
+        }
+        finally
+        {
+            _inUse.ExitWriteLock();
+        }
+    }
+
+    private GenerationJob Prepare(GenerationRequest request)
+    {
+        RequireModel(request.Model);
+        RequestChecks.Verify(request, _model.Vocabulary.Count, _served.Slots);
+        int[] prompt = Encode(request.Prompt);
+        int available = _scheduler.ContextPerRequest;
+        if (prompt.Length == 0)
+        {
+            throw new EngineException(EngineErrorCode.InvalidRequest, "the prompt is empty");
+        }
+
+        if (prompt.Length >= available)
+        {
+            throw TooLong(prompt.Length);
+        }
+
+        int maxTokens = Math.Min(request.MaxTokens ?? int.MaxValue, available - prompt.Length);
+        return new GenerationJob(request, prompt, maxTokens, _model.Vocabulary, _time);
+    }
+
+    private int[] Encode(PromptInput prompt)
+    {
+        // Tokenizing runs on callers' threads and must not outlive the model.
+        _inUse.EnterReadLock();
+        try
+        {
+            return _disposed ? throw new EngineException(EngineErrorCode.Unavailable, "the engine is stopping") : EncodeInUse(prompt);
+        }
+        finally
+        {
+            _inUse.ExitReadLock();
+        }
+    }
+
+    private int[] EncodeInUse(PromptInput prompt)
+    {
+        switch (prompt)
+        {
+            case PromptInput.Tokens { Ids: var ids }:
+                return ids.All(id => id >= 0 && id < _model.Vocabulary.Count)
+                    ? [.. ids]
+                    : throw new EngineException(EngineErrorCode.InvalidRequest, "a token id is outside the vocabulary");
+            case PromptInput.Text { Value: var text }:
+                RequireTokenizable(text.Length);
+                return [.. PromptEncoder.EncodeText(_model.Vocabulary, text)];
+            case PromptInput.Chat chat:
+                RequireTokenizable(chat.Messages.Sum(m => (long)m.Content.Length));
+                return [.. PromptEncoder.Encode(_model.Vocabulary, ChatMlTemplate.Render(chat.Messages))];
+            default:
+                throw new ArgumentException("unknown prompt kind", nameof(prompt));
+        }
+    }
+
+    /// <summary>Text far beyond what the context could hold is refused before work is spent on tokenizing it.</summary>
+    private void RequireTokenizable(long characters)
+    {
+        const int mostCharactersPerToken = 32;
+        if (characters > ((long)_scheduler.ContextPerRequest * mostCharactersPerToken) + 65_536)
+        {
+            throw TooLong(characters / 4);
+        }
+    }
+
+    private EngineException TooLong(long needed) =>
+        new(EngineErrorCode.ContextLengthExceeded,
+            $"the prompt has {needed} tokens and the context {_scheduler.ContextPerRequest}, which must also hold the answer", needed, _scheduler.ContextPerRequest);
+
+    private void RequireModel(string? name)
+    {
+        if (name is not null && name != _served.Name && name != _served.Id.ToString())
+        {
+            throw new EngineException(EngineErrorCode.ModelNotFound, $"this engine serves {_served.Name}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+using System.Diagnostics;
+
+namespace Cocoon.Enclave.Inference.LlamaCpp.Scheduling;
+
+/// <summary>How many prompt tokens a step may take so that those who are reading answers do not notice, learnt from the steps so far.</summary>
+internal sealed class StepBudget(int capacity, TimeSpan target)
+{
+    /// <summary>Prefill always advances by at least this much.</summary>
+    public const int LeastPrompt = 32;
+
+    private const double Weight = 0.2;
+
+    private double _secondsPerPromptToken;
+    private double _secondsPerDecodeStep;
+
+    /// <summary>0 until measured.</summary>
+    public double PrefillTokensPerSecond => _secondsPerPromptToken > 0 ? 1 / _secondsPerPromptToken : 0;
+
+    public double DecodeTokensPerSecond { get; private set; }
+
+    public int PromptTokens(int decoding)
+    {
+        int room = capacity - decoding;
+        if (decoding == 0 || _secondsPerPromptToken <= 0)
+        {
+            return decoding == 0 ? room : Math.Min(room, 128);
+        }
+
+        double seconds = target.TotalSeconds - _secondsPerDecodeStep;
+        return Math.Clamp((int)Math.Min(seconds / _secondsPerPromptToken, capacity), Math.Min(LeastPrompt, room), room);
+    }
+
+    public void Learn(long ticks, int promptTokens, int decodeTokens)
+    {
+        double seconds = (double)ticks / Stopwatch.Frequency;
+        if (promptTokens == 0)
+        {
+            Average(ref _secondsPerDecodeStep, seconds);
+            DecodeTokensPerSecond += (DecodeTokensPerSecond == 0 ? 1 : Weight) * ((decodeTokens / seconds) - DecodeTokensPerSecond);
+        }
+        else if (promptTokens >= LeastPrompt / 2)
+        {
+            double share = decodeTokens == 0 ? seconds : Math.Max(seconds - _secondsPerDecodeStep, seconds / 4);
+            Average(ref _secondsPerPromptToken, share / promptTokens);
+        }
+    }
+
+    private static void Average(ref double average, double sample) => average += (average == 0 ? 1 : Weight) * (sample - average);
+}

@@ -1,0 +1,123 @@
+using System.Collections.Immutable;
+using Cocoon.Protocol.Inference;
+
+namespace Cocoon.Enclave.Models;
+
+/// <summary>The checked head of one GGUF file.</summary>
+internal sealed class GgufHead(
+    int version, IReadOnlyDictionary<string, GgufValue> values, ImmutableArray<GgufTensor> tensors, long metadataLength, long dataOffset, long fileSize)
+{
+    public int Version { get; } = version;
+
+    public IReadOnlyDictionary<string, GgufValue> Values { get; } = values;
+
+    public ImmutableArray<GgufTensor> Tensors { get; } = tensors;
+
+    /// <summary>Bytes of header, key-values and tensor table, without padding.</summary>
+    public long MetadataLength { get; } = metadataLength;
+
+    public long DataOffset { get; } = dataOffset;
+
+    public long FileSize { get; } = fileSize;
+
+    /// <summary>Reads a file's head: at most the metadata limit of a manifest is read, whatever the file says.</summary>
+    /// <exception cref="GgufException">Not a GGUF file that may be loaded.</exception>
+    public static GgufHead ReadFile(string path)
+    {
+        using Microsoft.Win32.SafeHandles.SafeFileHandle file = File.OpenHandle(path);
+        long size = RandomAccess.GetLength(file);
+        byte[] head = new byte[Math.Min(size, (long)ModelManifest.MaxMetadataLength)];
+        int read = 0;
+        while (read < head.Length && RandomAccess.Read(file, head.AsSpan(read), read) is > 0 and var n)
+        {
+            read += n;
+        }
+
+        return GgufReader.Read(head.AsSpan(0, read), size);
+    }
+
+    public string? Text(string key) => Values.TryGetValue(key, out GgufValue v) ? v.Text : null;
+
+    /// <summary>An integer of any width, or <c>null</c> when the key is absent or not an integer.</summary>
+    public long? Integer(string key) =>
+        Values.TryGetValue(key, out GgufValue v) && v.Type is not (GgufType.String or GgufType.Array or GgufType.Float32 or GgufType.Float64)
+            ? v.Integer : null;
+
+    public string Architecture => Text("general.architecture") ?? "";
+
+    public string? ChatTemplate => Text("tokenizer.chat_template");
+
+    /// <summary>What llama.cpp divides by, allocates from or indexes with must be sane before it sees the file.</summary>
+    /// <exception cref="GgufException">A missing or impossible value.</exception>
+    public void RequireLoadable()
+    {
+        string arch = Architecture;
+        if (arch.Length is 0 or > 64 || arch.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_' or '.')))
+        {
+            throw new GgufException(GgufErrorCode.MissingKey, "general.architecture is missing or not a name");
+        }
+
+        Within($"{arch}.block_count", 1, 4096);
+        long embedding = Within($"{arch}.embedding_length", 1, 1 << 20);
+        Within($"{arch}.context_length", 1, 1 << 30);
+        if (Integer($"{arch}.attention.head_count") is { } heads && (heads is < 0 or > 65_536 || heads > embedding))
+        {
+            throw new GgufException(GgufErrorCode.BadValue, $"{arch}.attention.head_count is {heads}");
+        }
+
+        if (Integer($"{arch}.attention.head_count_kv") is < 0 or > 65_536)
+        {
+            throw new GgufException(GgufErrorCode.BadValue, $"{arch}.attention.head_count_kv is out of range");
+        }
+
+        RequireVocabulary();
+        if (Integer("split.count") is > 1 and var parts && parts is < 0 or > ModelManifest.MaxFiles)
+        {
+            throw new GgufException(GgufErrorCode.BadValue, "split.count is out of range");
+        }
+
+        if (Tensors.IsEmpty)
+        {
+            throw new GgufException(GgufErrorCode.BadTensor, "the file holds no tensors");
+        }
+    }
+
+    private void RequireVocabulary()
+    {
+        if (!Values.TryGetValue("tokenizer.ggml.tokens", out GgufValue tokens) || tokens.ElementType != GgufType.String || tokens.Count == 0)
+        {
+            throw new GgufException(GgufErrorCode.MissingKey, "tokenizer.ggml.tokens is missing");
+        }
+
+        foreach (string table in (ReadOnlySpan<string>)["tokenizer.ggml.token_type", "tokenizer.ggml.scores"])
+        {
+            GgufType element = table.EndsWith("scores", StringComparison.Ordinal) ? GgufType.Float32 : GgufType.Int32;
+            if (Values.TryGetValue(table, out GgufValue v) && (v.Type != GgufType.Array || v.ElementType != element || v.Count != tokens.Count))
+            {
+                throw new GgufException(GgufErrorCode.BadValue, $"{table} does not match the {tokens.Count} tokens");
+            }
+        }
+
+        if (Values.TryGetValue("tokenizer.ggml.merges", out GgufValue merges)
+            && (merges.ElementType != GgufType.String || merges.Strings.Any(m => m.IndexOf(' ', StringComparison.Ordinal) < 0 || m.Length > 4096)))
+        {
+            throw new GgufException(GgufErrorCode.BadValue, "tokenizer.ggml.merges has an entry that is not a pair");
+        }
+
+        foreach ((string key, GgufValue value) in Values)
+        {
+            // -1 and all ones mean "none" in files of different ages.
+            if (key.StartsWith("tokenizer.ggml.", StringComparison.Ordinal) && key.EndsWith("_token_id", StringComparison.Ordinal)
+                && Integer(key) is var id && (id is null || (id != -1 && id != uint.MaxValue && (id < 0 || id >= tokens.Count))))
+            {
+                throw new GgufException(GgufErrorCode.BadValue, $"{key} is outside the vocabulary");
+            }
+        }
+    }
+
+    private long Within(string key, long least, long most)
+    {
+        long value = Integer(key) ?? throw new GgufException(GgufErrorCode.MissingKey, $"{key} is missing");
+        return value >= least && value <= most ? value : throw new GgufException(GgufErrorCode.BadValue, $"{key} is {value}");
+    }
+}

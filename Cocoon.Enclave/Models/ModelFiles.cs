@@ -1,0 +1,84 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.RegularExpressions;
+using Cocoon.Protocol.Inference;
+
+namespace Cocoon.Enclave.Models;
+
+/// <summary>A model on disk: all its files, its checked head and its manifest.</summary>
+internal sealed partial class ModelFiles
+{
+    private ModelFiles(ImmutableArray<string> paths, GgufHead head, ModelManifest manifest, string? template)
+    {
+        Paths = paths;
+        Head = head;
+        Manifest = manifest;
+        Template = template;
+    }
+
+    /// <summary>In split order; one for an unsplit model.</summary>
+    public ImmutableArray<string> Paths { get; }
+
+    public GgufHead Head { get; }
+
+    public ModelManifest Manifest { get; }
+
+    /// <summary>The chat template the manifest counts: the override, else the file's own.</summary>
+    public string? Template { get; }
+
+    /// <summary>Checks the head of every file, hashes all of them and builds the manifest.</summary>
+    /// <exception cref="GgufException">A file that must not be loaded, or an incomplete split.</exception>
+    public static async Task<ModelFiles> OpenAsync(string path, string? templateOverride, CancellationToken cancellationToken)
+    {
+        GgufHead head = GgufHead.ReadFile(path);
+        head.RequireLoadable();
+        ImmutableArray<string> paths = SplitPaths(path, head);
+        ImmutableArray<ModelFile>.Builder files = ImmutableArray.CreateBuilder<ModelFile>(paths.Length);
+        foreach (string part in paths)
+        {
+            if (part != path)
+            {
+                GgufHead.ReadFile(part);
+            }
+
+            await using FileStream stream = new(part, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 20, FileOptions.SequentialScan | FileOptions.Asynchronous);
+            files.Add(new ModelFile((ulong)stream.Length, [.. await SHA256.HashDataAsync(stream, cancellationToken)]));
+        }
+
+        string? template = templateOverride ?? head.ChatTemplate;
+        byte[] templateDigest = SHA256.HashData(Encoding.UTF8.GetBytes(template ?? ""));
+        byte[] metadata = new byte[head.MetadataLength];
+        using (FileStream stream = File.OpenRead(path))
+        {
+            await stream.ReadExactlyAsync(metadata, cancellationToken);
+        }
+
+        ModelManifest manifest = new(files.MoveToImmutable(), (ulong)head.MetadataLength, [.. SHA256.HashData(metadata)], [.. templateDigest]);
+        return new ModelFiles(paths, head, manifest, template);
+    }
+
+    private static ImmutableArray<string> SplitPaths(string path, GgufHead head)
+    {
+        if (head.Integer("split.count") is not (> 1 and <= ModelManifest.MaxFiles and var count))
+        {
+            return [path];
+        }
+
+        Match match = SplitName().Match(path);
+        if (!match.Success || head.Integer("split.no") != 0
+            || int.Parse(match.Groups["of"].ValueSpan, CultureInfo.InvariantCulture) != count)
+        {
+            throw new GgufException(GgufErrorCode.SplitIncomplete, $"name the first of the {count} files (…-00001-of-{count:00000}.gguf)");
+        }
+
+        ImmutableArray<string> paths = [.. Enumerable.Range(1, (int)count).Select(i => $"{match.Groups["stem"].Value}-{i:00000}-of-{count:00000}.gguf")];
+        return paths.FirstOrDefault(p => !File.Exists(p)) is { } missing
+            ? throw new GgufException(GgufErrorCode.SplitIncomplete, $"{Path.GetFileName(missing)} is missing")
+            : paths;
+    }
+
+    [GeneratedRegex(@"^(?<stem>.+)-00001-of-(?<of>[0-9]{5})\.gguf$", RegexOptions.ExplicitCapture)]
+    private static partial Regex SplitName();
+}
