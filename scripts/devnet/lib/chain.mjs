@@ -27,6 +27,7 @@ export class Chain {
   #executor;
   #config;
   #accounts = new Map();
+  #views = new Map();
   #history = new Map();
   #blocks = new Map();
   #seqno = 1;
@@ -71,7 +72,14 @@ export class Chain {
   }
 
   account(address) {
-    return readAccount(this.#shardAccount(address.toRawString()));
+    const key = address.toRawString();
+    const shardAccount = this.#shardAccount(key);
+    let view = this.#views.get(key);
+    if (view?.shardAccount !== shardAccount) {
+      view = { shardAccount, account: readAccount(shardAccount) };
+      this.#views.set(key, view);
+    }
+    return view.account;
   }
 
   /** Transactions of an account, oldest first; the caller must not change the list. */
@@ -105,12 +113,12 @@ export class Chain {
 
   /** Creates money: an internal message from the faucet that carries `amount`, in a block of its own. */
   async mint(address, amount) {
-    const block = await this.deliver({ src: FAUCET_ADDRESS, dest: address, value: amount, bounce: false });
+    const { block } = await this.deliver({ src: FAUCET_ADDRESS, dest: address, value: amount, bounce: false });
     const key = address.toRawString();
     return block.transactions.findLast((transaction) => transaction.address === key);
   }
 
-  /** Runs an internal message in a block of its own, whether or not `src` has sent it or has the money. */
+  /** Runs an internal message in a block of its own, whether or not `src` has sent it or has the money; with the parsed transactions. */
   async deliver({ src, dest, value, bounce = true, body = Cell.EMPTY, init = null }) {
     return this.#lock.run(() => this.#produceBlock([beginCell().store(storeMessage({
       info: {
@@ -231,6 +239,7 @@ export class Chain {
 
   #load({ seqno, utime, lt, clock, accounts, blocks, pending }) {
     this.#accounts = new Map();
+    this.#views = new Map();
     this.#history = new Map();
     this.#blocks = new Map();
     this.#transactionCount = 0;
@@ -254,6 +263,7 @@ export class Chain {
     const utime = Math.max(this.clock.now(), this.#utime);
     const queue = [...this.#internalQueue, ...messages];
     const transactions = [];
+    const parsed = [];
     const touched = new Set();
     for (let next = 0; next < queue.length; next++) {
       if (next >= MAX_MESSAGES_PER_BLOCK) {
@@ -273,6 +283,7 @@ export class Chain {
         continue;
       }
       transactions.push(outcome.record);
+      parsed.push(outcome.transaction);
       touched.add(outcome.record.address);
       queue.push(...outcome.internals);
     }
@@ -288,7 +299,7 @@ export class Chain {
       accounts: [...touched].map((address) => [address, this.#accounts.get(address)]),
       pending: this.#internalQueue.map((cell) => cell.toBoc().toString('base64')),
     });
-    return block;
+    return { block, parsed };
   }
 
   async #transact(cell, address, utime, { commit, ignoreSignature = false }) {

@@ -24,9 +24,9 @@ export function hash32(label) {
 }
 
 export class BondFixture {
-  constructor(world, { code = loadCode('ProviderBond'), salt = 0, workchain = 0 } = {}) {
+  constructor(world, { code = loadCode('ProviderBond'), salt = 0, workchain = 0, owner = party('owner') } = {}) {
     this.world = world;
-    this.owner = party('owner');
+    this.owner = owner;
     this.nodeKey = keyFrom('node');
     this.init = { code, data: this.#data(salt) };
     this.address = contractAddress(workchain, this.init);

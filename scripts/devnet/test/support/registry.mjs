@@ -43,9 +43,9 @@ export const change = {
 };
 
 export class RegistryFixture {
-  constructor(world, { code = loadCode('Registry'), entries = 0, timelock = TIMELOCK } = {}) {
+  constructor(world, { code = loadCode('Registry'), entries = 0, timelock = TIMELOCK, admin = party('admin') } = {}) {
     this.world = world;
-    this.admin = party('admin');
+    this.admin = admin;
     const list = Dictionary.empty(Dictionary.Keys.Buffer(32), infoValue);
     for (let i = 0; i < entries; i++) list.set(hash32(`entry ${i}`), { addedAt: 1, flags: 1, metaHash: hash32('meta') });
     const lists = beginCell().storeDict(list).storeDict(list)

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { Address, Cell, getMethodId, loadTransaction } from '@ton/core';
+import { Address, Cell, getMethodId } from '@ton/core';
 import { Chain } from '../../lib/chain.mjs';
 import { Clock } from '../../lib/clock.mjs';
 
@@ -21,10 +21,14 @@ export class World {
   /** Starting the virtual machine takes longer than most tests: worlds that were given back are used again. */
   static async open(prices = '2026') {
     const world = pools.get(prices)?.pop() ?? new World(await Chain.create({ prices, clock: new Clock(() => 0) }), prices);
-    world.initial ??= world.chain.save();
-    world.chain.load(world.initial);
-    world.chain.clock.load({ offset: 0, frozenAt: START_TIME, last: 0 });
+    world.reset();
     return world;
+  }
+
+  /** Empties the chain and sets its clock back. */
+  reset() {
+    this.initial ??= this.chain.save();
+    this.chain.load({ ...this.initial, clock: { offset: 0, frozenAt: START_TIME, last: 0 }, utime: START_TIME });
   }
 
   close() {
@@ -49,12 +53,8 @@ export class World {
   }
 
   async send({ from, to, value, body = Cell.EMPTY, init = null, bounce = true }) {
-    const block = await this.chain.deliver({ src: from, dest: to, value, body, init, bounce });
-    const transactions = block.transactions.map(({ address, boc }) => ({
-      address: Address.parse(address),
-      ...loadTransaction(Cell.fromBase64(boc).beginParse()),
-    }));
-    return new Outcome(transactions);
+    const { parsed } = await this.chain.deliver({ src: from, dest: to, value, body, init, bounce });
+    return new Outcome(parsed);
   }
 
   async get(address, method, stack = []) {
@@ -89,6 +89,10 @@ export class Outcome {
 
   get rent() {
     return this.first.description.storagePhase.storageFeesCollected;
+  }
+
+  get dueCollected() {
+    return this.first.description.creditPhase?.dueFeesCollected ?? 0n;
   }
 
   /** Messages that the contract itself sent, in order. */
