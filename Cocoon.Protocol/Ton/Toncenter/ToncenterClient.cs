@@ -1,0 +1,114 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Cocoon.Protocol.Ton.Cells;
+using Cocoon.Protocol.Ton.Messages;
+
+namespace Cocoon.Protocol.Ton.Toncenter;
+
+/// <summary>The toncenter-v2 JSON-RPC API. What it says about an account is one server's claim: <see cref="AccountAssurance.Claimed"/>.</summary>
+/// <remarks>
+/// Thread-safe. Transactions and accounts are taken from the cells in the answers, not from their JSON projection.
+/// The <see cref="HttpClient"/> is the caller's; its own time limit should be infinite.
+/// </remarks>
+internal sealed class ToncenterClient : ITonClient
+{
+    private const int MaxPage = 100;
+
+    private readonly ToncenterTransport _transport;
+
+    public ToncenterClient(HttpClient http, ToncenterOptions options, TimeProvider? time = null) =>
+        _transport = new ToncenterTransport(http, options, time ?? TimeProvider.System);
+
+    public async Task<TonAccount> GetAccountAsync(TonAddress address, CancellationToken cancellationToken)
+    {
+        JsonElement result = await _transport.CallAsync(
+            "getAddressInformation", new JsonObject { ["address"] = address.ToString() }, cancellationToken);
+        return ToncenterJson.Read(result, json => new TonAccount(
+            address,
+            json.Text("state") switch
+            {
+                "active" => AccountStatus.Active,
+                "frozen" => AccountStatus.Frozen,
+                "uninitialized" => AccountStatus.Uninitialized,
+                var other => throw TonException.Malformed($"account in the unknown state '{other}'"),
+            },
+            json.Amount("balance"),
+            json.OptionalCell("code"),
+            json.OptionalCell("data"),
+            json.Property("last_transaction_id").TransactionId(),
+            checked((uint)json.Number("sync_utime")),
+            json.TryProperty("block_id", out JsonElement block) ? checked((uint)block.Number("seqno")) : 0));
+    }
+
+    public async Task<IReadOnlyList<TonTransaction>> GetTransactionsAsync(
+        TonAddress address, int limit, TransactionId? from, CancellationToken cancellationToken)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(limit);
+        JsonObject parameters = new() { ["address"] = address.ToString(), ["limit"] = Math.Min(limit, MaxPage) };
+        if (from is { } start)
+        {
+            parameters["archival"] = true;
+            parameters["lt"] = start.LogicalTime.ToString(CultureInfo.InvariantCulture);
+            parameters["hash"] = start.Hash.ToBase64();
+        }
+
+        JsonElement result = await _transport.CallAsync("getTransactions", parameters, cancellationToken);
+        List<TonTransaction> transactions = ToncenterJson.Read(result, json =>
+        {
+            List<TonTransaction> list = [];
+            foreach (JsonElement item in json.Items(MaxPage))
+            {
+                list.Add(TonTransaction.Read(item.OptionalCell("data") ?? throw TonException.Malformed("transaction without its cell")));
+            }
+
+            return list;
+        });
+        CheckChain(address, from, transactions);
+        return transactions;
+    }
+
+    public async Task SendBocAsync(ReadOnlyMemory<byte> boc, CancellationToken cancellationToken) =>
+        await _transport.SendAsync(Convert.ToBase64String(boc.Span), cancellationToken);
+
+    public async Task<GetMethodResult> RunGetMethodAsync(
+        TonAddress address, string method, IReadOnlyList<StackValue> stack, CancellationToken cancellationToken)
+    {
+        JsonArray input = [.. stack.Select(value => (JsonNode)ToncenterJson.StackInput(value))];
+        JsonElement result = await _transport.CallAsync(
+            "runGetMethod", new JsonObject { ["address"] = address.ToString(), ["method"] = method, ["stack"] = input }, cancellationToken);
+        return ToncenterJson.Read(result, json => new GetMethodResult(
+            (int)json.Number("exit_code"),
+            json.TryProperty("gas_used", out JsonElement gas) ? (ulong)gas.GetInt64() : 0,
+            [.. json.Property("stack").Items(1024).Select(ToncenterJson.StackOutput)]));
+    }
+
+    public async Task<Cell> GetConfigParamAsync(int id, CancellationToken cancellationToken)
+    {
+        JsonElement result = await _transport.CallAsync("getConfigParam", new JsonObject { ["config_id"] = id }, cancellationToken);
+        return ToncenterJson.Read(result, json =>
+            json.Property("config").OptionalCell("bytes") ?? throw TonException.Malformed($"configuration parameter {id} is empty"));
+    }
+
+    public async Task<ChainTime> GetChainTimeAsync(CancellationToken cancellationToken)
+    {
+        // The API gives a time only with an account; the zero account exists on every network.
+        TonAccount account = await GetAccountAsync(new TonAddress(-1, default), cancellationToken);
+        return new ChainTime(account.SyncTime, account.Seqno);
+    }
+
+    /// <summary>One transaction names the next by hash, so a server cannot leave one out or invent one in between.</summary>
+    private static void CheckChain(TonAddress address, TransactionId? from, List<TonTransaction> transactions)
+    {
+        TransactionId? expected = from;
+        foreach (TonTransaction transaction in transactions)
+        {
+            if (transaction.AccountId != address.Id || (expected is { } id && transaction.Id != id))
+            {
+                throw new TonException(TonErrorCode.ProofInvalid, "the server's list of transactions is not an unbroken chain");
+            }
+
+            expected = transaction.Previous;
+        }
+    }
+}
