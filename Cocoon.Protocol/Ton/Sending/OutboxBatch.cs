@@ -1,0 +1,12 @@
+using Cocoon.Protocol.Ton.Cells;
+
+namespace Cocoon.Protocol.Ton.Sending;
+
+/// <summary>A signed external under way. Its bytes never change: re-sending is sending these.</summary>
+/// <param name="Requests">In the order of their messages.</param>
+/// <param name="Boc">The external message as signed.</param>
+/// <param name="NormalizedHash">By which the transaction is found.</param>
+/// <param name="ValidUntil">Chain time after which the wallet refuses it.</param>
+/// <param name="LastBefore">The wallet's last transaction when it was signed: the search for ours ends there.</param>
+internal sealed record OutboxBatch(
+    IReadOnlyList<OutboxRequest> Requests, byte[] Boc, CellHash NormalizedHash, uint Seqno, uint ValidUntil, TransactionId LastBefore);

@@ -1,0 +1,169 @@
+using System.Globalization;
+using Cocoon.Protocol.Contracts;
+using Cocoon.Protocol.Ton.Messages;
+
+namespace Cocoon.Protocol.Ton.Sending;
+
+/// <summary>Finds the transactions that an external caused and says what happened, per request.</summary>
+internal sealed class OutcomeCollector(ITonClient client, WalletSenderOptions options)
+{
+    private const int Page = 32;
+    private const int MaxScanned = 10_000;
+    private const uint VanishedReceiverSeconds = 15;
+
+    /// <summary>Our external in the wallet's history since signing; <c>null</c> when an unbroken chain of hashes shows that it is not there.</summary>
+    public async Task<TonTransaction?> FindWalletTransactionAsync(TonAccount account, OutboxBatch batch, CancellationToken cancellationToken)
+    {
+        TransactionId next = account.LastTransaction;
+        int scanned = 0;
+        while (next.LogicalTime > batch.LastBefore.LogicalTime)
+        {
+            IReadOnlyList<TonTransaction> page = await client.GetTransactionsAsync(account.Address, Page, next, cancellationToken);
+            foreach (TonTransaction transaction in page)
+            {
+                if (transaction.InMessage is { Kind: TonMessageKind.ExternalIn } message && message.NormalizedHash == batch.NormalizedHash)
+                {
+                    return transaction;
+                }
+            }
+
+            scanned += page.Count;
+            if (page.Count == 0 || scanned > MaxScanned)
+            {
+                throw new TonException(TonErrorCode.Malformed, "the server does not give the wallet's transactions back to the one before ours");
+            }
+
+            next = page[^1].Previous;
+        }
+
+        return null;
+    }
+
+    /// <summary>An outcome for each request, or <c>null</c> while a receiver's transaction may still come.</summary>
+    public async Task<IReadOnlyDictionary<string, SendOutcome>?> CollectAsync(
+        TonTransaction wallet, OutboxBatch batch, uint chainTime, CancellationToken cancellationToken)
+    {
+        List<TonMessage> unmatched = [.. wallet.OutMessages];
+        Dictionary<string, SendOutcome> outcomes = new(batch.Requests.Count);
+        foreach (OutboxRequest request in batch.Requests)
+        {
+            TonMessage wanted = TonMessage.Read(request.Message);
+            int index = unmatched.FindIndex(sent => IsSame(sent, wanted));
+            if (index < 0)
+            {
+                outcomes[request.Key] = NotSent(wallet);
+                continue;
+            }
+
+            TonMessage message = unmatched[index];
+            unmatched.RemoveAt(index);
+            TonTransaction? receiver = await FindReceiverAsync(message, cancellationToken);
+            if (receiver is null && !await IsHopelessAsync(message, wallet, chainTime, cancellationToken))
+            {
+                return null;
+            }
+
+            outcomes[request.Key] = Describe(wallet, message, receiver);
+        }
+
+        return outcomes;
+    }
+
+    /// <summary>The chain fills in source, fees and times, and may take fees out of the value; the rest identifies a message.</summary>
+    private static bool IsSame(TonMessage sent, TonMessage wanted) =>
+        sent.Kind == TonMessageKind.Internal
+        && sent.Destination == wanted.Destination
+        && sent.Body.Hash == wanted.Body.Hash
+        && sent.Bounce == wanted.Bounce
+        && sent.StateInit?.Hash == wanted.StateInit?.Hash;
+
+    private static SendOutcome NotSent(TonTransaction wallet)
+    {
+        string why = wallet switch
+        {
+            { Compute: { Success: false, SkipReason: { } reason } } => reason,
+            { Compute: { Success: false } compute } => ExitCodes.Describe(compute.ExitCode),
+            { Action: { Success: false } action } => ExitCodes.Describe(action.ResultCode),
+            { Action.SkippedActions: > 0 } => "the wallet skipped it, usually because its balance did not carry the value and the fee",
+            _ => "the wallet's transaction does not contain it",
+        };
+        return new SendOutcome(
+            SendResult.NotSent, $"not sent: {why}", wallet.Id, WalletFees: wallet.TotalFees,
+            WalletExitCode: wallet.Compute?.ExitCode, SkippedActions: wallet.Action?.SkippedActions ?? 0);
+    }
+
+    private static SendOutcome Describe(TonTransaction wallet, TonMessage message, TonTransaction? receiver)
+    {
+        (SendResult result, string words) = Judge(message, receiver);
+        return new SendOutcome(
+            result, words, wallet.Id, receiver?.Id, message.Value, message.ForwardFee, wallet.TotalFees, wallet.Compute?.ExitCode,
+            wallet.Action?.SkippedActions ?? 0, receiver?.Compute is { Skipped: false } compute ? compute.ExitCode : null,
+            receiver?.Action?.ResultCode, receiver?.Bounced ?? false);
+    }
+
+    private static (SendResult Result, string Words) Judge(TonMessage message, TonTransaction? receiver)
+    {
+        string came = receiver is { Bounced: true } ? "; the value came back, less fees" : message.Bounce ? "" : "; the value stayed there";
+        switch (receiver)
+        {
+            case null:
+                return (SendResult.SentUnconfirmed, "sent; the receiver's transaction was not seen");
+            case { Compute: { Success: false, SkipReason: { } reason } } when receiver.Bounced:
+                return (SendResult.RejectedByReceiver, $"rejected by the receiver: {reason}{came}");
+            case { Compute: { Success: false, SkipReason: null } compute }:
+                return (SendResult.RejectedByReceiver, $"rejected by the receiver: {ExitCodes.Describe(compute.ExitCode)}{came}");
+            case { Action: { Success: false } action }:
+                return (SendResult.RejectedByReceiver, $"the receiver's actions failed: {ExitCodes.Describe(action.ResultCode)}{came}");
+            case { Compute.SkipReason: not null }:
+                return (SendResult.Delivered, "delivered to an account without code");
+            default:
+                return (SendResult.Delivered, string.Create(CultureInfo.InvariantCulture, $"delivered: {message.Value} nanoton"));
+        }
+    }
+
+    /// <summary>The receiver's transaction has our very message cell as its inbound message.</summary>
+    private async Task<TonTransaction?> FindReceiverAsync(TonMessage message, CancellationToken cancellationToken)
+    {
+        TonAddress receiver = message.Destination!.Value;
+        TonAccount account = await client.GetAccountAsync(receiver, cancellationToken);
+        TransactionId? next = account.LastTransaction.LogicalTime > 0 ? account.LastTransaction : null;
+        if (next is { } last && last.LogicalTime <= message.CreatedLt)
+        {
+            return null;
+        }
+
+        // An account that destroyed itself has no last transaction to start from; some servers list it all the same.
+        for (int scanned = 0; scanned < MaxScanned;)
+        {
+            IReadOnlyList<TonTransaction> page = await client.GetTransactionsAsync(receiver, Page, next, cancellationToken);
+            foreach (TonTransaction transaction in page)
+            {
+                if (transaction.InMessage?.Hash == message.Hash)
+                {
+                    return transaction;
+                }
+            }
+
+            scanned += page.Count;
+            if (page.Count == 0 || page[^1].Previous.LogicalTime <= message.CreatedLt)
+            {
+                return null;
+            }
+
+            next = page[^1].Previous;
+        }
+
+        return null;
+    }
+
+    private async Task<bool> IsHopelessAsync(TonMessage message, TonTransaction wallet, uint chainTime, CancellationToken cancellationToken)
+    {
+        if (chainTime > wallet.Now + options.ReceiverWaitSeconds)
+        {
+            return true;
+        }
+
+        return chainTime > wallet.Now + VanishedReceiverSeconds
+            && (await client.GetAccountAsync(message.Destination!.Value, cancellationToken)).LastTransaction.LogicalTime == 0;
+    }
+}

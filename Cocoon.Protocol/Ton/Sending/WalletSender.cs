@@ -1,0 +1,313 @@
+using System.Threading.Channels;
+using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Ton.Cells;
+using Cocoon.Protocol.Ton.Messages;
+using Cocoon.Protocol.Ton.Wallets;
+using Microsoft.Extensions.Logging;
+
+namespace Cocoon.Protocol.Ton.Sending;
+
+/// <summary>Sends what is in a wallet's durable queue, once each, and records what became of it.</summary>
+/// <remarks>
+/// One external is in flight at a time. It is signed once, stored before it leaves, and the same bytes are sent again until the
+/// wallet's sequence number has grown or its validity has passed in chain time that was seen; only then is another one signed for
+/// that number. So a crash at any point neither loses nor repeats a payment. Exactly one <see cref="RunAsync"/> per wallet.
+/// </remarks>
+internal sealed partial class WalletSender
+{
+    private const int MaxRejectedAttempts = 3;
+    private const int MaxResendDoublings = 3;
+
+    private readonly WalletContract _wallet;
+    private readonly Ed25519PrivateKey _key;
+    private readonly ITonClient _client;
+    private readonly IOutboxStore _store;
+    private readonly WalletSenderOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly OutcomeCollector _collector;
+    private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Lock _waitersLock = new();
+    private readonly Dictionary<string, TaskCompletionSource<SendOutcome>> _waiters = [];
+
+    private CellHash _resendOf;
+    private DateTimeOffset _resendAt;
+    private int _resends;
+    private string? _refusal;
+    private int _rejectedAttempts;
+
+    /// <param name="key">Owned by the caller, who keeps it alive while the sender runs.</param>
+    public WalletSender(
+        WalletContract wallet, Ed25519PrivateKey key, ITonClient client, IOutboxStore store, WalletSenderOptions options, TimeProvider time, ILogger logger)
+    {
+        _wallet = wallet;
+        _key = key;
+        _client = client;
+        _store = store;
+        _options = options;
+        _time = time;
+        _logger = logger;
+        _collector = new OutcomeCollector(client, options);
+    }
+
+    public WalletContract Wallet => _wallet;
+
+    /// <summary>Stores the request; on return it will be sent even if the process dies.</summary>
+    public async ValueTask EnqueueAsync(OutboxRequest request, CancellationToken cancellationToken)
+    {
+        await _store.EnqueueAsync(_wallet.Address, request, cancellationToken);
+        _wake.Writer.TryWrite(true);
+    }
+
+    /// <summary>Completes when the request with this key has an outcome.</summary>
+    public async Task<SendOutcome> WaitAsync(string key, CancellationToken cancellationToken)
+    {
+        Task<SendOutcome> outcome;
+        lock (_waitersLock)
+        {
+            if (!_waiters.TryGetValue(key, out TaskCompletionSource<SendOutcome>? waiter))
+            {
+                _waiters[key] = waiter = new TaskCompletionSource<SendOutcome>(TaskCreationOptions.RunContinuationsAsynchronously);
+            }
+
+            outcome = waiter.Task;
+        }
+
+        // Registered first, looked up second: an outcome recorded in between is found by one or the other.
+        return await _store.GetOutcomeAsync(_wallet.Address, key, cancellationToken) ?? await outcome.WaitAsync(cancellationToken);
+    }
+
+    /// <summary>Stores the message under a key and waits for its outcome. <see cref="RunAsync"/> must be running.</summary>
+    public async Task<SendOutcome> SendAsync(
+        string key, InternalMessage message, CancellationToken cancellationToken, SendMode mode = SendMode.PayFeesSeparately)
+    {
+        await EnqueueAsync(new OutboxRequest(key, message.ToCell(), mode), cancellationToken);
+        return await WaitAsync(key, cancellationToken);
+    }
+
+    /// <summary>The loop; ends only when cancelled.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        TimeSpan backOff = _options.ChainBackOff;
+        while (true)
+        {
+            TimeSpan delay;
+            try
+            {
+                delay = await StepAsync(cancellationToken);
+                backOff = _options.ChainBackOff;
+            }
+            catch (TonException fault)
+            {
+                Log.ChainFault(_logger, _wallet.Address, fault.Code, fault.Message);
+                delay = backOff;
+                backOff = backOff * 2 < _options.MaxChainBackOff ? backOff * 2 : _options.MaxChainBackOff;
+            }
+
+            await SleepAsync(delay, cancellationToken);
+        }
+    }
+
+    /// <summary>Does what can be done now; returns how long to wait before the next step.</summary>
+    internal async Task<TimeSpan> StepAsync(CancellationToken cancellationToken)
+    {
+        OutboxBatch? batch = await _store.GetInFlightAsync(_wallet.Address, cancellationToken);
+        if (batch is null)
+        {
+            batch = await StartBatchAsync(cancellationToken);
+            return batch is null ? Timeout.InfiniteTimeSpan : await PushAsync(batch, cancellationToken);
+        }
+
+        return await FollowAsync(batch, cancellationToken);
+    }
+
+    private async Task<OutboxBatch?> StartBatchAsync(CancellationToken cancellationToken)
+    {
+        int limit = Math.Min(_wallet.MaxTransfers, _options.MaxBatch);
+        while (await _store.GetWaitingAsync(_wallet.Address, limit, cancellationToken) is { Count: > 0 } waiting)
+        {
+            TonAccount account = await _client.GetAccountAsync(_wallet.Address, cancellationToken);
+            List<OutboxRequest> affordable = Affordable(waiting, account.Balance);
+            if (affordable.Count == 0)
+            {
+                await RejectAsync(waiting[0].Key, $"not sent: the wallet holds {account.Balance} nanoton, the message needs {ValueOf(waiting[0])} and {_options.FeeReserve} for fees", cancellationToken);
+                continue;
+            }
+
+            ExternalMessage external = _wallet.CreateExternal(
+                _key, SeqnoOf(account), account.SyncTime + _options.ValidForSeconds,
+                [.. affordable.Select(request => new WalletTransfer(request.Message, request.Mode | SendMode.IgnoreErrors))],
+                deploy: !account.IsActive);
+            OutboxBatch batch = new(
+                affordable, BocWriter.Write(external.ToCell()), external.NormalizedHash(), SeqnoOf(account),
+                account.SyncTime + _options.ValidForSeconds, account.LastTransaction);
+            await _store.StartAsync(_wallet.Address, batch, cancellationToken);
+            return batch;
+        }
+
+        return null;
+    }
+
+    /// <summary>As many from the front as the balance carries. Failed sends are skipped in silence by the wallet, so they are not tried.</summary>
+    private List<OutboxRequest> Affordable(IReadOnlyList<OutboxRequest> waiting, ulong balance)
+    {
+        List<OutboxRequest> affordable = [];
+        UInt128 needed = _options.FeeReserve;
+        foreach (OutboxRequest request in waiting)
+        {
+            needed += ValueOf(request);
+            if (needed > balance)
+            {
+                break;
+            }
+
+            affordable.Add(request);
+        }
+
+        return affordable;
+    }
+
+    private static ulong ValueOf(OutboxRequest request) =>
+        request.Mode.HasFlag(SendMode.CarryAllBalance) ? 0 : TonMessage.Read(request.Message).Value;
+
+    private uint SeqnoOf(TonAccount account) => account is { IsActive: true, Data: { } data } ? _wallet.ReadSeqno(data) : 0;
+
+    /// <summary>Looks whether the external in flight happened or expired; else sends it again when its time has come.</summary>
+    private async Task<TimeSpan> FollowAsync(OutboxBatch batch, CancellationToken cancellationToken)
+    {
+        TonAccount account = await _client.GetAccountAsync(_wallet.Address, cancellationToken);
+        if (SeqnoOf(account) > batch.Seqno)
+        {
+            return await ConcludeAsync(batch, account, cancellationToken);
+        }
+
+        if (account.SyncTime <= batch.ValidUntil)
+        {
+            return await PushAsync(batch, cancellationToken);
+        }
+
+        // Never again valid, and this very reading shows that it did not happen.
+        Log.Expired(_logger, _wallet.Address, batch.Seqno);
+        await _store.ReturnAsync(_wallet.Address, batch, cancellationToken);
+        if (_refusal is { } words && _resendOf == batch.NormalizedHash && ++_rejectedAttempts >= MaxRejectedAttempts)
+        {
+            _rejectedAttempts = 0;
+            foreach (OutboxRequest request in batch.Requests)
+            {
+                await RejectAsync(request.Key, $"not sent: the wallet refuses its external message ({words})", cancellationToken);
+            }
+        }
+
+        return TimeSpan.Zero;
+    }
+
+    private async Task<TimeSpan> PushAsync(OutboxBatch batch, CancellationToken cancellationToken)
+    {
+        DateTimeOffset now = _time.GetUtcNow();
+        if (_resendOf != batch.NormalizedHash)
+        {
+            (_resendOf, _resendAt, _resends, _refusal) = (batch.NormalizedHash, now, 0, null);
+        }
+
+        if (now < _resendAt)
+        {
+            return _options.PollInterval;
+        }
+
+        TimeSpan wait = _options.FirstResend * (1 << Math.Min(_resends, MaxResendDoublings)) * (0.8 + (0.4 * Random.Shared.NextDouble()));
+        bool first = _resends++ == 0;
+        _resendAt = now + wait;
+        try
+        {
+            await _client.SendBocAsync(batch.Boc, cancellationToken);
+            Log.Sent(_logger, _wallet.Address, batch.Seqno, batch.Requests.Count);
+        }
+        catch (TonException fault) when (fault.Code == TonErrorCode.NotAccepted)
+        {
+            // Also the answer to a message that is in already. Either way the chain decides: the bytes stay good until they expire.
+            _refusal = fault.ExitCode is { } code ? Contracts.ExitCodes.Describe(code) : fault.Message;
+            Log.NotAccepted(_logger, _wallet.Address, batch.Seqno, _refusal);
+        }
+
+        return first ? TimeSpan.Zero : _options.PollInterval;
+    }
+
+    private async Task<TimeSpan> ConcludeAsync(OutboxBatch batch, TonAccount account, CancellationToken cancellationToken)
+    {
+        TonTransaction? transaction = await _collector.FindWalletTransactionAsync(account, batch, cancellationToken);
+        if (transaction is null)
+        {
+            // Another message took the number, for example from the same wallet used elsewhere. Ours can never happen any more.
+            Log.Superseded(_logger, _wallet.Address, batch.Seqno);
+            await _store.ReturnAsync(_wallet.Address, batch, cancellationToken);
+            return TimeSpan.Zero;
+        }
+
+        IReadOnlyDictionary<string, SendOutcome>? outcomes = await _collector.CollectAsync(transaction, batch, account.SyncTime, cancellationToken);
+        if (outcomes is null)
+        {
+            return _options.PollInterval;
+        }
+
+        _rejectedAttempts = 0;
+        await _store.FinishAsync(_wallet.Address, batch, outcomes, cancellationToken);
+        foreach ((string key, SendOutcome outcome) in outcomes)
+        {
+            Log.Finished(_logger, _wallet.Address, key, outcome.Result);
+            Tell(key, outcome);
+        }
+
+        return TimeSpan.Zero;
+    }
+
+    private async Task RejectAsync(string key, string words, CancellationToken cancellationToken)
+    {
+        SendOutcome outcome = new(SendResult.NotSent, words);
+        await _store.RejectAsync(_wallet.Address, key, outcome, cancellationToken);
+        Log.Finished(_logger, _wallet.Address, key, outcome.Result);
+        Tell(key, outcome);
+    }
+
+    private void Tell(string key, SendOutcome outcome)
+    {
+        TaskCompletionSource<SendOutcome>? waiter;
+        lock (_waitersLock)
+        {
+            _waiters.Remove(key, out waiter);
+        }
+
+        waiter?.TrySetResult(outcome);
+    }
+
+    private async Task SleepAsync(TimeSpan delay, CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task woken = _wake.Reader.WaitToReadAsync(either.Token).AsTask();
+        Task timer = Task.Delay(delay, _time, either.Token);
+        await Task.WhenAny(woken, timer);
+        await either.CancelAsync();
+        _wake.Reader.TryRead(out _);
+        cancellationToken.ThrowIfCancellationRequested();
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(4101, LogLevel.Debug, "wallet {Wallet}: external {Seqno} with {Count} messages sent")]
+        public static partial void Sent(ILogger logger, TonAddress wallet, uint seqno, int count);
+
+        [LoggerMessage(4102, LogLevel.Debug, "wallet {Wallet}: external {Seqno} not accepted now: {Words}")]
+        public static partial void NotAccepted(ILogger logger, TonAddress wallet, uint seqno, string words);
+
+        [LoggerMessage(4103, LogLevel.Warning, "wallet {Wallet}: external {Seqno} expired without happening; signing again")]
+        public static partial void Expired(ILogger logger, TonAddress wallet, uint seqno);
+
+        [LoggerMessage(4104, LogLevel.Warning, "wallet {Wallet}: sequence number {Seqno} was used by a message that is not ours; signing again")]
+        public static partial void Superseded(ILogger logger, TonAddress wallet, uint seqno);
+
+        [LoggerMessage(4105, LogLevel.Information, "wallet {Wallet}: {Key} is {Result}")]
+        public static partial void Finished(ILogger logger, TonAddress wallet, string key, SendResult result);
+
+        [LoggerMessage(4106, LogLevel.Warning, "wallet {Wallet}: chain out of reach ({Code}): {Reason}")]
+        public static partial void ChainFault(ILogger logger, TonAddress wallet, TonErrorCode code, string reason);
+    }
+}
