@@ -38,4 +38,7 @@ public enum Libp2pErrorCode
 
     /// <summary>Took longer than its limit.</summary>
     TimedOut,
+
+    /// <summary>A fault of ours.</summary>
+    InternalError,
 }

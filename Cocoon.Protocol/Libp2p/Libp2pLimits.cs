@@ -1,0 +1,159 @@
+namespace Cocoon.Protocol.Libp2p;
+
+/// <summary>Every bound on what remotes can make this node hold, do or wait for. Defaults name their origin.</summary>
+/// <remarks>Bounds that are part of a message format stay beside its parser.</remarks>
+public sealed record Libp2pLimits
+{
+    /// <summary>Trimming goes down to this many connections. go-libp2p's connection manager.</summary>
+    public int ConnectionsLow { get; init; } = 160;
+
+    /// <summary>Trimming starts above this many connections. go-libp2p.</summary>
+    public int ConnectionsHigh { get; init; } = 192;
+
+    /// <summary>No connection beyond this is accepted or dialled. Own choice: room for bursts between two trims.</summary>
+    public int ConnectionsHard { get; init; } = 512;
+
+    /// <summary>Connections that trimming leaves alone for their first time. go-libp2p (20 s).</summary>
+    public TimeSpan ConnectionGrace { get; init; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>Connections from one IPv4 address or IPv6 /56; not on loopback and private ones in LAN mode. go-libp2p.</summary>
+    public int ConnectionsPerIp { get; init; } = 8;
+
+    /// <summary>Connections with one peer; both sides dialling at once makes two. Own choice.</summary>
+    public int ConnectionsPerPeer { get; init; } = 4;
+
+    /// <summary>Inbound connections in their handshake. go-libp2p's transient scope.</summary>
+    public int PendingUpgrades { get; init; } = 64;
+
+    /// <summary>The same, from one IP. Own choice.</summary>
+    public int PendingUpgradesPerIp { get; init; } = 4;
+
+    /// <summary>Inbound connections per second from one IP, and the burst above it. js-libp2p (5).</summary>
+    public int InboundConnectionsPerSecond { get; init; } = 5;
+
+    public int InboundConnectionBurst { get; init; } = 10;
+
+    /// <summary>From accepted socket to multiplexer. js-libp2p.</summary>
+    public TimeSpan UpgradeTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>From first SYN to multiplexer. js-libp2p.</summary>
+    public TimeSpan DialTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Dials under way in the whole node. Own choice (js 100).</summary>
+    public int ParallelDials { get; init; } = 32;
+
+    /// <summary>Addresses of one peer dialled at a time. Own choice.</summary>
+    public int ParallelDialsPerPeer { get; init; } = 8;
+
+    /// <summary>Addresses of one peer that are remembered and tried. Own choice (js 25).</summary>
+    public int AddressesPerPeer { get; init; } = 16;
+
+    /// <summary>After a failed dial; doubled each time up to <see cref="DialBackoffMax"/>. go-libp2p (5 s, 5 min).</summary>
+    public TimeSpan DialBackoff { get; init; } = TimeSpan.FromSeconds(5);
+
+    public TimeSpan DialBackoffMax { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>Peers in the peer store without a connection; the longest unseen go first. Own choice.</summary>
+    public int StoredPeers { get; init; } = 4096;
+
+    /// <summary>Streams that the remote may have open on one connection. Own choice (go and js 1000).</summary>
+    public int InboundStreams { get; init; } = 512;
+
+    /// <summary>Streams that we may have open on one connection. js-libp2p.</summary>
+    public int OutboundStreams { get; init; } = 1000;
+
+    /// <summary>Outbound streams that the remote has not acknowledged yet. go-yamux (accept backlog).</summary>
+    public int UnacknowledgedStreams { get; init; } = 256;
+
+    /// <summary>Inbound streams per second on one connection, and the burst above it, against open-and-reset floods. Own choice.</summary>
+    public int InboundStreamsPerSecond { get; init; } = 1000;
+
+    public int InboundStreamBurst { get; init; } = 2000;
+
+    /// <summary>Inbound streams of one protocol on one connection, unless named below. js-libp2p.</summary>
+    public int StreamsPerProtocol { get; init; } = 32;
+
+    /// <summary>Exceptions by protocol prefix. go-libp2p's service scopes where they are lower.</summary>
+    public IReadOnlyDictionary<string, int> StreamsByProtocol { get; init; } = new Dictionary<string, int>
+    {
+        ["/ipfs/id/"] = 16,
+        ["/ipfs/ping/"] = 2,
+        ["/meshsub/"] = 2,
+        ["/libp2p/circuit/relay/0.2.0/hop"] = 8,
+        ["/perf/"] = 128,
+        ["/cocoon/infer/"] = 256,
+    };
+
+    /// <summary>Time for an inbound stream to agree on a protocol. js-libp2p.</summary>
+    public TimeSpan StreamNegotiationTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Inbound streams on which nothing moved for this long are reset. Own choice (js 120 s).</summary>
+    public TimeSpan StreamIdleTimeout { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Protocol prefixes whose streams may be silent for long.</summary>
+    public IReadOnlyList<string> IdleProtocols { get; init; } = ["/meshsub/", "/cocoon/infer/"];
+
+    /// <summary>How long a stream that we closed waits for the remote's end before it is reset. Own choice (go 5 min).</summary>
+    public TimeSpan StreamLinger { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Largest receive window of a stream. go-yamux and js-libp2p.</summary>
+    public int MaxStreamWindow { get; init; } = 16 * 1024 * 1024;
+
+    /// <summary>Bytes buffered, and window granted above 256 KiB a stream, on one connection. Own choice.</summary>
+    public long ConnectionMemory { get; init; } = 64L * 1024 * 1024;
+
+    /// <summary>The same for the whole node. Own choice.</summary>
+    public long NodeMemory { get; init; } = 256L * 1024 * 1024;
+
+    /// <summary>yamux pings that wait for their answer to be sent. Own choice.</summary>
+    public int QueuedPings { get; init; } = 32;
+
+    /// <summary>yamux pings per second on one connection. Own choice.</summary>
+    public int PingsPerSecond { get; init; } = 100;
+
+    /// <summary>Time between own keep-alive pings of a connection, and the time its answer may take. go-yamux (30 s).</summary>
+    public TimeSpan KeepAliveInterval { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Time that a connection has to send what is queued when it closes. Own choice.</summary>
+    public TimeSpan CloseTimeout { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>Time for an identify exchange. go-libp2p (5 s).</summary>
+    public TimeSpan IdentifyTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Protocol names remembered of one peer. Own choice (go 1024).</summary>
+    public int ProtocolsPerPeer { get; init; } = 256;
+
+    /// <summary>Identify pushes accepted from one connection per minute. Own choice.</summary>
+    public int PushesPerMinute { get; init; } = 30;
+
+    /// <summary>Identify pushes being sent at once. Notes of go-libp2p (32).</summary>
+    public int ParallelPushes { get; init; } = 32;
+
+    /// <summary>How many inbound streams of <paramref name="protocol"/> one connection may have.</summary>
+    public int GetStreamLimit(string protocol)
+    {
+        foreach ((string prefix, int limit) in StreamsByProtocol)
+        {
+            if (protocol.StartsWith(prefix, StringComparison.Ordinal))
+            {
+                return limit;
+            }
+        }
+
+        return StreamsPerProtocol;
+    }
+
+    /// <summary>Whether streams of <paramref name="protocol"/> may be silent for longer than <see cref="StreamIdleTimeout"/>.</summary>
+    public bool MayIdle(string protocol)
+    {
+        foreach (string prefix in IdleProtocols)
+        {
+            if (protocol.StartsWith(prefix, StringComparison.Ordinal))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+}

@@ -1,0 +1,12 @@
+using Cocoon.Protocol.Libp2p.Muxers;
+using Microsoft.Extensions.Logging;
+
+namespace Cocoon.Protocol.Libp2p.Swarm;
+
+/// <summary>What all connections of a node share.</summary>
+internal sealed record ConnectionContext(Libp2pLimits Limits, TimeProvider Time, ILogger Logger)
+{
+    public MemoryBudget StreamMemory { get; } = new(Limits.NodeMemory);
+
+    public MemoryBudget WindowMemory { get; } = new(Limits.NodeMemory);
+}

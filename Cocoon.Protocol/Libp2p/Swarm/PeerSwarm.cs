@@ -1,0 +1,305 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
+using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Libp2p.Security;
+using Cocoon.Protocol.Libp2p.Transports;
+using Cocoon.Protocol.Multiformats;
+using Microsoft.Extensions.Logging;
+
+namespace Cocoon.Protocol.Libp2p.Swarm;
+
+/// <summary>Listens, dials, and keeps the connections.</summary>
+internal sealed partial class PeerSwarm : IAsyncDisposable
+{
+    private static readonly TimeSpan MaintenanceInterval = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long addresses that worked are remembered.</summary>
+    public static readonly TimeSpan WorkingAddressTimeToLive = TimeSpan.FromHours(24);
+
+    private readonly PeerId _localPeer;
+    private readonly ConnectionContext _context;
+    private readonly StreamHandlers _handlers;
+    private readonly PeerStore _store;
+    private readonly Upgrader _upgrader;
+    private readonly TcpTransport _transport = new();
+    private readonly InboundGate _gate;
+    private readonly ConcurrentDictionary<PeerId, Task<PeerConnection>> _dials = new();
+    private readonly ConcurrentDictionary<Task, byte> _tasks = new();
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly List<Socket> _listeners = [];
+
+    public PeerSwarm(NoiseIdentity identity, StreamHandlers handlers, PeerStore store, ConnectionContext context, bool allowPrivate)
+    {
+        _localPeer = identity.LocalPeer;
+        _context = context;
+        _handlers = handlers;
+        _store = store;
+        _upgrader = new Upgrader(identity);
+        _gate = new InboundGate(context.Limits, context.Time, allowPrivate);
+        Dialer = new Dialer(_transport, _upgrader, context, allowPrivate);
+        Connections = new ConnectionTable(context.Limits, context.Time);
+    }
+
+    /// <summary>A connection is up; whether it is the first one to its peer.</summary>
+    public event Action<PeerConnection, bool>? Opened;
+
+    /// <summary>A connection is gone; whether it was the last one to its peer.</summary>
+    public event Action<PeerConnection, bool>? Closed;
+
+    public ConnectionTable Connections { get; }
+
+    public Dialer Dialer { get; }
+
+    /// <summary>The bound end points of the listeners.</summary>
+    public IReadOnlyList<IPEndPoint> ListenEndPoints { get; private set; } = [];
+
+    /// <exception cref="SocketException">An address is taken or not ours.</exception>
+    public void Start(IEnumerable<IPEndPoint> endPoints)
+    {
+        foreach (IPEndPoint endPoint in endPoints)
+        {
+            Socket listener = _transport.Listen(endPoint);
+            _listeners.Add(listener);
+            Track(AcceptLoopAsync(listener));
+        }
+
+        ListenEndPoints = [.. _listeners.Select(listener => (IPEndPoint)listener.LocalEndPoint!)];
+        Track(MaintainAsync());
+    }
+
+    /// <summary>A connection to the peer: an open one, or one dialled now. Callers at the same time share one dial.</summary>
+    /// <exception cref="Libp2pException">No address answers as this peer.</exception>
+    public async ValueTask<PeerConnection> ConnectAsync(PeerId peer, CancellationToken cancellationToken)
+    {
+        if (Connections.TryGet(peer, out PeerConnection? connection))
+        {
+            return connection;
+        }
+
+        if (peer == _localPeer)
+        {
+            throw new Libp2pException(Libp2pErrorCode.DialFailed, "The peer is this node itself.");
+        }
+
+        ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
+        Task<PeerConnection> dial = _dials.GetOrAdd(peer, StartDial);
+        return await dial.WaitAsync(cancellationToken);
+    }
+
+    /// <summary>Dials one address that the user named, whoever answers unless it names the peer.</summary>
+    /// <exception cref="Libp2pException">Nobody, or another peer, answers.</exception>
+    public async Task<PeerConnection> ConnectAsync(Multiaddr address, CancellationToken cancellationToken)
+    {
+        if (address.Peer is { } peer && Connections.TryGet(peer, out PeerConnection? connection))
+        {
+            return connection;
+        }
+
+        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token);
+        NoiseChannel channel = await Dialer.DialAsync(address.Peer, [address], isExplicit: true, stop.Token);
+        return await AddAsync(channel, isOutbound: true, address);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_stopping.IsCancellationRequested)
+        {
+            return;
+        }
+
+        await _stopping.CancelAsync();
+        _listeners.ForEach(listener => listener.Dispose());
+        await Task.WhenAll(Connections.All.Select(connection => connection.DisposeAsync().AsTask()));
+        while (!_tasks.IsEmpty)
+        {
+            await Task.WhenAll(_tasks.Keys);
+        }
+
+        Dialer.Dispose();
+        _stopping.Dispose();
+    }
+
+    private Task<PeerConnection> StartDial(PeerId peer)
+    {
+        Task<PeerConnection> dial = Task.Run(async () =>
+        {
+            try
+            {
+                NoiseChannel channel = await Dialer.DialAsync(peer, _store.GetAddresses(peer), isExplicit: false, _stopping.Token);
+                return await AddAsync(channel, isOutbound: true, channel.Connection.RemoteAddress);
+            }
+            finally
+            {
+                _dials.TryRemove(peer, out _);
+            }
+        });
+        Track(dial.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default));
+        return dial;
+    }
+
+    private async Task AcceptLoopAsync(Socket listener)
+    {
+        while (!_stopping.IsCancellationRequested)
+        {
+            try
+            {
+                Socket socket = await listener.AcceptAsync(_stopping.Token);
+                IPAddress address = ((IPEndPoint)socket.RemoteEndPoint!).Address;
+                if (!_gate.TryBeginUpgrade(address))
+                {
+                    socket.Dispose();
+                    continue;
+                }
+
+                Track(UpgradeInboundAsync(socket, address));
+            }
+            catch (Exception exception) when (exception is OperationCanceledException or ObjectDisposedException)
+            {
+                return;
+            }
+            catch (SocketException exception)
+            {
+                // Out of descriptors, or the remote was gone before we looked: the next one may work.
+                Log.AcceptFailed(_context.Logger, exception.Message);
+                await Task.Delay(TimeSpan.FromMilliseconds(50), _context.Time, CancellationToken.None);
+            }
+        }
+    }
+
+    private async Task UpgradeInboundAsync(Socket socket, IPAddress address)
+    {
+        bool opened = false;
+        try
+        {
+            using CancellationTokenSource timeout = new(_context.Limits.UpgradeTimeout, _context.Time);
+            using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, _stopping.Token);
+            NoiseChannel channel = await _upgrader.UpgradeAsync(new SocketConnection(socket), isInitiator: false, expected: null, stop.Token);
+            PeerConnection connection = await AddAsync(channel, isOutbound: false, dialled: null);
+            opened = true;
+            Track(ReleaseGateAsync(connection, address));
+        }
+        catch (Exception exception) when (exception is IOException or SocketException or OperationCanceledException)
+        {
+            Log.InboundFailed(_context.Logger, address, exception.Message);
+            socket.Dispose();
+        }
+        finally
+        {
+            _gate.EndUpgrade(address, opened);
+        }
+    }
+
+    private async Task ReleaseGateAsync(PeerConnection connection, IPAddress address)
+    {
+        await connection.Session.Completion;
+        _gate.Close(address);
+    }
+
+    private async Task<PeerConnection> AddAsync(NoiseChannel channel, bool isOutbound, Multiaddr? dialled)
+    {
+        PeerConnection connection = new(channel, isOutbound, _handlers, _context);
+        if (_stopping.IsCancellationRequested || !Connections.TryAdd(connection, out bool isFirst))
+        {
+            connection.Session.Start();
+            await connection.DisposeAsync();
+            throw new Libp2pException(Libp2pErrorCode.ResourceLimit, $"Too many connections to take another one to {channel.RemotePeer}.");
+        }
+
+        _store.MarkSeen(connection.RemotePeer, dialled, WorkingAddressTimeToLive);
+        connection.Session.Start();
+        connection.Session.KeepAlive();
+        Log.Opened(_context.Logger, connection.RemotePeer, connection.RemoteAddress, isOutbound);
+        Opened?.Invoke(connection, isFirst);
+        Track(RunAsync(connection));
+        return connection;
+    }
+
+    private async Task RunAsync(PeerConnection connection)
+    {
+        await connection.Session.Completion;
+        if (Connections.Remove(connection, out bool isLast))
+        {
+            _store.MarkSeen(connection.RemotePeer, workingAddress: null, WorkingAddressTimeToLive);
+            if (connection.Session.Error is { Code: Libp2pErrorCode.InternalError } fault)
+            {
+                Log.SessionFailed(_context.Logger, fault);
+            }
+
+            Log.Closed(_context.Logger, connection.RemotePeer, connection.Session.Error?.Message ?? "");
+            Closed?.Invoke(connection, isLast);
+        }
+
+        await connection.DisposeAsync();
+    }
+
+    private async Task MaintainAsync()
+    {
+        using PeriodicTimer timer = new(MaintenanceInterval, _context.Time);
+        int ticks = 0, keepAliveTicks = Math.Max(1, (int)(_context.Limits.KeepAliveInterval / MaintenanceInterval));
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_stopping.Token))
+            {
+                bool keepAlive = ++ticks % keepAliveTicks == 0;
+                foreach (PeerConnection connection in Connections.All)
+                {
+                    connection.Sweep();
+                    if (keepAlive)
+                    {
+                        connection.Session.KeepAlive();
+                    }
+                }
+
+                foreach (PeerConnection excess in Connections.ChooseExcess())
+                {
+                    Track(excess.DisposeAsync().AsTask());
+                }
+
+                _gate.Sweep();
+                Dialer.Backoff.Sweep();
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopping.
+        }
+    }
+
+    private void Track(Task task)
+    {
+        _tasks.TryAdd(task, 0);
+        task.ContinueWith(
+            static (done, state) =>
+            {
+                PeerSwarm swarm = (PeerSwarm)state!;
+                swarm._tasks.TryRemove(done, out _);
+                if (done.Exception is { } exception)
+                {
+                    Log.TaskFailed(swarm._context.Logger, exception);
+                }
+            },
+            this, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(3121, LogLevel.Debug, "Connected to {Peer} at {Address} (outbound: {IsOutbound})")]
+        public static partial void Opened(ILogger logger, PeerId peer, Multiaddr address, bool isOutbound);
+
+        [LoggerMessage(3122, LogLevel.Debug, "Disconnected from {Peer}: {Reason}")]
+        public static partial void Closed(ILogger logger, PeerId peer, string reason);
+
+        [LoggerMessage(3123, LogLevel.Debug, "Inbound connection of {Address} failed: {Reason}")]
+        public static partial void InboundFailed(ILogger logger, IPAddress address, string reason);
+
+        [LoggerMessage(3124, LogLevel.Warning, "Accepting connections failed: {Reason}")]
+        public static partial void AcceptFailed(ILogger logger, string reason);
+
+        [LoggerMessage(3125, LogLevel.Error, "A session failed by a fault of ours")]
+        public static partial void SessionFailed(ILogger logger, Exception exception);
+
+        [LoggerMessage(3126, LogLevel.Error, "A task of the swarm failed")]
+        public static partial void TaskFailed(ILogger logger, Exception exception);
+    }
+}

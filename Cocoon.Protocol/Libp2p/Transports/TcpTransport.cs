@@ -1,0 +1,135 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Cocoon.Protocol.Multiformats;
+
+namespace Cocoon.Protocol.Libp2p.Transports;
+
+/// <summary>TCP over IPv4 and IPv6. Dials leave from the listening port where that is possible, so that observed addresses are dialable.</summary>
+internal sealed class TcpTransport
+{
+    private const int Backlog = 256;
+
+    private readonly List<IPEndPoint> _listening = [];
+
+    /// <summary>Opens a listening socket; port 0 takes a free one.</summary>
+    /// <exception cref="SocketException">The address is taken or not ours.</exception>
+    public Socket Listen(IPEndPoint endPoint)
+    {
+        if (endPoint.Port != 0)
+        {
+            // With shared ports a second node on the same one would silently take half of the connections.
+            using Socket probe = new(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            probe.Bind(endPoint);
+        }
+
+        Socket socket = CreateSocket(endPoint.AddressFamily);
+        try
+        {
+            Share(socket);
+            socket.Bind(endPoint);
+            socket.Listen(Backlog);
+        }
+        catch (SocketException)
+        {
+            socket.Dispose();
+            throw;
+        }
+
+        lock (_listening)
+        {
+            _listening.Add((IPEndPoint)socket.LocalEndPoint!);
+        }
+
+        return socket;
+    }
+
+    /// <summary>Whether the address is of a kind that can be dialled, whoever it belongs to.</summary>
+    public static bool CanDial(Multiaddr address) =>
+        address.TryGetTcpEndPoint(out _)
+        || (address.Components is [{ Protocol: MultiaddrProtocol.Dns or MultiaddrProtocol.Dns4 or MultiaddrProtocol.Dns6 }, { Protocol: MultiaddrProtocol.Tcp }, ..]
+            && address.Components.Skip(2).All(component => component.Protocol == MultiaddrProtocol.P2P));
+
+    /// <exception cref="SocketException">Nobody answers.</exception>
+    /// <exception cref="Libp2pException">The name has no address.</exception>
+    public async Task<IRawConnection> DialAsync(Multiaddr address, CancellationToken cancellationToken)
+    {
+        IPEndPoint endPoint = address.TryGetTcpEndPoint(out IPEndPoint? literal) ? literal : await ResolveAsync(address, cancellationToken);
+        return new SocketConnection(await ConnectAsync(endPoint, cancellationToken));
+    }
+
+    private async Task<Socket> ConnectAsync(IPEndPoint remote, CancellationToken cancellationToken)
+    {
+        if (FindLocal(remote.Address) is { } local)
+        {
+            Socket socket = CreateSocket(remote.AddressFamily);
+            try
+            {
+                Share(socket);
+                socket.Bind(local);
+                await socket.ConnectAsync(remote, cancellationToken);
+                return socket;
+            }
+            catch (SocketException exception) when (exception.SocketErrorCode is SocketError.AddressAlreadyInUse or SocketError.AddressNotAvailable)
+            {
+                // This pair of ports is connected already, or was a moment ago: any other port does.
+                socket.Dispose();
+            }
+            catch (Exception)
+            {
+                socket.Dispose();
+                throw;
+            }
+        }
+
+        Socket fresh = CreateSocket(remote.AddressFamily);
+        try
+        {
+            await fresh.ConnectAsync(remote, cancellationToken);
+            return fresh;
+        }
+        catch (Exception)
+        {
+            fresh.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>A listening address from which this remote can be reached.</summary>
+    private IPEndPoint? FindLocal(IPAddress remote)
+    {
+        lock (_listening)
+        {
+            return _listening.Find(local => local.AddressFamily == remote.AddressFamily
+                && (local.Address.Equals(IPAddress.Any) || local.Address.Equals(IPAddress.IPv6Any) || IPAddress.IsLoopback(local.Address) == IPAddress.IsLoopback(remote)));
+        }
+    }
+
+    private static async Task<IPEndPoint> ResolveAsync(Multiaddr address, CancellationToken cancellationToken)
+    {
+        AddressFamily family = address.Components[0].Protocol switch
+        {
+            MultiaddrProtocol.Dns4 => AddressFamily.InterNetwork,
+            MultiaddrProtocol.Dns6 => AddressFamily.InterNetworkV6,
+            _ => AddressFamily.Unspecified,
+        };
+        IPAddress[] found = await Dns.GetHostAddressesAsync(address.Components[0].Value, family, cancellationToken);
+        return found.Length > 0
+            ? new IPEndPoint(found[0], int.Parse(address.Components[1].Value, CultureInfo.InvariantCulture))
+            : throw new Libp2pException(Libp2pErrorCode.DialFailed, $"{address} has no address.");
+    }
+
+    private static Socket CreateSocket(AddressFamily family)
+    {
+        Socket socket = new(family, SocketType.Stream, ProtocolType.Tcp);
+        if (family == AddressFamily.InterNetworkV6)
+        {
+            socket.DualMode = false;
+        }
+
+        return socket;
+    }
+
+    /// <summary>Before <c>Bind</c>; on Linux this sets SO_REUSEADDR and SO_REUSEPORT.</summary>
+    private static void Share(Socket socket) => socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+}
