@@ -15,6 +15,7 @@ internal sealed class LlamaCppEngine : IInferenceEngine
     private readonly BatchScheduler _scheduler;
     private readonly TimeProvider _time;
     private readonly ServedModel _served;
+    private readonly ChatTemplate? _template;
     private readonly ReaderWriterLockSlim _inUse = new();
     private bool _disposed;
 
@@ -27,6 +28,10 @@ internal sealed class LlamaCppEngine : IInferenceEngine
             "llama.cpp", runtime.Version, runtime.Digest, runtime.Devices,
             EngineCapabilities.Chat | EngineCapabilities.Completion | EngineCapabilities.Logprobs | EngineCapabilities.LogitBias
             | EngineCapabilities.Choices | EngineCapabilities.TenantIsolation);
+        string? warning = null;
+        Vocabulary vocabulary = model.Vocabulary;
+        _template = files.Template is { } source ? ChatTemplate.TryCreate(source, vocabulary.BosText, vocabulary.EosText, time, out warning) : null;
+        TemplateSource origin = _template is null ? TemplateSource.ChatMlFallback : options.ChatTemplate is null ? TemplateSource.Model : TemplateSource.Override;
         _served = new ServedModel(
             options.ModelName ?? Path.GetFileNameWithoutExtension(options.ModelPath),
             files.Manifest,
@@ -36,8 +41,8 @@ internal sealed class LlamaCppEngine : IInferenceEngine
             model.Vocabulary.Count,
             scheduler.ContextPerRequest,
             options.Slots,
-            TemplateSource.ChatMlFallback,
-            null);
+            origin,
+            _template is null ? warning ?? "the model has no chat template; ChatML is used instead" : null);
         Models = [_served];
     }
 
@@ -167,9 +172,31 @@ internal sealed class LlamaCppEngine : IInferenceEngine
                 return [.. PromptEncoder.EncodeText(_model.Vocabulary, text)];
             case PromptInput.Chat chat:
                 RequireTokenizable(chat.Messages.Sum(m => (long)m.Content.Length));
-                return [.. PromptEncoder.Encode(_model.Vocabulary, ChatMlTemplate.Render(chat.Messages))];
+                return [.. PromptEncoder.Encode(_model.Vocabulary, Render(chat))];
             default:
                 throw new ArgumentException("unknown prompt kind", nameof(prompt));
+        }
+    }
+
+    private RenderedPrompt Render(PromptInput.Chat chat)
+    {
+        if (chat.Messages.IsDefaultOrEmpty)
+        {
+            throw new EngineException(EngineErrorCode.InvalidRequest, "messages is empty");
+        }
+
+        if (_template is null)
+        {
+            return ChatMlTemplate.Render(chat.Messages);
+        }
+
+        try
+        {
+            return _template.Render(chat);
+        }
+        catch (TemplateException exception)
+        {
+            throw new EngineException(EngineErrorCode.InvalidRequest, $"the model's chat template: {exception.Message}", inner: exception);
         }
     }
 
