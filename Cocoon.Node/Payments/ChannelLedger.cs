@@ -31,6 +31,9 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
 
     public int LiveSessions => _live.Count;
 
+    /// <summary>Owed by ended sessions alone.</summary>
+    public ulong CarriedDue => _ended;
+
     public ulong Due => _ended + Sum(_live.Values, live => live.Due);
 
     /// <summary>Served and not vouched: what is lost when the client never signs again.</summary>
@@ -117,6 +120,9 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
         live.Granted = Math.Max(live.Granted, Math.Min(wanted, remainder));
         return live.Granted;
     }
+
+    /// <summary>What was granted so far, without granting more.</summary>
+    public ulong GrantedTo(SessionId session) => _live.TryGetValue(session, out Live? live) ? live.Granted : 0;
 
     /// <summary>What the enclave says the session owes so far.</summary>
     public void ReportDue(SessionId session, ulong sessionDue)

@@ -46,12 +46,8 @@ internal static class Schema
         -- Money we are paid: the highest voucher per channel.
         CREATE TABLE provider_channel (
             channel        BLOB PRIMARY KEY,
-            client         TEXT NOT NULL,
-            pay_key        BLOB NOT NULL,
-            challenge      INTEGER NOT NULL,
-            open_before    INTEGER NOT NULL,
+            terms          BLOB NOT NULL,
             expires_at     INTEGER NOT NULL,
-            code_hash      BLOB NOT NULL,
             total          INTEGER NOT NULL DEFAULT 0,
             nonce          INTEGER NOT NULL DEFAULT 0,
             signature      BLOB,
@@ -64,10 +60,48 @@ internal static class Schema
             close_at       INTEGER NOT NULL DEFAULT 0,
             closing        INTEGER NOT NULL DEFAULT 0,
             ack_total      INTEGER,
+            ack_at         INTEGER NOT NULL DEFAULT 0,
             gone           INTEGER NOT NULL DEFAULT 0,
             claim_queued   INTEGER NOT NULL DEFAULT 0,
             verified_at    INTEGER NOT NULL,
             created_at     INTEGER NOT NULL
+        ) WITHOUT ROWID;
+        """,
+        """
+        -- Messages that a wallet shall send, each under the name of its intention, and the one signed external under way.
+        CREATE TABLE outbox (
+            id              INTEGER PRIMARY KEY AUTOINCREMENT,
+            wallet          TEXT NOT NULL,
+            key             TEXT NOT NULL,
+            message         BLOB NOT NULL,
+            mode            INTEGER NOT NULL,
+            place           INTEGER NOT NULL DEFAULT 0,
+            state           TEXT NOT NULL DEFAULT 'waiting',
+            result          TEXT,
+            words           TEXT,
+            wallet_lt       INTEGER,
+            wallet_hash     BLOB,
+            receiver_lt     INTEGER,
+            receiver_hash   BLOB,
+            value           INTEGER NOT NULL DEFAULT 0,
+            forward_fee     INTEGER NOT NULL DEFAULT 0,
+            wallet_fees     INTEGER NOT NULL DEFAULT 0,
+            wallet_exit     INTEGER,
+            skipped         INTEGER NOT NULL DEFAULT 0,
+            receiver_exit   INTEGER,
+            receiver_action INTEGER,
+            bounced         INTEGER NOT NULL DEFAULT 0,
+            UNIQUE (wallet, key)
+        );
+        CREATE INDEX outbox_state ON outbox (wallet, state, id);
+        CREATE TABLE outbox_flight (
+            wallet      TEXT PRIMARY KEY,
+            boc         BLOB NOT NULL,
+            hash        BLOB NOT NULL,
+            seqno       INTEGER NOT NULL,
+            valid_until INTEGER NOT NULL,
+            last_lt     INTEGER NOT NULL,
+            last_hash   BLOB NOT NULL
         ) WITHOUT ROWID;
         """,
     ];

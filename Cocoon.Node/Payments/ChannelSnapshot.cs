@@ -1,0 +1,75 @@
+using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Ton;
+using Cocoon.Protocol.Ton.Cells;
+
+namespace Cocoon.Node.Payments;
+
+/// <summary>A channel as <c>cocoon channels</c> shows it. All amounts are nanoTON.</summary>
+/// <param name="Incoming">We are paid through it.</param>
+/// <param name="Peer">The provider; <c>null</c> of a channel in which we are paid (clients dial with fresh peer ids).</param>
+/// <param name="Counterparty">The other side's wallet.</param>
+/// <param name="Deposit">What the channel can pay over its life.</param>
+/// <param name="Spent">Owed by sessions.</param>
+/// <param name="Vouchered">Highest total signed.</param>
+/// <param name="Redeemed">Paid out by the contract so far.</param>
+/// <param name="AtRisk">Incoming: served and not vouched. Outgoing: vouched and not owed, lost if the provider keeps it.</param>
+/// <param name="ExpiresAt">Chain time; 0 = never.</param>
+/// <param name="NextStep">What will or can happen next, in words.</param>
+internal sealed record ChannelSnapshot(
+    bool Incoming,
+    CellHash Channel,
+    PeerId? Peer,
+    TonAddress Counterparty,
+    string State,
+    ulong Deposit,
+    ulong Spent,
+    ulong Vouchered,
+    long Vouchers,
+    ulong Redeemed,
+    ulong AtRisk,
+    ulong Fees,
+    uint CloseAt,
+    uint ExpiresAt,
+    int LiveSessions,
+    string? SettleTransaction,
+    DateTimeOffset CreatedAt,
+    string NextStep)
+{
+    public static ChannelSnapshot Of(ClientChannelRecord record) => new(
+        Incoming: false, record.Channel, record.Peer, record.Payout, record.State.ToString().ToLowerInvariant(), record.Deposit, record.Due,
+        record.HighestTotal, checked((long)record.Nonce), record.Claimed,
+        record.HighestTotal > record.Due ? record.HighestTotal - record.Due : 0,
+        record.Fees, record.CloseAt, record.ExpiresAt, 0, record.SettleTransaction, record.CreatedAt,
+        record.State switch
+        {
+            ChannelPhase.Opening => "waits for its opening on the chain",
+            ChannelPhase.Open => "ready to pay",
+            ChannelPhase.Closing when record.CloseAck is not null => "closes together when its opening window is over",
+            ChannelPhase.Closing => $"can be finished from chain time {record.CloseAt}",
+            ChannelPhase.Closed => "done",
+            _ => "did not open; done",
+        });
+
+    public static ChannelSnapshot Of(ProviderChannel channel)
+    {
+        ProviderChannelRecord record = channel.Record;
+        ChannelExposure exposure = channel.Exposure;
+        string state = record.Gone ? "closed" : record.CloseAt != 0 || record.Closing ? "closing" : "open";
+        string next = record.Gone ? "done"
+            : record.CloseAt != 0 ? $"claimed before chain time {record.CloseAt}"
+            : record.Closing ? "the client closes with our consent"
+            : exposure.Unclaimed > 0 ? "claimed at the threshold, at expiry or when it closes"
+            : "serves";
+        return new ChannelSnapshot(
+            Incoming: true, record.Channel, null, record.Client, state, exposure.Capacity, exposure.Due, exposure.Vouched, record.Vouchers, record.Claimed,
+            exposure.AtRisk, 0, record.CloseAt, record.ExpiresAt, exposure.LiveSessions, null, record.CreatedAt, next);
+    }
+}
+
+/// <summary>The wallet as <c>cocoon wallet</c> shows it. All amounts are nanoTON.</summary>
+/// <param name="Balance"><c>null</c> while the chain does not answer.</param>
+/// <param name="TiedUp">In channels that we opened.</param>
+/// <param name="Redeemable">Vouched to us and not claimed.</param>
+/// <param name="AtRisk">Served and not vouched.</param>
+internal sealed record WalletSnapshot(
+    TonAddress Address, string Network, ulong? Balance, ulong TiedUp, ulong Redeemable, ulong AtRisk, ulong SpentToday, bool Encrypted, bool BackedUp);

@@ -1,0 +1,313 @@
+using Cocoon.Protocol.Contracts;
+using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Payments.Proto;
+using Cocoon.Protocol.Ton.Cells;
+
+namespace Cocoon.Node.Payments;
+
+/// <summary>A channel through which we pay: the one place that signs its vouchers.</summary>
+/// <remarks>Thread-safe. A total is on the disk before its signature leaves this class, and never goes backwards.</remarks>
+internal sealed class ClientChannel : IDisposable
+{
+    private readonly Lock _lock = new();
+    private readonly SemaphoreSlim _signing = new(1);
+    private readonly Dictionary<SessionId, ClientSession> _live = [];
+    private readonly ClientChannelStore _store;
+    private readonly Ed25519PrivateKey _payKey;
+    private readonly SpendOptions _options;
+    private readonly TimeProvider _time;
+    private ClientChannelRecord _record;
+    private ulong _ended;
+
+    internal ClientChannel(ClientChannelStore store, ClientChannelRecord record, Ed25519PrivateKey payKey, SpendOptions options, TimeProvider time)
+    {
+        if (!payKey.PublicKey.Equals(record.PayKey))
+        {
+            throw new ArgumentException("The pay key is not the channel's: another wallet opened it.", nameof(payKey));
+        }
+
+        _store = store;
+        _record = record;
+        _payKey = payKey;
+        _options = options;
+        _time = time;
+        _ended = record.Due;
+    }
+
+    public CellHash Channel => _record.Channel;
+
+    public PeerId Peer => _record.Peer;
+
+    public ClientChannelRecord Record
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _record with { Due = _ended };
+            }
+        }
+    }
+
+    public ChannelPhase Phase => Record.State;
+
+    public ulong HighestTotal => Record.HighestTotal;
+
+    /// <summary>What can still be vouched, beside what is vouched and not owed.</summary>
+    public ulong Spendable
+    {
+        get
+        {
+            lock (_lock)
+            {
+                ulong committed = Math.Max(_ended, Committed());
+                return _record.Deposit > committed ? _record.Deposit - committed : 0;
+            }
+        }
+    }
+
+    public bool HasLiveSessions
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _live.Count > 0;
+            }
+        }
+    }
+
+    internal Ed25519PrivateKey PayKey => _payKey;
+
+    internal ChannelContract Contract => new(_record.Terms);
+
+    /// <param name="limit">Most that the session may cost; <c>null</c>: the owner's limit per request.</param>
+    /// <exception cref="PaymentException">The channel is not open.</exception>
+    public ClientSession BeginSession(SessionId id, ulong? limit = null)
+    {
+        lock (_lock)
+        {
+            if (_record.State != ChannelPhase.Open)
+            {
+                throw new PaymentException(PaymentErrorCode.State, $"The channel is {_record.State.ToString().ToLowerInvariant()}, not open.");
+            }
+
+            if (_live.Count >= ChannelLedger.MaxSessions)
+            {
+                throw new PaymentException(PaymentErrorCode.Limit, $"{ChannelLedger.MaxSessions} sessions run on this channel already.");
+            }
+
+            ClientSession session = new(this, id, Math.Min(limit ?? ulong.MaxValue, _options.PerRequest));
+            _live.Add(id, session);
+            return session;
+        }
+    }
+
+    /// <summary>Signs a voucher for <paramref name="total"/>, or repeats the highest one when that is not above it.</summary>
+    /// <exception cref="PaymentException">Over the day's limit, over the deposit, or the channel is not open.</exception>
+    public async Task<VoucherMessage> SignVoucherAsync(ulong total, IReadOnlyList<SessionAllocation> allocations, CancellationToken cancellationToken)
+    {
+        await _signing.WaitAsync(cancellationToken);
+        try
+        {
+            return await RaiseAsync(total, [.. allocations], cancellationToken);
+        }
+        finally
+        {
+            _signing.Release();
+        }
+    }
+
+    /// <summary>The highest voucher again, for closing and for recovery.</summary>
+    public SignedVoucher LastVoucher()
+    {
+        ClientChannelRecord record = Record;
+        VoucherStatement statement = new(record.Channel, record.HighestTotal, record.Nonce);
+        return new SignedVoucher(statement, statement.Sign(_payKey));
+    }
+
+    /// <summary>Compares the books when a session is accepted. After a crash the provider may know of more that is owed; within what is vouched that is taken.</summary>
+    /// <exception cref="PaymentException">The provider claims what was never vouched.</exception>
+    public async Task ReconcileAsync(ulong providersTotal, ulong carriedDue, CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            if (providersTotal > _record.HighestTotal || carriedDue > _record.HighestTotal)
+            {
+                throw new PaymentException(
+                    PaymentErrorCode.Provider,
+                    $"The provider says {providersTotal} nanoTON vouched and {carriedDue} owed, this wallet vouched {_record.HighestTotal}.");
+            }
+
+            if (carriedDue <= _ended)
+            {
+                return;
+            }
+
+            _ended = carriedDue;
+        }
+
+        await _store.SaveDueAsync(Channel, EndedDue, cancellationToken);
+    }
+
+    public void Dispose()
+    {
+        _signing.Dispose();
+        _payKey.Dispose();
+    }
+
+    internal async Task<VoucherMessage> VouchAsync(ClientSession session, ulong upTo, CancellationToken cancellationToken)
+    {
+        if (upTo > session.Limit)
+        {
+            throw new PaymentException(PaymentErrorCode.Limit, $"The request would cost more than its limit of {session.Limit} nanoTON.");
+        }
+
+        await _signing.WaitAsync(cancellationToken);
+        try
+        {
+            ulong before = session.Allocated, total;
+            SessionAllocation[] allocations;
+            lock (_lock)
+            {
+                if (!_live.ContainsKey(session.Id))
+                {
+                    throw new PaymentException(PaymentErrorCode.State, "The session has ended.");
+                }
+
+                session.Allocated = Math.Max(before, upTo);
+                total = Math.Max(_record.HighestTotal, Committed());
+                allocations = [.. _live.Values.Select(live => new SessionAllocation(live.Id, live.Allocated))];
+            }
+
+            try
+            {
+                return await RaiseAsync(total, allocations, cancellationToken);
+            }
+            catch
+            {
+                lock (_lock)
+                {
+                    session.Allocated = before;
+                }
+
+                throw;
+            }
+        }
+        finally
+        {
+            _signing.Release();
+        }
+    }
+
+    internal async Task EndAsync(ClientSession session, ulong due, CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            if (!_live.Remove(session.Id))
+            {
+                return;
+            }
+
+            _ended = checked(_ended + due);
+        }
+
+        await _store.SaveDueAsync(Channel, EndedDue, cancellationToken);
+    }
+
+    /// <summary>Changes what the store holds beside totals, then what memory holds.</summary>
+    internal async Task UpdateAsync(Func<ClientChannelRecord, ClientChannelRecord> change, CancellationToken cancellationToken)
+    {
+        await _signing.WaitAsync(cancellationToken);
+        try
+        {
+            ClientChannelRecord changed = change(Record);
+            await _store.SaveStateAsync(changed, cancellationToken);
+            lock (_lock)
+            {
+                _record = changed with { HighestTotal = _record.HighestTotal, Nonce = _record.Nonce };
+            }
+        }
+        finally
+        {
+            _signing.Release();
+        }
+    }
+
+    /// <summary>Takes over a voucher of our own that the provider still holds, after the store was lost.</summary>
+    internal async Task AdoptAsync(SignedVoucher own, ulong due, CancellationToken cancellationToken)
+    {
+        if (!own.Verify(_record.PayKey) || own.Statement.Channel != Channel)
+        {
+            throw new PaymentException(PaymentErrorCode.Provider, "The voucher that the provider shows is not ours.");
+        }
+
+        await _signing.WaitAsync(cancellationToken);
+        try
+        {
+            if (own.Statement.Total > _record.HighestTotal)
+            {
+                await _store.RaiseTotalAsync(
+                    Channel, own.Statement.Total, own.Statement.Nonce, EndedDue, _time.GetUtcNow(), dayLimit: long.MaxValue, cancellationToken);
+                lock (_lock)
+                {
+                    _record = _record with { HighestTotal = own.Statement.Total, Nonce = own.Statement.Nonce };
+                }
+            }
+        }
+        finally
+        {
+            _signing.Release();
+        }
+
+        await ReconcileAsync(0, Math.Min(due, HighestTotal), cancellationToken);
+    }
+
+    /// <remarks>Called with <see cref="_signing"/> held.</remarks>
+    private async Task<VoucherMessage> RaiseAsync(ulong total, SessionAllocation[] allocations, CancellationToken cancellationToken)
+    {
+        ClientChannelRecord record = Record;
+        if (total > record.HighestTotal)
+        {
+            if (record.State != ChannelPhase.Open)
+            {
+                throw new PaymentException(PaymentErrorCode.State, $"The channel is {record.State.ToString().ToLowerInvariant()}: no further voucher is signed.");
+            }
+
+            if (total > record.Deposit)
+            {
+                throw new PaymentException(
+                    PaymentErrorCode.Funds, $"The channel can pay {record.Deposit} nanoTON in all, {total} would be needed: top it up or open another.");
+            }
+
+            ulong nonce = record.Nonce + 1;
+            await _store.RaiseTotalAsync(Channel, total, nonce, EndedDue, _time.GetUtcNow(), _options.PerDay, cancellationToken);
+            lock (_lock)
+            {
+                _record = _record with { HighestTotal = total, Nonce = nonce };
+            }
+        }
+
+        return LastVoucher().ToMessage(allocations);
+    }
+
+    private ulong EndedDue()
+    {
+        lock (_lock)
+        {
+            return _ended;
+        }
+    }
+
+    private ulong Committed()
+    {
+        ulong sum = _ended;
+        foreach (ClientSession live in _live.Values)
+        {
+            sum = checked(sum + live.Allocated);
+        }
+
+        return sum;
+    }
+}

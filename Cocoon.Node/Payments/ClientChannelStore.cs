@@ -1,0 +1,125 @@
+using Cocoon.Node.Storage;
+using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Ton;
+using Cocoon.Protocol.Ton.Cells;
+using Microsoft.Data.Sqlite;
+
+namespace Cocoon.Node.Payments;
+
+/// <summary>Tables <c>client_channel</c> and <c>client_spend</c>. What a call wrote is durable when it returns.</summary>
+internal sealed class ClientChannelStore(CocoonDatabase database)
+{
+    private const string Columns = """
+        channel, peer, payout, provider_key, code_hash, pay_key, client, challenge, open_before, expires_at, global_id, salt, created_at,
+        deposit, state, highest_total, nonce, due, claimed, close_at, close_total, close_ack, fees, settle_tx
+        """;
+
+    public ClientChannelRecord? Find(CellHash channel) =>
+        database.Read(session => session.QueryFirst($"SELECT {Columns} FROM client_channel WHERE channel = $1", Map, channel.ToArray()));
+
+    public IReadOnlyList<ClientChannelRecord> ListLive() => database.Read(session => session.Query(
+        $"SELECT {Columns} FROM client_channel WHERE state IN ('opening', 'open', 'closing') ORDER BY created_at", Map));
+
+    public IReadOnlyList<ClientChannelRecord> List(int limit) => database.Read(session => session.Query(
+        $"SELECT {Columns} FROM client_channel ORDER BY created_at DESC LIMIT $1", Map, limit));
+
+    public int CountOpenedSince(DateTimeOffset since) => database.Read(session => session.QueryFirst(
+        "SELECT count(*) FROM client_channel WHERE created_at > $1", row => row.GetInt32(0), since.ToUnixTimeSeconds()));
+
+    /// <summary>Vouched on that UTC day.</summary>
+    public ulong SpentOn(DateTimeOffset day) => database.Read(session => session.QueryFirst(
+        "SELECT nanoton FROM client_spend WHERE day = $1", row => row.GetAmount(0), DayOf(day)));
+
+    public Task AddAsync(ClientChannelRecord record, CancellationToken cancellationToken) => database.WriteAsync(
+        session => session.Execute(
+            """
+            INSERT INTO client_channel (channel, peer, payout, provider_key, code_hash, pay_key, client, challenge, open_before, expires_at,
+                global_id, salt, created_at, deposit, state, highest_total, nonce, due)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+            """,
+            record.Channel.ToArray(), record.Peer.ToString(), record.Payout.ToString(), record.ProviderKey.ToArray(), record.CodeHash.ToArray(),
+            record.PayKey.ToArray(), record.Client.ToString(), record.Challenge, record.OpenBefore, record.ExpiresAt, record.GlobalId,
+            unchecked((long)record.Salt), record.CreatedAt.ToUnixTimeSeconds(), record.Deposit, Word(record.State), record.HighestTotal,
+            unchecked((long)record.Nonce), record.Due),
+        cancellationToken);
+
+    /// <summary>Raises the highest total and the day's spending together, or neither.</summary>
+    /// <exception cref="PaymentException">The day's limit does not allow it.</exception>
+    public Task RaiseTotalAsync(
+        CellHash channel, ulong total, ulong nonce, Func<ulong> due, DateTimeOffset now, ulong dayLimit, CancellationToken cancellationToken) =>
+        database.WriteAsync(
+            session =>
+            {
+                ulong before = session.QueryFirst("SELECT highest_total FROM client_channel WHERE channel = $1", row => row.GetAmount(0), channel.ToArray());
+                if (total <= before)
+                {
+                    return;
+                }
+
+                long day = DayOf(now);
+                session.Execute(
+                    "INSERT INTO client_spend VALUES ($1, $2) ON CONFLICT (day) DO UPDATE SET nanoton = nanoton + excluded.nanoton", day, total - before);
+                ulong spent = session.QueryFirst("SELECT nanoton FROM client_spend WHERE day = $1", row => row.GetAmount(0), day);
+                if (spent > dayLimit)
+                {
+                    throw new PaymentException(
+                        PaymentErrorCode.Limit, $"The day's limit of {dayLimit} nanoTON is reached; raise it in the client's options, or wait for tomorrow (UTC).");
+                }
+
+                session.Execute(
+                    "UPDATE client_channel SET highest_total = $2, nonce = $3, due = $4 WHERE channel = $1",
+                    channel.ToArray(), total, unchecked((long)nonce), due());
+            },
+            cancellationToken);
+
+    public Task SaveDueAsync(CellHash channel, Func<ulong> due, CancellationToken cancellationToken) => database.WriteAsync(
+        session => session.Execute("UPDATE client_channel SET due = $2 WHERE channel = $1", channel.ToArray(), due()), cancellationToken);
+
+    /// <summary>Everything but what <see cref="RaiseTotalAsync"/> and <see cref="SaveDueAsync"/> own.</summary>
+    public Task SaveStateAsync(ClientChannelRecord record, CancellationToken cancellationToken) => database.WriteAsync(
+        session => session.Execute(
+            """
+            UPDATE client_channel SET state = $2, deposit = $3, claimed = $4, close_at = $5, close_total = $6, close_ack = $7, fees = $8, settle_tx = $9
+            WHERE channel = $1
+            """,
+            record.Channel.ToArray(), Word(record.State), record.Deposit, record.Claimed, record.CloseAt, record.CloseTotal, record.CloseAck,
+            record.Fees, record.SettleTransaction),
+        cancellationToken);
+
+    private static long DayOf(DateTimeOffset now) => now.ToUnixTimeSeconds() / 86_400;
+
+    private static string Word(ChannelPhase state) => state.ToString().ToLowerInvariant();
+
+    private static TonAddress Address(string text) => TonAddress.TryParseRaw(text, out TonAddress address)
+        ? address
+        : throw new StorageException(StorageErrorCode.Corrupt, $"'{text}' is not an address.");
+
+    private static ClientChannelRecord Map(SqliteDataReader row) => new()
+    {
+        Channel = new CellHash(row.GetBytes(0)),
+        Peer = PeerId.Parse(row.GetString(1)),
+        Payout = Address(row.GetString(2)),
+        ProviderKey = new Ed25519PublicKey(row.GetBytes(3)),
+        CodeHash = new CellHash(row.GetBytes(4)),
+        PayKey = new Ed25519PublicKey(row.GetBytes(5)),
+        Client = Address(row.GetString(6)),
+        Challenge = row.GetUInt32(7),
+        OpenBefore = row.GetUInt32(8),
+        ExpiresAt = row.GetUInt32(9),
+        GlobalId = row.GetInt32(10),
+        Salt = unchecked((ulong)row.GetInt64(11)),
+        CreatedAt = DateTimeOffset.FromUnixTimeSeconds(row.GetInt64(12)),
+        Deposit = row.GetAmount(13),
+        State = Enum.Parse<ChannelPhase>(row.GetString(14), ignoreCase: true),
+        HighestTotal = row.GetAmount(15),
+        Nonce = unchecked((ulong)row.GetInt64(16)),
+        Due = row.GetAmount(17),
+        Claimed = row.GetAmount(18),
+        CloseAt = row.GetUInt32(19),
+        CloseTotal = row.IsDBNull(20) ? null : row.GetAmount(20),
+        CloseAck = row.GetBytesOrNull(21),
+        Fees = row.GetAmount(22),
+        SettleTransaction = row.GetStringOrNull(23),
+    };
+}

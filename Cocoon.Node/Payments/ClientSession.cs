@@ -1,0 +1,26 @@
+using Cocoon.Protocol.Payments.Proto;
+
+namespace Cocoon.Node.Payments;
+
+/// <summary>One session's share of a channel: how much of the vouchers is meant for it.</summary>
+/// <remarks>Thread-safe through its channel. End it exactly once.</remarks>
+internal sealed class ClientSession(ClientChannel channel, SessionId id, ulong limit)
+{
+    public SessionId Id { get; } = id;
+
+    public ClientChannel Channel { get; } = channel;
+
+    /// <summary>Most that this session may cost.</summary>
+    public ulong Limit { get; } = limit;
+
+    /// <summary>Meant for this session so far, nanoTON.</summary>
+    public ulong Allocated { get; internal set; }
+
+    /// <summary>The voucher that lets the session cost up to <paramref name="upTo"/> in all; durable before it is returned.</summary>
+    /// <remarks>Uses what earlier sessions left over before it raises the channel's total.</remarks>
+    /// <exception cref="PaymentException">Over a limit, over the deposit, or the channel closes.</exception>
+    public Task<VoucherMessage> VouchAsync(ulong upTo, CancellationToken cancellationToken) => Channel.VouchAsync(this, upTo, cancellationToken);
+
+    /// <summary>Settles the session at what it really cost; the rest of its allocation is credit for the next one.</summary>
+    public Task EndAsync(ulong due, CancellationToken cancellationToken) => Channel.EndAsync(this, due, cancellationToken);
+}

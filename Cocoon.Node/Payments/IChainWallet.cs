@@ -1,0 +1,23 @@
+using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Ton;
+using Cocoon.Protocol.Ton.Messages;
+using Cocoon.Protocol.Ton.Sending;
+
+namespace Cocoon.Node.Payments;
+
+/// <summary>The wallet as the payment engine uses it.</summary>
+internal interface IChainWallet
+{
+    TonAddress Address { get; }
+
+    /// <summary>The root of the channels' hot keys; never signs a voucher itself.</summary>
+    Ed25519PrivateKey Key { get; }
+
+    /// <summary>Sends the messages, in as few externals as the wallet allows, and returns what became of each, in their order.</summary>
+    /// <remarks>An intention that was carried out before, also in an earlier run of the node, is not carried out again: its record is returned.</remarks>
+    Task<IReadOnlyList<SendOutcome>> SendAsync(IReadOnlyList<PaymentIntent> intents, CancellationToken cancellationToken);
+}
+
+/// <summary>Something the wallet shall do once.</summary>
+/// <param name="Name">The intention, for example <c>open:…</c>; repeated under the same name only after it failed.</param>
+internal sealed record PaymentIntent(string Name, InternalMessage Message);

@@ -1,0 +1,55 @@
+using System.Diagnostics.CodeAnalysis;
+using Cocoon.Protocol.Contracts;
+
+namespace Cocoon.Node.Payments;
+
+/// <summary>The networks this version knows, by name.</summary>
+internal static class Networks
+{
+    /// <summary>Configuration parameter 19 of the local chain in <c>scripts/devnet</c> (<c>DEVNET_GLOBAL_ID</c>).</summary>
+    public const int DevnetGlobalId = -777;
+
+    public const int TestnetGlobalId = -3;
+
+    public const int MainnetGlobalId = -239;
+
+    public static NetworkProfile Devnet { get; } = new("devnet", DevnetGlobalId, [], [ChannelContract.CodeHash], Registry: null, RealMoney: false);
+
+    public static NetworkProfile Testnet { get; } = new(
+        "testnet", TestnetGlobalId, [new Uri("https://testnet.toncenter.com/api/v2/")], [ChannelContract.CodeHash], Registry: null, RealMoney: false);
+
+    public static NetworkProfile Mainnet { get; } = new(
+        "mainnet", MainnetGlobalId, [new Uri("https://toncenter.com/api/v2/")], [ChannelContract.CodeHash], Registry: null, RealMoney: true);
+
+    public static IReadOnlyList<NetworkProfile> All { get; } = [Devnet, Testnet, Mainnet];
+
+    public static bool TryGet(string name, [NotNullWhen(true)] out NetworkProfile? profile)
+    {
+        profile = All.FirstOrDefault(known => string.Equals(known.Name, name, StringComparison.OrdinalIgnoreCase));
+        return profile is not null;
+    }
+
+    /// <summary>The profile with the user's own endpoints, and the gate before real money.</summary>
+    /// <param name="confirmed">Whether the owner has confirmed the use of real money, now or earlier in this data directory.</param>
+    /// <exception cref="PaymentException">Unknown network, real money not confirmed, or no endpoint.</exception>
+    public static NetworkProfile Resolve(string name, IReadOnlyList<Uri> endpoints, bool confirmed)
+    {
+        if (!TryGet(name, out NetworkProfile? profile))
+        {
+            throw new PaymentException(PaymentErrorCode.Terms, $"Unknown network '{name}'; known are {string.Join(", ", All.Select(known => known.Name))}.");
+        }
+
+        if (profile.RealMoney && !confirmed)
+        {
+            SpendOptions limits = new();
+            throw new PaymentException(
+                PaymentErrorCode.Limit,
+                $"{profile.Name} moves real money: up to {limits.PerDay} nanoTON a day and {limits.DepositCapPerProvider} per provider by the defaults. Confirm once with --confirm-mainnet.");
+        }
+
+        profile = endpoints.Count == 0 ? profile : profile with { Endpoints = endpoints };
+        return profile.Endpoints.Count > 0
+            ? profile
+            : throw new PaymentException(PaymentErrorCode.Chain, $"{profile.Name} has no endpoint of its own: start the local chain and name it with --ton-endpoint URL.");
+    }
+}

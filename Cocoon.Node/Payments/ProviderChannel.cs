@@ -1,0 +1,352 @@
+using Cocoon.Protocol.Contracts;
+using Cocoon.Protocol.Payments.Proto;
+using Cocoon.Protocol.Sessions.Proto;
+using Cocoon.Protocol.Ton;
+using Cocoon.Protocol.Ton.Cells;
+
+namespace Cocoon.Node.Payments;
+
+/// <summary>A verified channel in which this node is paid: one book under one lock, and what is durable of it.</summary>
+/// <remarks>
+/// Thread-safe. Nothing is counted as paid before it is on the disk; nothing is signed away before its flag is.
+/// Disk and chain are never waited for with the lock held.
+/// </remarks>
+internal sealed class ProviderChannel
+{
+    private readonly Lock _lock = new();
+    private readonly ProviderChannelStore _store;
+    private readonly ChannelLedger _ledger;
+    private readonly ChannelClock _clock;
+    private readonly ProviderOptions _options;
+    private ProviderChannelRecord _record;
+    private ChannelAccount? _account;
+
+    internal ProviderChannel(ProviderChannelStore store, ProviderChannelRecord record, ProviderOptions options, ChannelClock clock)
+    {
+        _store = store;
+        _record = record;
+        _options = options;
+        _clock = clock;
+        _ledger = new ChannelLedger(record.Voucher?.Statement.Total ?? 0, record.Due, capacity: 0);
+        if (record.Closing || record.CloseAt != 0)
+        {
+            _ledger.MarkClosing();
+        }
+    }
+
+    public CellHash Channel => _record.Channel;
+
+    public TonAddress Client => _record.Client;
+
+    /// <summary>As stored and last seen, with the live figures of the book.</summary>
+    public ProviderChannelRecord Record
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _record with { Due = _ledger.Due };
+            }
+        }
+    }
+
+    public ulong HighestTotal
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _ledger.Paid;
+            }
+        }
+    }
+
+    /// <summary>Vouched and not yet paid out by the contract.</summary>
+    public ulong Unclaimed
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _ledger.Paid > _record.Claimed ? _ledger.Paid - _record.Claimed : 0;
+            }
+        }
+    }
+
+    public ChannelExposure Exposure
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return new ChannelExposure(_ledger.Paid, _ledger.Due, _record.Claimed, _ledger.AtRisk, _ledger.Capacity, _ledger.LiveSessions, _ledger.Closing);
+            }
+        }
+    }
+
+    internal ChannelContract Contract => new(_record.Terms);
+
+    internal bool IsIdle
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _ledger.LiveSessions == 0;
+            }
+        }
+    }
+
+    /// <summary>Verifies, stores and counts a voucher. The answer <see cref="VoucherOutcome.Held"/> means: durable.</summary>
+    public async Task<VoucherOutcome> AcceptVoucherAsync(VoucherMessage message, CancellationToken cancellationToken)
+    {
+        if (VoucherVerifier.Read(message, Channel, out SignedVoucher? voucher) is { } unreadable)
+        {
+            return unreadable;
+        }
+
+        VoucherStatement statement = voucher!.Statement;
+
+        lock (_lock)
+        {
+            if (statement.Total < _ledger.Paid)
+            {
+                return new VoucherOutcome.Held(_ledger.Paid, Grew: false);
+            }
+
+            if (IsRepeated(voucher))
+            {
+                _ledger.Apply(statement.Total, message.ReadAllocations());
+                return new VoucherOutcome.Held(_ledger.Paid, Grew: false);
+            }
+
+            if (statement.Total > _ledger.Capacity)
+            {
+                return new VoucherOutcome.Refused(
+                    VoucherFault.Overdraft, $"the channel can pay {_ledger.Capacity} nanoTON in all, the voucher says {statement.Total}");
+            }
+
+            if (_record.AckTotal is { } acked && statement.Total > acked)
+            {
+                return new VoucherOutcome.Refused(VoucherFault.Closing, "the channel is being closed at a lower total");
+            }
+        }
+
+        if (VoucherVerifier.Verify(voucher, _record.PayKey) is { } wrong)
+        {
+            return wrong;
+        }
+
+        await _store.SaveVoucherAsync(voucher, CurrentDue, cancellationToken);
+        lock (_lock)
+        {
+            bool grew = _ledger.Apply(statement.Total, message.ReadAllocations());
+            if (grew)
+            {
+                _record = _record with { Voucher = voucher, Vouchers = _record.Vouchers + 1 };
+            }
+
+            return new VoucherOutcome.Held(_ledger.Paid, grew);
+        }
+    }
+
+    /// <summary>Sets one step aside for a session. Call after the request's voucher was accepted.</summary>
+    /// <param name="step">The quote's <c>step_nanoton</c>.</param>
+    public ReservationOutcome TryReserveSession(SessionId session, ulong step)
+    {
+        lock (_lock)
+        {
+            if (Unfit() is { } unfit)
+            {
+                return new ReservationOutcome.Declined(unfit.Reason, unfit.Detail, _ledger.Paid);
+            }
+
+            DeclineReason reason = _ledger.TryReserve(session, new CreditPolicy(_options.MaxCredit, step));
+            return reason == DeclineReason.DeclineUnspecified
+                ? new ReservationOutcome.Reserved(_ledger.Paid, _ledger.CarriedDue)
+                : new ReservationOutcome.Declined(reason, Explain(reason, step), _ledger.Paid);
+        }
+    }
+
+    /// <summary>How far the enclave may run this session now, cumulative nanoTON of the session; never falls while it lives.</summary>
+    /// <remarks>While the chain has not been seen for half of the challenge, only what is already vouched for may run.</remarks>
+    public ulong GrantFor(SessionId session)
+    {
+        lock (_lock)
+        {
+            return IsBlind(divisor: 2, _options.OfflineAllowance) ? _ledger.GrantedTo(session) : _ledger.GrantFor(session);
+        }
+    }
+
+    public void ReportDue(SessionId session, ulong due)
+    {
+        lock (_lock)
+        {
+            _ledger.ReportDue(session, due);
+        }
+    }
+
+    /// <summary>Ends a session with the due of its settlement, or with what was last reported when the enclave died before one.</summary>
+    public async Task EndSessionAsync(SessionId session, ulong? settlementDue, CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            if (!_ledger.End(session, settlementDue ?? _ledger.DueOf(session)))
+            {
+                return;
+            }
+        }
+
+        await _store.SaveDueAsync(Channel, CurrentDue, cancellationToken);
+    }
+
+    /// <summary>Stores the closing flag; only after that may an ack for <paramref name="total"/> be signed.</summary>
+    /// <returns>Why not, or <c>null</c>.</returns>
+    internal async Task<PayRefusal?> BeginCloseAsync(ulong total, CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            if (_record.AckTotal is { } already)
+            {
+                // Signing the same ack again gives nothing new away: the client may have lost the first.
+                return already == total ? null : PayRefusal.Malformed;
+            }
+
+            if (total < _record.Claimed)
+            {
+                return PayRefusal.BelowDue;
+            }
+
+            if (_ledger.TryBeginClose(total) is { } refusal)
+            {
+                return refusal;
+            }
+        }
+
+        try
+        {
+            await _store.SaveClosingAsync(Channel, total, _clock.Now, cancellationToken);
+        }
+        catch
+        {
+            lock (_lock)
+            {
+                _ledger.AbandonClose();
+            }
+
+            throw;
+        }
+
+        lock (_lock)
+        {
+            _record = _record with { Closing = true, AckTotal = total, AckAt = (uint)_clock.Now };
+        }
+
+        return null;
+    }
+
+    /// <summary>Takes a fresh reading of the chain into the book.</summary>
+    internal async Task ApplyAsync(ChannelAccount account, CancellationToken cancellationToken)
+    {
+        _clock.Observe(account.ChainTime);
+        lock (_lock)
+        {
+            if (_account is not null && account.ChainTime < _account.ChainTime)
+            {
+                // An answer that was late: what is known is newer.
+                return;
+            }
+        }
+
+        await _store.SaveAccountAsync(account, cancellationToken);
+        lock (_lock)
+        {
+            _account = account;
+            if (account.State is not { } state)
+            {
+                _record = _record with { Gone = true, Balance = 0, ClaimQueued = false, VerifiedAt = account.ChainTime };
+                _ledger.Capacity = 0;
+                _ledger.MarkClosing();
+                return;
+            }
+
+            ulong claimed = Math.Max(_record.Claimed, state.Claimed);
+            _record = _record with
+            {
+                Gone = false,
+                Claimed = claimed,
+                Balance = account.Balance,
+                CloseAt = state.CloseAt,
+                ExpiresAt = state.ExpiresAt,
+                VerifiedAt = account.ChainTime,
+                ClaimQueued = _record.ClaimQueued && claimed < _ledger.Paid,
+            };
+            _ledger.Capacity = account.Corroborated
+                ? account.Capacity
+                : Math.Min(account.Capacity, claimed + _options.UncorroboratedLimit);
+            if (state.CloseAt != 0)
+            {
+                _ledger.MarkClosing();
+            }
+        }
+    }
+
+    internal void MarkClaimQueued()
+    {
+        lock (_lock)
+        {
+            _record = _record with { ClaimQueued = true };
+        }
+    }
+
+    /// <summary>Whether the last reading is older than the share of the challenge that the rules allow.</summary>
+    internal bool IsBlind(int divisor, TimeSpan allowance) =>
+        _account is null || _clock.Since(_account.ChainTime) > Math.Max(_record.Challenge / divisor, allowance.TotalSeconds);
+
+    internal TimeSpan Age => _account is null ? TimeSpan.MaxValue : TimeSpan.FromSeconds(_clock.Since(_account.ChainTime));
+
+    private (DeclineReason Reason, string Detail)? Unfit()
+    {
+        if (_record.Gone)
+        {
+            return (DeclineReason.DeclineChannel, "the channel is closed");
+        }
+
+        if (_ledger.Closing)
+        {
+            return (DeclineReason.DeclineClosing, "the channel is closing");
+        }
+
+        if (IsBlind(divisor: 4, TimeSpan.Zero))
+        {
+            return (DeclineReason.DeclineChain, "the chain has not been seen for a quarter of the channel's challenge");
+        }
+
+        return ExpiresTooSoon(_record.ExpiresAt, _record.Challenge, _clock.Now)
+            ? (DeclineReason.DeclineExpired, "the channel expires within two challenge periods")
+            : null;
+    }
+
+    internal static bool ExpiresTooSoon(uint expiresAt, uint challenge, long now) => expiresAt != 0 && expiresAt - now < 2L * challenge;
+
+    private ulong CurrentDue()
+    {
+        lock (_lock)
+        {
+            return _ledger.Due;
+        }
+    }
+
+    private bool IsRepeated(SignedVoucher voucher) =>
+        _record.Voucher is { } held && held.Statement == voucher.Statement && voucher.Signature.AsSpan().SequenceEqual(held.Signature);
+
+    private string Explain(DeclineReason reason, ulong step) => reason switch
+    {
+        DeclineReason.DeclineVoucher when _ledger.Paid == 0 => "the channel has vouched nothing: send a voucher for one step with the request",
+        DeclineReason.DeclineVoucher => $"vouched {_ledger.Paid}, owed {_ledger.Due}, one step is {step} nanoTON: send a higher voucher",
+        DeclineReason.DeclineFunds => $"the channel can pay {_ledger.Capacity} nanoTON in all, of which {_ledger.Due} is owed: top it up",
+        DeclineReason.DeclineSlots => $"{ChannelLedger.MaxSessions} sessions run on this channel",
+        DeclineReason.DeclineClosing => "the channel is closing",
+        _ => "the session is already known",
+    };
+}
