@@ -1,0 +1,109 @@
+using Cocoon.Node.Payments;
+using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Ton;
+using Cocoon.Protocol.Ton.Cells;
+using Cocoon.Protocol.Ton.Messages;
+using Cocoon.Protocol.Ton.Sending;
+using Cocoon.Protocol.Ton.Wallets;
+using Microsoft.Extensions.Logging;
+
+namespace Cocoon.Node.Wallets;
+
+/// <summary>The wallet in use: its balance, and the one sender that spends from it.</summary>
+/// <remarks>Thread-safe. The sender runs from <see cref="Start"/> to disposal; what was queued and not sent goes on at the next start.</remarks>
+internal sealed class WalletAccount : IChainWallet, IAsyncDisposable
+{
+    private const int MaxAttempts = 100;
+
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly WalletKey _wallet;
+    private readonly ITonClient _client;
+    private readonly IOutboxStore _store;
+    private readonly WalletSender _sender;
+    private Task? _running;
+
+    public WalletAccount(
+        WalletKey wallet, ITonClient client, IOutboxStore store, WalletSenderOptions options, TimeProvider time, ILogger<WalletAccount> logger)
+    {
+        _wallet = wallet;
+        _client = client;
+        _store = store;
+        _sender = new WalletSender(wallet.Contract, wallet.Key, client, store, options, time, logger);
+    }
+
+    public TonAddress Address => _wallet.Address;
+
+    public Ed25519PrivateKey Key => _wallet.Key;
+
+    public void Start() => _running ??= _sender.RunAsync(_stopping.Token);
+
+    /// <summary>nanoTON, as of the newest block the endpoint shows.</summary>
+    /// <exception cref="TonException">The chain did not answer.</exception>
+    public async Task<ulong> GetBalanceAsync(CancellationToken cancellationToken) =>
+        (await _client.GetAccountAsync(Address, cancellationToken)).Balance;
+
+    /// <summary>A plain payment by the owner; never repeated by itself.</summary>
+    /// <param name="name">Names this one payment; the same name again is the same payment.</param>
+    public async Task<SendOutcome> PayAsync(string name, TonAddress destination, ulong nanoton, string? comment, CancellationToken cancellationToken)
+    {
+        InternalMessage message = new(destination, nanoton, Bounce: false, string.IsNullOrEmpty(comment) ? Cell.Empty : InternalMessage.Comment(comment));
+        return (await SendAsync([new PaymentIntent(name, message)], cancellationToken))[0];
+    }
+
+    public async Task<IReadOnlyList<SendOutcome>> SendAsync(IReadOnlyList<PaymentIntent> intents, CancellationToken cancellationToken)
+    {
+        if (_running is null)
+        {
+            throw new InvalidOperationException("The wallet is not started.");
+        }
+
+        List<string> keys = [];
+        foreach (PaymentIntent intent in intents)
+        {
+            string key = await NextKeyAsync(intent.Name, cancellationToken);
+            await _sender.EnqueueAsync(new OutboxRequest(key, intent.Message.ToCell(), SendMode.PayFeesSeparately), cancellationToken);
+            keys.Add(key);
+        }
+
+        List<SendOutcome> outcomes = [];
+        foreach (string key in keys)
+        {
+            outcomes.Add(await _sender.WaitAsync(key, cancellationToken));
+        }
+
+        return outcomes;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_stopping.IsCancellationRequested)
+        {
+            return;
+        }
+
+        await _stopping.CancelAsync();
+        if (_running is not null)
+        {
+            await _running.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        }
+
+        _wallet.Dispose();
+        _stopping.Dispose();
+    }
+
+    /// <summary>An intention that failed may be tried again under the next number; one that is waiting, under way or done keeps its key.</summary>
+    private async Task<string> NextKeyAsync(string name, CancellationToken cancellationToken)
+    {
+        for (int attempt = 1; attempt <= MaxAttempts; attempt++)
+        {
+            string key = $"{name}#{attempt}";
+            SendOutcome? outcome = await _store.GetOutcomeAsync(Address, key, cancellationToken);
+            if (outcome is null or { Result: SendResult.Delivered or SendResult.SentUnconfirmed })
+            {
+                return key;
+            }
+        }
+
+        throw new PaymentException(PaymentErrorCode.Chain, $"'{name}' failed {MaxAttempts} times; it is not tried again.");
+    }
+}
