@@ -2,7 +2,6 @@ import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, re
 import { join } from 'node:path';
 
 const FORMAT = 1;
-const MAX_JOURNAL_BYTES = 32 << 20;
 
 /**
  * Keeps a chain in a folder: `state.json` is a whole state, replaced by rename; `journal.jsonl` has one line for
@@ -11,7 +10,6 @@ const MAX_JOURNAL_BYTES = 32 << 20;
  */
 export class Store {
   #journal;
-  #journalBytes = 0;
 
   constructor(directory, chain) {
     this.directory = directory;
@@ -60,8 +58,8 @@ export class Store {
   }
 
   #changed(change) {
-    if (change === null || this.#journalBytes > MAX_JOURNAL_BYTES) this.#compact();
-    else this.#journalBytes += writeSync(this.#journal, `${JSON.stringify(change)}\n`);
+    if (change === null) this.#compact();
+    else writeSync(this.#journal, `${JSON.stringify(change)}\n`);
   }
 
   #compact() {
@@ -73,7 +71,6 @@ export class Store {
     renameSync(temporary, this.#statePath);
     if (this.#journal !== undefined) closeSync(this.#journal);
     this.#journal = openSync(this.#journalPath, 'w', 0o600);
-    this.#journalBytes = 0;
   }
 }
 

@@ -1,4 +1,0 @@
-import { runMutants } from '../support/mutation.mjs';
-import { bondCases } from './cases/bond.mjs';
-
-runMutants('ProviderBond', bondCases);
