@@ -1,11 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { keyPairFromSeed } from '@ton/crypto';
 import { TonClient } from '@ton/ton';
+import { Clock } from '../../lib/clock.mjs';
 import { startDevnet } from '../../lib/devnet.mjs';
 
-/** A devnet with the official client on it; `t.after` ends both. */
+/**
+ * A devnet with the official client on it; `t.after` ends both. Its wall clock stands still: rent of a second
+ * more or less would make balances depend on the machine's load.
+ */
 export async function openNetwork(t, options = {}) {
-  const devnet = await startDevnet(options);
+  const wall = Math.floor(Date.now() / 1000);
+  const devnet = await startDevnet({ clock: new Clock(() => wall), ...options });
   t.after(() => devnet.close());
   const client = new TonClient({ endpoint: `${devnet.url}/api/v2/jsonRPC` });
   return { devnet, client, ...calls(devnet.url) };
