@@ -14,6 +14,11 @@ internal interface ITonClient
     Task<IReadOnlyList<TonTransaction>> GetTransactionsAsync(
         TonAddress address, int limit, TransactionId? from, CancellationToken cancellationToken);
 
+    /// <summary>The transaction of <paramref name="destination"/> that a message caused, or <c>null</c> when the server does not find it.</summary>
+    /// <remarks>For accounts that destroyed themselves, which have no last transaction to start from. The caller compares the message.</remarks>
+    Task<TonTransaction?> FindReceiverTransactionAsync(
+        TonAddress source, TonAddress destination, ulong createdLt, CancellationToken cancellationToken);
+
     /// <summary>Hands an external message to the network. Returning means "accepted for broadcast", not "included".</summary>
     /// <exception cref="TonException"><see cref="TonErrorCode.NotAccepted"/> when the account would not accept it.</exception>
     Task SendBocAsync(ReadOnlyMemory<byte> boc, CancellationToken cancellationToken);

@@ -126,14 +126,15 @@ internal sealed class OutcomeCollector(ITonClient client, WalletSenderOptions op
     {
         TonAddress receiver = message.Destination!.Value;
         TonAccount account = await client.GetAccountAsync(receiver, cancellationToken);
-        TransactionId? next = account.LastTransaction.LogicalTime > 0 ? account.LastTransaction : null;
-        if (next is { } last && last.LogicalTime <= message.CreatedLt)
+        if (account.LastTransaction.LogicalTime == 0)
         {
-            return null;
+            // It destroyed itself, or our message has not arrived.
+            TonTransaction? found = await client.FindReceiverTransactionAsync(message.Source!.Value, receiver, message.CreatedLt, cancellationToken);
+            return found?.InMessage?.Hash == message.Hash ? found : null;
         }
 
-        // An account that destroyed itself has no last transaction to start from; some servers list it all the same.
-        for (int scanned = 0; scanned < MaxScanned;)
+        TransactionId next = account.LastTransaction;
+        for (int scanned = 0; scanned < MaxScanned && next.LogicalTime > message.CreatedLt;)
         {
             IReadOnlyList<TonTransaction> page = await client.GetTransactionsAsync(receiver, Page, next, cancellationToken);
             foreach (TonTransaction transaction in page)
@@ -145,7 +146,7 @@ internal sealed class OutcomeCollector(ITonClient client, WalletSenderOptions op
             }
 
             scanned += page.Count;
-            if (page.Count == 0 || page[^1].Previous.LogicalTime <= message.CreatedLt)
+            if (page.Count == 0)
             {
                 return null;
             }

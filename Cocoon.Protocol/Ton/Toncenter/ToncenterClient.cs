@@ -68,6 +68,28 @@ internal sealed class ToncenterClient : ITonClient
         return transactions;
     }
 
+    public async Task<TonTransaction?> FindReceiverTransactionAsync(
+        TonAddress source, TonAddress destination, ulong createdLt, CancellationToken cancellationToken)
+    {
+        JsonObject parameters = new()
+        {
+            ["source"] = source.ToString(),
+            ["destination"] = destination.ToString(),
+            ["created_lt"] = createdLt.ToString(CultureInfo.InvariantCulture),
+        };
+        try
+        {
+            JsonElement result = await _transport.CallAsync("tryLocateResultTx", parameters, cancellationToken);
+            TonTransaction found = ToncenterJson.Read(result, json =>
+                TonTransaction.Read(json.OptionalCell("data") ?? throw TonException.Malformed("transaction without its cell")));
+            return found.AccountId == destination.Id ? found : throw TonException.Malformed("transaction of another account");
+        }
+        catch (TonException fault) when (fault.Code == TonErrorCode.Refused)
+        {
+            return null;
+        }
+    }
+
     public async Task SendBocAsync(ReadOnlyMemory<byte> boc, CancellationToken cancellationToken) =>
         await _transport.SendAsync(Convert.ToBase64String(boc.Span), cancellationToken);
 

@@ -1,0 +1,210 @@
+using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Ton;
+using Cocoon.Protocol.Ton.Cells;
+using Cocoon.Protocol.Ton.Messages;
+using Cocoon.Protocol.Ton.Sending;
+using Cocoon.Protocol.Ton.Wallets;
+using NUnit.Framework;
+
+namespace Cocoon.Tests.Protocol.Ton.Chain;
+
+/// <summary>The queue under faults: whatever goes wrong on the way, a payment happens once or not at all.</summary>
+internal sealed class WalletSenderTests : ChainFixture
+{
+    private static InternalMessage Payment(TonAddress to, ulong value = 100_000_000) => new(to, value, Bounce: false, InternalMessage.Comment("once"));
+
+    private static TonAddress Nobody() => new(0, new CellHash(System.Security.Cryptography.RandomNumberGenerator.GetBytes(32)));
+
+    private async Task<int> ArrivalsAsync(TonAddress address) =>
+        (await HistoryAsync(address)).Count(transaction => transaction.InMessage is { Kind: TonMessageKind.Internal });
+
+    [Test, CancelAfter(60_000)]
+    public async Task Send_FromAWalletNeverUsed_DeploysItByTheFirstExternal()
+    {
+        Person payer = await NewPersonAsync(1 * Ton);
+        TonAddress receiver = Nobody();
+        SendOutcome outcome = await payer.SendAsync("pay", Payment(receiver));
+        Assert.That(outcome.Result, Is.EqualTo(SendResult.Delivered), outcome.Words);
+        TonAccount wallet = await Devnet.Client.GetAccountAsync(payer.Address, Patience);
+        Assert.That(payer.Wallet.ReadSeqno(wallet.Data!), Is.EqualTo(1));
+        Assert.That(outcome.Value, Is.EqualTo(100_000_000));
+        TonTransaction transaction = (await HistoryAsync(payer.Address))[0];
+        Assert.That(transaction.Id, Is.EqualTo(outcome.WalletTransaction));
+        Assert.That(transaction.BalanceChange, Is.EqualTo(-(Int128)(outcome.Value + outcome.ForwardFee + outcome.WalletFees)));
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Send_FromV4R2_Delivers()
+    {
+        using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+        WalletV4R2 wallet = new(key.PublicKey);
+        await Devnet.FaucetAsync(wallet.Address, 1 * Ton);
+        await using Person payer = new(key, wallet, Devnet.Client, new InMemoryOutboxStore());
+        TonAddress receiver = Nobody();
+        SendOutcome[] outcomes = await Task.WhenAll(Enumerable.Range(0, 6).Select(i => payer.SendAsync($"pay {i}", Payment(receiver, 10_000_000))));
+        Assert.That(outcomes.Select(outcome => outcome.Result), Is.All.EqualTo(SendResult.Delivered));
+        Assert.That(await ArrivalsAsync(receiver), Is.EqualTo(6));
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Send_OfTheSameKeyTwice_PaysOnce()
+    {
+        Person payer = await NewPersonAsync(1 * Ton);
+        TonAddress receiver = Nobody();
+        SendOutcome first = await payer.SendAsync("pay", Payment(receiver));
+        SendOutcome second = await payer.SendAsync("pay", Payment(receiver));
+        Assert.That(second, Is.EqualTo(first));
+        Assert.That(await ArrivalsAsync(receiver), Is.EqualTo(1));
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Send_OfMoreThanTheWalletHolds_SaysSoAndSendsNothing()
+    {
+        Person payer = await NewPersonAsync(1 * Ton);
+        SendOutcome outcome = await payer.SendAsync("pay", Payment(Nobody(), 2 * Ton));
+        Assert.That(outcome.Result, Is.EqualTo(SendResult.NotSent));
+        Assert.That(outcome.Words, Does.Contain("1000000000").And.Contain("2000000000"));
+        Assert.That((await Devnet.Client.GetAccountAsync(payer.Address, Patience)).Balance, Is.EqualTo(1 * Ton));
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Crash_BetweenStoringAndSending_SendsTheStoredBytesAfterRestart()
+    {
+        FlakyTonClient dead = new(Devnet.Client) { OnSend = (_, _, _) => throw new TonException(TonErrorCode.Unreachable, "cable cut") };
+        Person payer = await NewPersonAsync(1 * Ton, dead);
+        TonAddress receiver = Nobody();
+        await payer.Sender.EnqueueAsync(new OutboxRequest("pay", Payment(receiver).ToCell(), SendMode.PayFeesSeparately), Patience);
+        await dead.FirstSend;
+        await payer.DisposeAsync();
+        Assert.That(await ArrivalsAsync(receiver), Is.Zero);
+
+        FlakyTonClient alive = new(Devnet.Client);
+        Person again = Restart(payer, alive);
+        SendOutcome outcome = await again.Sender.WaitAsync("pay", Patience);
+        Assert.That(outcome.Succeeded, outcome.Words);
+        Assert.That(alive.Sent[0], Is.EqualTo(dead.Sent[0]), "signed once");
+        Assert.That(await ArrivalsAsync(receiver), Is.EqualTo(1));
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Crash_BetweenSendingAndSeeing_FindsThePaymentAfterRestart()
+    {
+        FlakyTonClient lossy = new(Devnet.Client)
+        {
+            OnSend = async (client, boc, token) =>
+            {
+                await client.SendBocAsync(boc, token);
+                throw new TonException(TonErrorCode.Unreachable, "the answer is lost");
+            },
+        };
+        Person payer = await NewPersonAsync(1 * Ton, lossy);
+        TonAddress receiver = Nobody();
+        await payer.Sender.EnqueueAsync(new OutboxRequest("pay", Payment(receiver).ToCell(), SendMode.PayFeesSeparately), Patience);
+        await lossy.FirstSend;
+        await payer.DisposeAsync();
+
+        FlakyTonClient alive = new(Devnet.Client);
+        Person again = Restart(payer, alive);
+        SendOutcome outcome = await again.Sender.WaitAsync("pay", Patience);
+        Assert.That(outcome.Succeeded, outcome.Words);
+        Assert.That(await ArrivalsAsync(receiver), Is.EqualTo(1));
+        Assert.That(alive.Sent, Is.Empty, "it had happened");
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task External_SwallowedUntilItExpires_IsSignedAgainAndPaidOnce()
+    {
+        List<ReadOnlyMemory<byte>> swallowed = [];
+        FlakyTonClient client = new(Devnet.Client)
+        {
+            OnSend = async (chain, boc, token) =>
+            {
+                if (swallowed.Count == 0 || swallowed[0].Span.SequenceEqual(boc.Span))
+                {
+                    swallowed.Add(boc);
+                    return;
+                }
+
+                await chain.SendBocAsync(boc, token);
+            },
+        };
+        Person payer = await NewPersonAsync(1 * Ton, client);
+        TonAddress receiver = Nobody();
+        Task<SendOutcome> sending = payer.SendAsync("pay", Payment(receiver));
+        await client.FirstSend;
+        await Devnet.AdvanceAsync(120);
+        SendOutcome outcome = await sending;
+        Assert.That(outcome.Succeeded, outcome.Words);
+        TonException refused = (await Assert.ThrowsAsync<TonException>(() => Devnet.Client.SendBocAsync(swallowed[0], Patience)))!;
+        Assert.That(refused.Code, Is.EqualTo(TonErrorCode.NotAccepted), "the first external is dead");
+        Assert.That(await ArrivalsAsync(receiver), Is.EqualTo(1));
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task External_DeliveredTwice_PaysOnce()
+    {
+        FlakyTonClient client = new(Devnet.Client)
+        {
+            OnSend = async (chain, boc, token) =>
+            {
+                await chain.SendBocAsync(boc, token);
+                await chain.SendBocAsync(boc, token);
+            },
+        };
+        Person payer = await NewPersonAsync(1 * Ton, client);
+        TonAddress receiver = Nobody();
+        SendOutcome outcome = await payer.SendAsync("pay", Payment(receiver));
+        Assert.That(outcome.Succeeded, outcome.Words);
+        Assert.That(await ArrivalsAsync(receiver), Is.EqualTo(1));
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Seqno_UsedByAnotherMessageOfTheWallet_IsNoticedAndOursIsSignedAgain()
+    {
+        TonAddress receiver = Nobody();
+        TonAddress other = Nobody();
+        Person? payer = null;
+        bool interfered = false;
+        FlakyTonClient client = new(Devnet.Client)
+        {
+            OnSend = async (chain, boc, token) =>
+            {
+                if (!interfered)
+                {
+                    // The same wallet, used on another machine, is faster.
+                    interfered = true;
+                    TonAccount account = await chain.GetAccountAsync(payer!.Address, token);
+                    ExternalMessage rival = payer.Wallet.CreateExternal(
+                        payer.Key, 0, account.SyncTime + 60, [new WalletTransfer(Payment(other).ToCell(), SendMode.PayFeesSeparately)], deploy: true);
+                    await chain.SendBocAsync(BocWriter.Write(rival.ToCell()), token);
+                }
+
+                await chain.SendBocAsync(boc, token);
+            },
+        };
+        payer = await NewPersonAsync(1 * Ton, client);
+        SendOutcome outcome = await payer.SendAsync("pay", Payment(receiver));
+        Assert.That(outcome.Succeeded, outcome.Words);
+        Assert.That((await ArrivalsAsync(receiver), await ArrivalsAsync(other)), Is.EqualTo((1, 1)));
+    }
+
+    [Test, CancelAfter(120_000)]
+    public async Task Requests_ManyAtOnce_ShareAnExternal()
+    {
+        FlakyTonClient client = new(Devnet.Client);
+        InMemoryOutboxStore store = new();
+        using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+        WalletV5R1 wallet = new(key.PublicKey, TonNetwork.Devnet.GlobalId);
+        await Devnet.FaucetAsync(wallet.Address, 5 * Ton);
+        for (int i = 0; i < 255; i++)
+        {
+            await store.EnqueueAsync(wallet.Address, new OutboxRequest($"pay {i}", Payment(Nobody(), 1_000_000).ToCell(), SendMode.PayFeesSeparately), Patience);
+        }
+
+        await using Person payer = new(key, wallet, client, store);
+        SendOutcome[] outcomes = await Task.WhenAll(Enumerable.Range(0, 255).Select(i => payer.Sender.WaitAsync($"pay {i}", Patience)));
+        Assert.That(outcomes.Count(outcome => outcome.Succeeded), Is.EqualTo(255));
+        Assert.That(client.Sent, Has.Count.EqualTo(1), "255 messages in one external");
+        Assert.That(client.Sent[0], Has.Length.LessThan(65_536));
+    }
+}
