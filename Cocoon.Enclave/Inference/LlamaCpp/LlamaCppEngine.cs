@@ -142,7 +142,7 @@ internal sealed class LlamaCppEngine : IInferenceEngine
         }
 
         int maxTokens = Math.Min(request.MaxTokens ?? int.MaxValue, available - prompt.Length);
-        return new GenerationJob(request, prompt, maxTokens, _model.Vocabulary, _time);
+        return new GenerationJob(request, prompt, maxTokens, _model.Vocabulary.Count, _model.Vocabulary.PieceMemory, _time);
     }
 
     private int[] Encode(PromptInput prompt)

@@ -149,6 +149,28 @@ internal static class LogitsMath
         return count;
     }
 
+    /// <summary>All numbers above negative infinity, best first. Returns how many there are.</summary>
+    public static int Sort(ReadOnlySpan<float> logits, Span<float> values, Span<int> indices)
+    {
+        int count = 0;
+        for (int i = 0; i < logits.Length; i++)
+        {
+            if (logits[i] > float.NegativeInfinity)
+            {
+                values[count] = -logits[i];
+                indices[count++] = i;
+            }
+        }
+
+        values[..count].Sort(indices[..count]);
+        foreach (ref float value in values[..count])
+        {
+            value = -value;
+        }
+
+        return count;
+    }
+
     private static void ReplaceLeast(Span<float> values, Span<int> indices, float value, int index)
     {
         if (!(value > values[0]))

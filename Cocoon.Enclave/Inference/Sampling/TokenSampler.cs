@@ -142,9 +142,9 @@ internal sealed class TokenSampler
             wanted = logits.Length;
         }
 
-        Span<float> all = scratch.AllValues.AsSpan(0, wanted);
-        Span<int> allIndices = scratch.AllIndices.AsSpan(0, wanted);
-        int available = LogitsMath.Top(logits, all, allIndices);
+        Span<float> all = scratch.AllValues;
+        Span<int> allIndices = scratch.AllIndices;
+        int available = Math.Min(LogitsMath.Sort(logits, all, allIndices), wanted);
         return available == 0 ? -1 : DrawFromSorted(all[..available], allIndices[..available], 0, complete: true, scratch.AllProbabilities);
     }
 

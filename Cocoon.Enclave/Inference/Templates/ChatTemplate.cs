@@ -152,7 +152,7 @@ internal sealed class ChatTemplate
             case JsonValueKind.False:
                 return false;
             case JsonValueKind.Number:
-                return element.TryGetInt64(out long integer) ? integer : element.GetDouble();
+                return element.TryGetInt64(out long integer) ? (object)integer : element.GetDouble();
             case JsonValueKind.Array:
                 return element.EnumerateArray().Select(e => FromJson(e, depth + 1)).ToList();
             case JsonValueKind.Object:

@@ -257,6 +257,13 @@ internal sealed class TemplateLexer
         while (_at < _source.Length)
         {
             char c = _source[_at];
+            if (c is 'e' or 'E' && ExponentLength() is > 0 and var exponent)
+            {
+                real = true;
+                _at += exponent;
+                break;
+            }
+
             if (c == '.' && !real && _at + 1 < _source.Length && char.IsAsciiDigit(_source[_at + 1]))
             {
                 real = true;
@@ -276,6 +283,19 @@ internal sealed class TemplateLexer
         }
 
         Add(real ? TokenKind.Float : TokenKind.Integer, text);
+    }
+
+    /// <summary>Characters of an exponent that begins here; 0: none does.</summary>
+    private int ExponentLength()
+    {
+        int length = _at + 1 < _source.Length && _source[_at + 1] is '+' or '-' ? 2 : 1;
+        int digits = 0;
+        while (_at + length + digits < _source.Length && char.IsAsciiDigit(_source[_at + length + digits]))
+        {
+            digits++;
+        }
+
+        return digits is > 0 and <= 4 ? length + digits : 0;
     }
 
     private void QuotedString(char quote)

@@ -175,7 +175,7 @@ internal sealed class ForStatement(
             scope.Context.Step();
             TemplateScope turn = new(scope, scope.Context);
             Bind(turn, items[i]);
-            turn.Set("loop", Loop(items, i, scope, value =>
+            turn.Set("loop", Loop(items, i, value =>
             {
                 bool differs = !TemplateValues.Same(changed, value);
                 changed = value;
@@ -212,7 +212,7 @@ internal sealed class ForStatement(
         }
     }
 
-    private static TemplateMap Loop(List<object?> items, int i, TemplateScope outer, Func<object?, bool> changed) => new()
+    private static TemplateMap Loop(List<object?> items, int i, Func<object?, bool> changed) => new()
     {
         ["index"] = i + 1L,
         ["index0"] = (long)i,
@@ -223,7 +223,7 @@ internal sealed class ForStatement(
         ["length"] = (long)items.Count,
         ["previtem"] = i > 0 ? items[i - 1] : Undefined.Value,
         ["nextitem"] = i + 1 < items.Count ? items[i + 1] : Undefined.Value,
-        ["depth"] = outer.Get("loop") is TemplateMap parent && parent.TryGet("depth", out object? depth) ? (long)depth! + 1 : 1L,
+        ["depth"] = 1L, // counts recursion, which is not supported
         ["cycle"] = new TemplateFunction("cycle", a => a.Positional.Count == 0 ? Undefined.Value : a.Positional[i % a.Positional.Count]),
         ["changed"] = new TemplateFunction("changed", a => changed(a.Positional.ToList())),
     };

@@ -282,11 +282,17 @@ internal static class TemplateValues
         private static string Float(double d)
         {
             string text = d.ToString("R", CultureInfo.InvariantCulture);
-            bool exponent = text.Contains('E', StringComparison.Ordinal);
-            if (exponent)
+            if (text.Contains('E', StringComparison.Ordinal))
             {
-                // Python switches to exponents at 1e16, .NET at 1e15.
-                return Math.Abs(d) is >= 1e15 and < 1e16 ? d.ToString("F1", CultureInfo.InvariantCulture) : text.Replace("E", "e", StringComparison.Ordinal);
+                return text.Replace("E", "e", StringComparison.Ordinal);
+            }
+
+            if (Math.Abs(d) >= 1e16 && double.IsFinite(d))
+            {
+                // Python switches to exponents at 1e16, .NET one digit later.
+                string digits = text.TrimStart('-').TrimEnd('0');
+                string sign = d < 0 ? "-" : "";
+                return $"{sign}{digits[0]}{(digits.Length > 1 ? "." : "")}{digits[1..]}e+{text.Length - sign.Length - 1}";
             }
 
             return text.Contains('.', StringComparison.Ordinal) || !double.IsFinite(d) ? text : text + ".0";

@@ -296,6 +296,45 @@ public sealed class BatchSchedulerTests
         await Task.WhenAll(waiting).WaitAsync(Patience);
     }
 
+    [Test]
+    public async Task Generate_ReaderThatStopsReading_IsCancelled()
+    {
+        ManualTimeProvider time = new();
+        await using LlamaCppEngine engine = await TestEngine.LoadAsync(TestModelMode.Random, slots: 1, time: time, readerTimeout: TimeSpan.FromSeconds(30));
+        TestGate gate = new(1000, 4);
+        IAsyncEnumerator<GenerationEvent> stalled = engine.GenerateAsync(TestEngine.Text("stalled") with { Gate = gate }, CancellationToken.None).GetAsyncEnumerator();
+        while (await stalled.MoveNextAsync() && stalled.Current is not GenerationEvent.Parked)
+        {
+        }
+
+        gate.Raise(1000, 8);
+        await gate.Refused.WaitAsync(Patience);
+        time.Advance(TimeSpan.FromSeconds(31));
+        gate.Raise(1000, 8);
+        Collected other = await engine.CollectAsync(TestEngine.Text("next", 2)).WaitAsync(Patience);
+        Assert.That(other.Finished, Is.Not.Null, "the only slot is free again");
+        EngineException error = (await Assert.ThrowsAsync<EngineException>(async () =>
+        {
+            while (await stalled.MoveNextAsync())
+            {
+            }
+        }))!;
+        Assert.That(error.Code, Is.EqualTo(EngineErrorCode.ReaderStalled));
+    }
+
+    [Test]
+    public async Task Generate_IdleForLong_WipesWhatWasCached()
+    {
+        ManualTimeProvider time = new();
+        await using LlamaCppEngine engine = await TestEngine.LoadAsync(TestModelMode.Random, slots: 2, time: time, idleWipe: TimeSpan.FromSeconds(60));
+        TenantKey tenant = TenantKey.CreateRandom();
+        await engine.CollectAsync(TestEngine.Text(Prompt(8), 3, tenant));
+        time.Advance(TimeSpan.FromSeconds(59));
+        Assert.That((await engine.CollectAsync(TestEngine.Text(Prompt(8), 3, tenant))).Started!.CachedTokens, Is.GreaterThan(0));
+        time.Advance(TimeSpan.FromSeconds(61));
+        Assert.That((await engine.CollectAsync(TestEngine.Text(Prompt(8), 3, tenant))).Started!.CachedTokens, Is.Zero);
+    }
+
     private async Task HoldAsync(TestGate gate, CancellationToken cancellationToken) =>
         await _engine.CollectAsync(TestEngine.Text("hold", 1) with { Gate = gate }, cancellationToken);
 

@@ -179,7 +179,23 @@ internal sealed partial class BatchScheduler
         job.Outbox.Complete(finished, error);
     }
 
-    /// <summary>Once per tick: readers that stopped reading, and a context nobody has used for long.</summary>
+    /// <summary>What was cached before a long idle time is overwritten, also when a request is what ends that time.</summary>
+    private void WipeIfIdle()
+    {
+        if (Volatile.Read(ref _busy) > 0 || _time.GetElapsedTime(_lastBusy) < _options.IdleWipe || !Array.Exists(_slots, static s => s.Count > 0))
+        {
+            return;
+        }
+
+        _context.Wipe();
+        foreach (Slot slot in _slots)
+        {
+            slot.Owner = null;
+            slot.Truncate(0);
+        }
+    }
+
+    /// <summary>Once per tick: readers that stopped reading.</summary>
     private void Sweep()
     {
         long now = _time.GetTimestamp();
@@ -189,28 +205,11 @@ internal sealed partial class BatchScheduler
         }
 
         _lastSweep = now;
-        bool anybody = false;
         foreach (Slot slot in _slots)
         {
-            if (slot.Job is not { } job)
-            {
-                continue;
-            }
-
-            anybody = true;
-            if (job.Outbox.Untaken > _options.ReaderTimeout)
+            if (slot.Job is { } job && job.Outbox.Untaken > _options.ReaderTimeout)
             {
                 Abandon(job, new EngineException(EngineErrorCode.ReaderStalled, $"nothing was read for {_options.ReaderTimeout.TotalSeconds:0} s"));
-            }
-        }
-
-        if (!anybody && _queue.Count == 0 && _time.GetElapsedTime(_lastBusy, now) >= _options.IdleWipe && Array.Exists(_slots, static s => s.Count > 0))
-        {
-            _context.Wipe();
-            foreach (Slot slot in _slots)
-            {
-                slot.Owner = null;
-                slot.Truncate(0);
             }
         }
     }

@@ -151,6 +151,7 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
         }
 
         Retire();
+        WipeIfIdle();
         Admit();
         Sweep();
         _step++;

@@ -8,16 +8,16 @@ internal sealed class GenerationJob
 {
     private int _cancelled;
 
-    public GenerationJob(GenerationRequest request, int[] prompt, int maxTokens, Vocabulary vocabulary, TimeProvider time)
+    public GenerationJob(GenerationRequest request, int[] prompt, int maxTokens, int vocabulary, Func<int, ReadOnlyMemory<byte>> piece, TimeProvider time)
     {
         Request = request;
         Prompt = prompt;
         MaxTokens = maxTokens;
-        Outbox = new GenerationOutbox(request.Choices, time, vocabulary.PieceMemory);
+        Outbox = new GenerationOutbox(request.Choices, time, piece);
         Choices = new GenerationChoice[request.Choices];
         for (int i = 0; i < Choices.Length; i++)
         {
-            Choices[i] = new GenerationChoice(i, new TokenSampler(request.Sampling, vocabulary.Count, i, prompt), new TextAssembler(request.Stop));
+            Choices[i] = new GenerationChoice(i, new TokenSampler(request.Sampling, vocabulary, i, prompt), new TextAssembler(request.Stop));
         }
 
         LiveChoices = Choices.Length;
