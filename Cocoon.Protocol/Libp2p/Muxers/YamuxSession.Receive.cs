@@ -96,7 +96,7 @@ internal sealed partial class YamuxSession
         }
     }
 
-    private void Process(ReadOnlySpan<byte> bytes)
+    internal void Process(ReadOnlySpan<byte> bytes)
     {
         while (!bytes.IsEmpty)
         {
