@@ -6,6 +6,8 @@ const LOOPBACK_NAMES = new Set(['127.0.0.1', 'localhost']);
 const MAX_BODY_BYTES = 1 << 20;
 const MAX_CONNECTIONS = 1_024;
 const REQUEST_TIMEOUT_MS = 30_000;
+/** Longer than clients keep idle connections (60 s in .NET), so that none is closed as it is being used again. */
+const KEEP_ALIVE_MS = 75_000;
 
 /**
  * HTTP on loopback: `/api/v2/jsonRPC`, `/api/v2/<method>` and `/devnet/<call>`.
@@ -19,6 +21,7 @@ export async function startServer({ port, toncenter, control }) {
   });
   server.maxConnections = MAX_CONNECTIONS;
   server.requestTimeout = REQUEST_TIMEOUT_MS;
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
   await new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, LOOPBACK, resolve);

@@ -2,6 +2,7 @@ import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, re
 import { join } from 'node:path';
 
 const FORMAT = 1;
+const MAX_JOURNAL_BYTES = 32 << 20;
 
 /**
  * Keeps a chain in a folder: `state.json` is a whole state, replaced by rename; `journal.jsonl` has one line for
@@ -10,6 +11,7 @@ const FORMAT = 1;
  */
 export class Store {
   #journal;
+  #journalBytes = 0;
 
   constructor(directory, chain) {
     this.directory = directory;
@@ -58,8 +60,8 @@ export class Store {
   }
 
   #changed(change) {
-    if (change === null) this.#compact();
-    else writeSync(this.#journal, `${JSON.stringify(change)}\n`);
+    if (change === null || this.#journalBytes > MAX_JOURNAL_BYTES) this.#compact();
+    else this.#journalBytes += writeSync(this.#journal, `${JSON.stringify(change)}\n`);
   }
 
   #compact() {
@@ -71,6 +73,7 @@ export class Store {
     renameSync(temporary, this.#statePath);
     if (this.#journal !== undefined) closeSync(this.#journal);
     this.#journal = openSync(this.#journalPath, 'w', 0o600);
+    this.#journalBytes = 0;
   }
 }
 

@@ -5,7 +5,7 @@ import { ChannelWalk } from '../support/channelwalk.mjs';
 import { World } from '../support/world.mjs';
 
 // More of both before a change of the contracts is committed: COCOON_WALKS=1000 COCOON_SEED=… npm test
-const WALKS = Number(process.env.COCOON_WALKS ?? 50);
+const WALKS = Number(process.env.COCOON_WALKS ?? 16);
 const STEPS = 64;
 const SEED = Number(process.env.COCOON_SEED ?? 20_260_601);
 

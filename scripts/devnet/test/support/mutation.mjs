@@ -4,13 +4,8 @@ import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { CONTRACTS_FOLDER } from '../../lib/contracts.mjs';
 import { compileTolk } from '../../lib/tolk.mjs';
-import { World } from '../support/world.mjs';
-import { bondCases } from './cases/bond.mjs';
-import { channelCases } from './cases/channel.mjs';
-import { registryCases } from './cases/registry.mjs';
 import { MUTANTS } from './mutants.mjs';
-
-const CASES = { Channel: channelCases, ProviderBond: bondCases, Registry: registryCases };
+import { World } from './world.mjs';
 
 function mutatedSource(path, { file, from, to }) {
   const source = readFileSync(path, 'utf8');
@@ -20,8 +15,7 @@ function mutatedSource(path, { file, from, to }) {
 }
 
 /** The first directed case that fails on the mutant's code. */
-async function findKiller({ contract, by }, code) {
-  const cases = CASES[contract];
+async function findKiller(cases, { by }, code) {
   const ordered = [...cases.filter(({ name }) => name.startsWith(by)), ...cases.filter(({ name }) => !name.startsWith(by))];
   for (const { name, run } of ordered) {
     const world = await World.open('2026');
@@ -36,12 +30,15 @@ async function findKiller({ contract, by }, code) {
   return undefined;
 }
 
-for (const mutant of MUTANTS) {
-  test(`Mutant of ${mutant.contract} is noticed: ${mutant.name}`, async () => {
-    assert.ok(CASES[mutant.contract].some(({ name }) => name.startsWith(mutant.by)), `no case begins with "${mutant.by}"`);
-    const { code } = await compileTolk(join(CONTRACTS_FOLDER, `${mutant.contract}.tolk`), (path) => mutatedSource(path, mutant));
-    const killer = await findKiller(mutant, code);
-    assert.ok(killer, 'every case passes on the mutant');
-    assert.ok(killer.startsWith(mutant.by), `only noticed by "${killer}"`);
-  });
+/** One test per mutant of `contract`: it compiles, and the cases that are meant to notice it do. */
+export function runMutants(contract, cases) {
+  for (const mutant of MUTANTS.filter((candidate) => candidate.contract === contract)) {
+    test(`Mutant of ${contract} is noticed: ${mutant.name}`, async () => {
+      assert.ok(cases.some(({ name }) => name.startsWith(mutant.by)), `no case begins with "${mutant.by}"`);
+      const { code } = await compileTolk(join(CONTRACTS_FOLDER, `${contract}.tolk`), (path) => mutatedSource(path, mutant));
+      const killer = await findKiller(cases, mutant, code);
+      assert.ok(killer, 'every case passes on the mutant');
+      assert.ok(killer.startsWith(mutant.by), `only noticed by "${killer}"`);
+    });
+  }
 }

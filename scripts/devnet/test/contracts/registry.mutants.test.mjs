@@ -1,0 +1,4 @@
+import { runMutants } from '../support/mutation.mjs';
+import { registryCases } from './cases/registry.mjs';
+
+runMutants('Registry', registryCases);
