@@ -19,6 +19,18 @@ internal sealed class MemoryPipe(TimeProvider time, TimeSpan latency)
 
     public long Bytes { get; private set; }
 
+    /// <summary>Whether nothing more can come out of it.</summary>
+    public bool IsDone
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _broken || (_ended && _arrived.Count == 0);
+            }
+        }
+    }
+
     public async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
     {
         while (!buffer.IsEmpty)
@@ -40,7 +52,7 @@ internal sealed class MemoryPipe(TimeProvider time, TimeSpan latency)
 
             if (chunk is null)
             {
-                await wait.WaitAsync(cancellationToken);
+                await WaitAsync(wait, cancellationToken);
                 continue;
             }
 
@@ -84,7 +96,7 @@ internal sealed class MemoryPipe(TimeProvider time, TimeSpan latency)
                 wait = _changed.Task;
             }
 
-            await wait.WaitAsync(cancellationToken);
+            await WaitAsync(wait, cancellationToken);
         }
     }
 
@@ -95,6 +107,22 @@ internal sealed class MemoryPipe(TimeProvider time, TimeSpan latency)
             _broken = true;
             _inFlight.ForEach(timer => timer.Dispose());
             _inFlight.Clear();
+            Signal();
+        }
+    }
+
+    /// <summary>Awaits the change itself: a task around it would come back by the thread pool, past a <see cref="VirtualLoop"/>.</summary>
+    private async Task WaitAsync(Task changed, CancellationToken cancellationToken)
+    {
+        using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(static pipe => ((MemoryPipe)pipe!).Wake(), this);
+        await changed;
+        cancellationToken.ThrowIfCancellationRequested();
+    }
+
+    private void Wake()
+    {
+        lock (_lock)
+        {
             Signal();
         }
     }

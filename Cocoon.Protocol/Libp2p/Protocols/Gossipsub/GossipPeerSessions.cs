@@ -200,7 +200,7 @@ internal sealed partial class GossipPeerSessions(
             }
             finally
             {
-                await dead.CancelAsync();
+                dead.Cancel();
                 await watch;
             }
         }
@@ -262,7 +262,7 @@ internal sealed partial class GossipPeerSessions(
         {
         }
 
-        await dead.CancelAsync();
+        dead.Cancel();
     }
 
     private async Task ServeAsync(IPeerStream stream, CancellationToken cancellationToken)

@@ -1,0 +1,381 @@
+using System.Threading.Channels;
+using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Multiformats;
+using Microsoft.Extensions.Logging;
+
+namespace Cocoon.Protocol.Libp2p.Protocols.Kad;
+
+/// <summary>Keeps the table alive and our own records published: admission, bootstrap, refresh, expiry, re-publishing.</summary>
+internal sealed partial class KadMaintenance(
+    KademliaDht dht,
+    ILibp2pHost host,
+    KadOptions options,
+    RoutingTable table,
+    ProviderStore providers,
+    RecordStore records,
+    KadRpc rpc,
+    KadLookup lookup,
+    TimeProvider time,
+    ILogger logger)
+{
+    /// <summary>Deepest bucket that is refreshed by random lookups (go).</summary>
+    private const int MaxRefreshedBucket = 15;
+
+    private static readonly TimeSpan _firstRetry = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan _bootstrapAddressTimeToLive = TimeSpan.FromDays(365);
+
+    private readonly Lock _gate = new();
+    private readonly Dictionary<KadId, Publication> _provided = [];
+    private readonly Dictionary<KadId, Publication> _values = [];
+    private readonly HashSet<PeerId> _queued = [];
+    private readonly Channel<PeerId> _candidates = Channel.CreateBounded<PeerId>(options.AdmissionQueue);
+    private readonly Channel<bool> _refresh =
+        Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+
+    private int _refreshedOnce;
+
+    public int ProvidedCount
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _provided.Count;
+            }
+        }
+    }
+
+    public void Start(TaskGroup tasks, CancellationToken cancellationToken)
+    {
+        host.PeerChanged += OnPeerChanged;
+        for (int i = 0; i < options.AdmissionWorkers; i++)
+        {
+            tasks.Run(() => QuietlyAsync(AdmitLoopAsync, cancellationToken));
+        }
+
+        tasks.Run(() => QuietlyAsync(RefreshLoopAsync, cancellationToken));
+        tasks.Run(() => QuietlyAsync(TimerLoopAsync, cancellationToken));
+        foreach (PeerConnectionInfo connection in host.Connections)
+        {
+            OnProtocols(connection.Peer, connection.Protocols);
+        }
+    }
+
+    public void Stop() => host.PeerChanged -= OnPeerChanged;
+
+    public async Task<int> BootstrapAsync(CancellationToken cancellationToken)
+    {
+        await Task.WhenAll(options.BootstrapPeers.Select(address => JoinAsync(address, cancellationToken)));
+        cancellationToken.ThrowIfCancellationRequested();
+        if (table.Count > 0)
+        {
+            Interlocked.Exchange(ref _refreshedOnce, 1);
+            await RefreshAsync(cancellationToken);
+        }
+
+        return table.Count;
+    }
+
+    public async Task<int> ProvideAsync(byte[] key, CancellationToken cancellationToken)
+    {
+        Publication publication = Register(_provided, key, value: null);
+        dht.StoreOwnProvider(key);
+        int holders = await AnnounceAsync(key, cancellationToken);
+        Reschedule(publication, holders, options.ReprovideInterval);
+        return holders;
+    }
+
+    public void StopProviding(ReadOnlySpan<byte> key)
+    {
+        lock (_gate)
+        {
+            _provided.Remove(KadId.Of(key));
+        }
+
+        dht.ForgetOwnProvider(key);
+    }
+
+    public async Task<int> PutValueAsync(byte[] key, byte[] value, CancellationToken cancellationToken)
+    {
+        Publication publication = Register(_values, key, value);
+        dht.StoreOwnValue(key, value);
+        int holders = await StoreAsync(key, value, cancellationToken);
+        Reschedule(publication, holders, options.RepublishInterval);
+        return holders;
+    }
+
+    /// <summary>Gives holders of a worse value, or of none, the best one.</summary>
+    public Task CorrectAsync(ReadOnlyMemory<byte> key, ReadOnlyMemory<byte> value, IEnumerable<KadResponder> peers, CancellationToken cancellationToken) =>
+        PutToAsync(key, value, peers, cancellationToken);
+
+    private static async Task QuietlyAsync(Func<CancellationToken, Task> loop, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await loop(cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+        }
+    }
+
+    private void OnPeerChanged(PeerEvent change)
+    {
+        if (change is PeerEvent.Identified identified)
+        {
+            OnProtocols(identified.Peer, identified.Protocols);
+        }
+    }
+
+    private void OnProtocols(PeerId peer, IReadOnlyList<string> protocols)
+    {
+        if (!protocols.Contains(options.Protocol))
+        {
+            // It became a client, or never was a server.
+            table.Remove(peer);
+            return;
+        }
+
+        if (table.Contains(peer))
+        {
+            return;
+        }
+
+        lock (_gate)
+        {
+            if (_queued.Add(peer) && !_candidates.Writer.TryWrite(peer))
+            {
+                _queued.Remove(peer);
+            }
+        }
+    }
+
+    private async Task AdmitLoopAsync(CancellationToken cancellationToken)
+    {
+        await foreach (PeerId peer in _candidates.Reader.ReadAllAsync(cancellationToken))
+        {
+            await lookup.AdmitAsync(peer, cancellationToken);
+            lock (_gate)
+            {
+                _queued.Remove(peer);
+            }
+
+            if (table.Count > 0 && Interlocked.Exchange(ref _refreshedOnce, 1) == 0)
+            {
+                _refresh.Writer.TryWrite(true);
+            }
+        }
+    }
+
+    private async Task RefreshLoopAsync(CancellationToken cancellationToken)
+    {
+        await foreach (bool _ in _refresh.Reader.ReadAllAsync(cancellationToken))
+        {
+            await RefreshAsync(cancellationToken);
+        }
+    }
+
+    private async Task TimerLoopAsync(CancellationToken cancellationToken)
+    {
+        DateTimeOffset nextRefresh = time.GetUtcNow() + options.RefreshInterval;
+        using PeriodicTimer timer = new(options.MaintenanceInterval, time);
+        while (await timer.WaitForNextTickAsync(cancellationToken))
+        {
+            providers.Expire();
+            records.Expire();
+            if (time.GetUtcNow() >= nextRefresh)
+            {
+                nextRefresh = time.GetUtcNow() + options.RefreshInterval;
+                _refresh.Writer.TryWrite(true);
+            }
+
+            if (table.Count == 0 && options.BootstrapPeers.Count > 0)
+            {
+                await BootstrapAsync(cancellationToken);
+            }
+
+            foreach (Publication publication in TakeDue(_provided))
+            {
+                dht.StoreOwnProvider(publication.Key);
+                Reschedule(publication, await AnnounceAsync(publication.Key, cancellationToken), options.ReprovideInterval);
+            }
+
+            foreach (Publication publication in TakeDue(_values))
+            {
+                await RepublishAsync(publication, cancellationToken);
+            }
+        }
+    }
+
+    private async Task RepublishAsync(Publication publication, CancellationToken cancellationToken)
+    {
+        ReadOnlyMemory<byte>? best = await dht.GetValueAsync(publication.Key, cancellationToken);
+        if (best is { } current && !current.Span.SequenceEqual(publication.Value)
+            && records.ValidatorOf(publication.Key)?.IsBetter(publication.Key, current.Span, publication.Value) == true)
+        {
+            lock (_gate)
+            {
+                _values.Remove(KadId.Of(publication.Key));
+            }
+
+            return;
+        }
+
+        dht.StoreOwnValue(publication.Key, publication.Value!);
+        Reschedule(publication, await StoreAsync(publication.Key, publication.Value!, cancellationToken), options.RepublishInterval);
+    }
+
+    private async Task JoinAsync(Multiaddr address, CancellationToken cancellationToken)
+    {
+        if (address.Peer is not { } peer || peer == host.LocalPeer)
+        {
+            return;
+        }
+
+        host.AddAddresses(peer, [address.WithoutPeer()], _bootstrapAddressTimeToLive);
+        if (!await lookup.CheckAsync(peer, cancellationToken))
+        {
+            Log.BootstrapFailed(logger, address);
+        }
+    }
+
+    private async Task RefreshAsync(CancellationToken cancellationToken)
+    {
+        foreach (PeerId[] group in table.Silent(options.RefreshInterval).Chunk(options.Parallelism))
+        {
+            await Task.WhenAll(group.Select(peer => lookup.CheckAsync(peer, cancellationToken)));
+        }
+
+        await FindAsync(host.LocalPeer.Memory, cancellationToken);
+        int deepest = Math.Min(MaxRefreshedBucket, table.DeepestBucket + 1);
+        for (int bucket = 0; bucket <= deepest; bucket++)
+        {
+            await FindAsync(RandomKey(bucket), cancellationToken);
+        }
+    }
+
+    /// <summary>A key whose id falls into the bucket; found by trial, for nobody can compute a preimage.</summary>
+    private byte[] RandomKey(int bucket)
+    {
+        KadId self = KadId.Of(host.LocalPeer);
+        byte[] key = new byte[34];
+        for (int attempt = 0; attempt < 1 << (bucket + 4); attempt++)
+        {
+            options.Random.NextBytes(key);
+            key[0] = Multihash.Sha256Code;
+            key[1] = 32;
+            if (self.CommonPrefixLength(KadId.Of(key)) == bucket)
+            {
+                break;
+            }
+        }
+
+        return key;
+    }
+
+    private async Task<IReadOnlyList<KadResponder>> FindAsync(ReadOnlyMemory<byte> key, CancellationToken cancellationToken) =>
+        (await lookup.RunAsync(KadMessageType.FindNode, key, paths: 1, static (_, _) => false, cancellationToken)).Closest;
+
+    private async Task<int> AnnounceAsync(byte[] key, CancellationToken cancellationToken)
+    {
+        List<Multiaddr> addresses = [.. host.Addresses.Where(address => IpGroups.IsShareable(address, options.AllowLocalAddresses))];
+        KadMessage message = new(KadMessageType.AddProvider) { Key = key, ProviderPeers = [new KadPeer(host.LocalPeer, addresses)] };
+        IReadOnlyList<KadResponder> nearest = await FindAsync(key, cancellationToken);
+        return await CountAsync(nearest, peer => rpc.TellAsync(peer, message, cancellationToken));
+    }
+
+    private async Task<int> StoreAsync(byte[] key, byte[] value, CancellationToken cancellationToken) =>
+        await PutToAsync(key, value, await FindAsync(key, cancellationToken), cancellationToken);
+
+    private async Task<int> PutToAsync(
+        ReadOnlyMemory<byte> key, ReadOnlyMemory<byte> value, IEnumerable<KadResponder> peers, CancellationToken cancellationToken)
+    {
+        KadMessage message = new(KadMessageType.PutValue) { Key = key, Record = new KadRecord(key, value) };
+        return await CountAsync(peers, async peer =>
+        {
+            KadMessage answer = await rpc.AskAsync(peer, message, cancellationToken);
+            if (answer.Record is not { } record || !record.Value.Span.SequenceEqual(value.Span))
+            {
+                throw new KadException(KadErrorCode.RecordMismatch);
+            }
+        });
+    }
+
+    /// <summary>For how many of the peers the action succeeded.</summary>
+    private async Task<int> CountAsync(IEnumerable<KadResponder> peers, Func<PeerId, ValueTask> action)
+    {
+        int done = 0;
+        foreach (KadResponder[] group in peers.Chunk(options.Parallelism))
+        {
+            bool[] results = await Task.WhenAll(group.Select(async peer =>
+            {
+                try
+                {
+                    await action(peer.Peer);
+                    return true;
+                }
+                catch (Exception exception) when (exception is IOException or KadException or ObjectDisposedException)
+                {
+                    Log.StoreFailed(logger, peer.Peer, exception.Message);
+                    return false;
+                }
+            }));
+            done += results.Count(static success => success);
+        }
+
+        return done;
+    }
+
+    private Publication Register(Dictionary<KadId, Publication> publications, byte[] key, byte[]? value)
+    {
+        Publication publication = new(key, value) { Next = time.GetUtcNow() + _firstRetry };
+        lock (_gate)
+        {
+            publications[KadId.Of(key)] = publication;
+        }
+
+        return publication;
+    }
+
+    /// <summary>
+    /// A record with fewer than k holders was published into a network that was just forming: it is published again soon,
+    /// in growing steps, so that later peers near the key get it too.
+    /// </summary>
+    private void Reschedule(Publication publication, int holders, TimeSpan interval)
+    {
+        lock (_gate)
+        {
+            publication.Retry = holders >= options.BucketSize ? interval : publication.Retry * 2 < interval ? publication.Retry * 2 : interval;
+            publication.Next = time.GetUtcNow() + publication.Retry;
+        }
+    }
+
+    private List<Publication> TakeDue(Dictionary<KadId, Publication> publications)
+    {
+        lock (_gate)
+        {
+            DateTimeOffset now = time.GetUtcNow();
+            return [.. publications.Values.Where(publication => publication.Next <= now)];
+        }
+    }
+
+    private sealed class Publication(byte[] key, byte[]? value)
+    {
+        public byte[] Key { get; } = key;
+
+        public byte[]? Value { get; } = value;
+
+        public DateTimeOffset Next { get; set; }
+
+        public TimeSpan Retry { get; set; } = _firstRetry / 2;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(3211, LogLevel.Warning, "Bootstrap peer {Address} did not answer")]
+        public static partial void BootstrapFailed(ILogger logger, Multiaddr address);
+
+        [LoggerMessage(3212, LogLevel.Debug, "{Peer} did not take a record: {Reason}")]
+        public static partial void StoreFailed(ILogger logger, PeerId peer, string reason);
+    }
+}

@@ -1,0 +1,169 @@
+using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Multiformats;
+
+namespace Cocoon.Protocol.Libp2p.Protocols.Kad;
+
+/// <summary>A peer that answered a query, nearest first in results.</summary>
+/// <param name="Hops">How many answers led to it; 0 for peers of our own table.</param>
+internal sealed record KadResponder(PeerId Peer, KadId Distance, int Hops);
+
+/// <summary>What a query did, for measurements.</summary>
+internal sealed record KadQueryResult(IReadOnlyList<KadResponder> Closest, int Requests, int Failures, bool Stopped);
+
+/// <summary>
+/// One iterative lookup: asks ever nearer peers, a bounded number at once, until the k nearest that it heard of have answered
+/// or the caller has what it wants.
+/// </summary>
+/// <remarks>
+/// Used by one caller. Peers named by others are only candidates: they count when they answer. More than three peers of one
+/// address group are not followed, and disjoint paths share <paramref name="tryClaim"/>, so that no peer serves two of them.
+/// Cancelling ends it with what it has.
+/// </remarks>
+internal sealed class KadQuery(
+    KadId target,
+    KadOptions options,
+    int parallelism,
+    Func<PeerId, bool> tryClaim,
+    Func<PeerId, CancellationToken, Task<KadMessage?>> ask,
+    Func<PeerId, KadMessage, bool> onAnswer)
+{
+    private const int MaxCandidates = 1024;
+    private const int MaxPerGroup = 3;
+
+    private readonly SortedList<KadId, Candidate> _candidates = [];
+    private readonly HashSet<PeerId> _heard = [];
+    private readonly Dictionary<string, int> _groups = [];
+    private readonly List<(Task<KadMessage?> Answer, Candidate Candidate)> _running = [];
+    private int _requests;
+    private int _failures;
+
+    private enum State
+    {
+        Heard,
+        Asked,
+        Answered,
+        Failed,
+    }
+
+    /// <param name="seeds">Peers of our own table.</param>
+    public async Task<KadQueryResult> RunAsync(IEnumerable<PeerId> seeds, CancellationToken cancellationToken)
+    {
+        foreach (PeerId seed in seeds)
+        {
+            TryAdd(seed, 0);
+        }
+
+        bool stopped = false;
+        using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        try
+        {
+            while (!stopped && !cancellationToken.IsCancellationRequested)
+            {
+                AskNext(ending.Token);
+                if (_running.Count == 0)
+                {
+                    break;
+                }
+
+                await Task.WhenAny(_running.Select(static item => item.Answer));
+                int done = _running.FindIndex(static item => item.Answer.IsCompleted);
+                (Task<KadMessage?> answer, Candidate candidate) = _running[done];
+                _running.RemoveAt(done);
+                stopped = Take(candidate, await answer);
+            }
+        }
+        finally
+        {
+            ending.Cancel();
+            await Task.WhenAll(_running.Select(static item => item.Answer));
+        }
+
+        List<KadResponder> closest =
+        [
+            .. _candidates.Where(item => item.Value.State == State.Answered).Take(options.BucketSize)
+                .Select(item => new KadResponder(item.Value.Peer, item.Key, item.Value.Hops)),
+        ];
+        return new KadQueryResult(closest, _requests, _failures, stopped);
+    }
+
+    private void AskNext(CancellationToken cancellationToken)
+    {
+        int considered = 0;
+        foreach (Candidate candidate in _candidates.Values)
+        {
+            if (_running.Count >= parallelism || considered >= options.BucketSize)
+            {
+                return;
+            }
+
+            considered += candidate.State == State.Failed ? 0 : 1;
+            if (candidate.State == State.Heard)
+            {
+                candidate.State = State.Asked;
+                _requests++;
+                _running.Add((ask(candidate.Peer, cancellationToken), candidate));
+            }
+        }
+    }
+
+    private bool Take(Candidate candidate, KadMessage? answer)
+    {
+        if (answer is null)
+        {
+            _failures++;
+            candidate.State = State.Failed;
+            return false;
+        }
+
+        candidate.State = State.Answered;
+        foreach (KadPeer peer in answer.CloserPeers)
+        {
+            if (!_heard.Contains(peer.Peer) && AcceptsGroup(peer))
+            {
+                TryAdd(peer.Peer, candidate.Hops + 1);
+            }
+        }
+
+        return onAnswer(candidate.Peer, answer);
+    }
+
+    private bool AcceptsGroup(KadPeer peer)
+    {
+        if (options.AllowLocalAddresses)
+        {
+            return true;
+        }
+
+        string? group = null;
+        foreach (Multiaddr address in peer.Addresses)
+        {
+            group ??= IpGroups.Wide(address);
+        }
+
+        if (group is null)
+        {
+            return true;
+        }
+
+        int count = _groups.GetValueOrDefault(group) + 1;
+        _groups[group] = count;
+        return count <= MaxPerGroup;
+    }
+
+    private void TryAdd(PeerId peer, int hops)
+    {
+        if (_candidates.Count < MaxCandidates && _heard.Add(peer) && tryClaim(peer))
+        {
+            _candidates.Add(target.DistanceTo(KadId.Of(peer)), new Candidate(peer, hops));
+        }
+    }
+
+    private sealed class Candidate(PeerId peer, int hops)
+    {
+        public PeerId Peer { get; } = peer;
+
+        public int Hops { get; } = hops;
+
+        public State State { get; set; } = State.Heard;
+    }
+}
