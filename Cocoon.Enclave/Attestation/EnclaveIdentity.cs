@@ -1,0 +1,95 @@
+using System.Collections.Immutable;
+using System.Security.Cryptography;
+using Cocoon.Protocol.Attestation;
+using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Cryptography.Hpke;
+using Cocoon.Protocol.Inference;
+
+namespace Cocoon.Enclave.Attestation;
+
+/// <summary>What this boot is about, besides its keys.</summary>
+internal sealed record IdentitySubject(
+    ImmutableArray<byte> PeerId,
+    ImmutableArray<byte> EngineDigest,
+    ImmutableArray<ModelId> Models,
+    ImmutableArray<byte> PolicyDigest,
+    ulong BeaconHeight,
+    ImmutableArray<byte> Beacon);
+
+/// <summary>All secrets of one boot and the evidence for them. Made after lockdown, only in memory, gone with the process.</summary>
+/// <remarks>Thread-safe.</remarks>
+internal sealed class EnclaveIdentity : IDisposable
+{
+    /// <summary>Evidence is made anew well within the age that clients accept by default.</summary>
+    public static readonly TimeSpan EvidenceLifetime = TimeSpan.FromHours(12);
+
+    private readonly IEvidenceSource _source;
+    private readonly IdentitySubject _subject;
+    private readonly TimeProvider _time;
+    private readonly byte[] _bootNonce = RandomNumberGenerator.GetBytes(EnclaveBinding.DigestSize);
+    private readonly SecretBytes _bootSecret = SecretBytes.Random(32);
+    private volatile Evidence _evidence;
+
+    private EnclaveIdentity(IEvidenceSource source, IdentitySubject subject, TimeProvider time)
+    {
+        _source = source;
+        _subject = subject;
+        _time = time;
+        Key = Ed25519PrivateKey.Generate();
+        Keys = new KeyRing(Key, HpkeSuite.A, time);
+        _evidence = new Evidence([], [], [], time.GetUtcNow());
+    }
+
+    /// <summary>The attested identity key.</summary>
+    public Ed25519PrivateKey Key { get; }
+
+    public KeyRing Keys { get; }
+
+    public EvidenceKind Kind => _source.Kind;
+
+    public Tier Tier => _source.Tier;
+
+    public Evidence Current => _evidence;
+
+    public static async Task<EnclaveIdentity> CreateAsync(
+        IEvidenceSource source, IdentitySubject subject, TimeProvider time, CancellationToken cancellationToken)
+    {
+        EnclaveIdentity identity = new(source, subject, time);
+        await identity.RefreshEvidenceAsync(cancellationToken);
+        return identity;
+    }
+
+    public async Task RefreshEvidenceAsync(CancellationToken cancellationToken)
+    {
+        EnclaveBinding binding = new()
+        {
+            Kind = _source.Kind,
+            IdentityKey = [.. Key.PublicKey.Bytes],
+            Keys = [Keys.Bound],
+            PeerId = _subject.PeerId,
+            EngineDigest = _subject.EngineDigest,
+            Models = [.. _subject.Models.OrderBy(m => m.ToString(), StringComparer.Ordinal)],
+            PolicyDigest = _subject.PolicyDigest,
+            BootNonce = [.. _bootNonce],
+            BeaconHeight = _subject.BeaconHeight,
+            Beacon = _subject.Beacon,
+        };
+        EvidenceBundle bundle = await _source.CollectAsync(binding, cancellationToken);
+        byte[] bytes = bundle.Encode();
+        _evidence = new Evidence(bytes, EvidenceBundle.Digest(bytes), EnclaveBinding.ReportData(bundle.Binding.AsSpan()), _time.GetUtcNow());
+    }
+
+    /// <summary>The key under which this payer's prefixes are cached: nothing that host, channel or wallet knows.</summary>
+    public void DeriveTenantKey(ReadOnlySpan<byte> tenantSecret, Span<byte> key) =>
+        HKDF.DeriveKey(HashAlgorithmName.SHA256, _bootSecret.Span, key, tenantSecret, Cocoon.Protocol.Sessions.SessionDomains.Tenant);
+
+    public void Dispose()
+    {
+        Keys.Dispose();
+        Key.Dispose();
+        _bootSecret.Dispose();
+    }
+
+    /// <summary>A bundle and what sessions need of it.</summary>
+    internal sealed record Evidence(byte[] Bundle, byte[] Digest, byte[] ReportData, DateTimeOffset MadeAt);
+}

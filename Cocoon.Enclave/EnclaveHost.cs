@@ -1,0 +1,347 @@
+using System.Collections.Immutable;
+using Cocoon.Enclave.Attestation;
+using Cocoon.Enclave.Inference;
+using Cocoon.Enclave.Ipc;
+using Cocoon.Enclave.Sessions;
+using Cocoon.Protocol.Attestation;
+using Cocoon.Protocol.Enclaves;
+using Cocoon.Protocol.Enclaves.Proto;
+using Cocoon.Protocol.Sessions;
+using Google.Protobuf;
+using Microsoft.Extensions.Logging;
+
+namespace Cocoon.Enclave;
+
+/// <summary>The enclave process between its two pipe ends: hardening, model, keys, evidence, then sessions.</summary>
+/// <remarks>
+/// The order is the point: no key exists before every protection reported its state. The filter comes before the model when
+/// inference runs on the CPU; GPU drivers start helpers while they load, so there it comes after.
+/// </remarks>
+internal sealed partial class EnclaveHost : IAsyncDisposable
+{
+    public const int ExitOk = 0;
+    public const int ExitUnprotected = 70;
+    public const int ExitEngine = 71;
+    public const int ExitProtocol = 76;
+
+    private readonly EnclaveHostOptions _options;
+    private readonly PipeFrameReader<HostFrame> _reader;
+    private readonly PipeFrameWriter _writer;
+    private readonly PipeLogger _logger = new();
+    private readonly CancellationTokenSource _shutdown;
+    private SimulatedEvidenceSource? _evidenceSource;
+    private IInferenceEngine? _engine;
+    private EnclaveIdentity? _identity;
+
+    private EnclaveHost(Stream input, Stream output, EnclaveHostOptions options, CancellationToken cancellationToken)
+    {
+        _options = options;
+        _reader = new PipeFrameReader<HostFrame>(input, HostFrame.Parser);
+        _writer = new PipeFrameWriter(output);
+        _shutdown = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+    }
+
+    /// <summary>Serves until the host says so or its end of the pipe closes. Returns the process's exit code.</summary>
+    public static async Task<int> RunAsync(Stream input, Stream output, EnclaveHostOptions options, CancellationToken cancellationToken)
+    {
+        await using EnclaveHost host = new(input, output, options, cancellationToken);
+        return await host.RunAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _shutdown.CancelAsync();
+        if (_engine is not null)
+        {
+            await _engine.DisposeAsync();
+        }
+
+        _identity?.Dispose();
+        _evidenceSource?.Dispose();
+        _writer.Dispose();
+        _shutdown.Dispose();
+    }
+
+    private async Task<int> RunAsync()
+    {
+        _options.Protection.ApplyEarly();
+        Task logs = ForwardLogsAsync(_shutdown.Token);
+        try
+        {
+            if (await ReadConfigureAsync() is not { } configure)
+            {
+                return ExitOk;
+            }
+
+            if (await StartAsync(configure) is { } failure)
+            {
+                return failure;
+            }
+
+            await ServeAsync();
+            return ExitOk;
+        }
+        catch (PipeException e)
+        {
+            await FaultAsync("protocol", e.Message);
+            return ExitProtocol;
+        }
+        catch (IOException)
+        {
+            // The host is gone.
+            return ExitOk;
+        }
+        finally
+        {
+            await _shutdown.CancelAsync();
+            await logs;
+        }
+    }
+
+    private async Task<Configure?> ReadConfigureAsync()
+    {
+        HostFrame? first = await _reader.ReadAsync(_shutdown.Token);
+        return first switch
+        {
+            null or { BodyCase: HostFrame.BodyOneofCase.Shutdown } => null,
+            { BodyCase: HostFrame.BodyOneofCase.Configure } => first.Configure,
+            _ => throw new PipeException(PipeErrorCode.Unexpected, "the first frame must be configure"),
+        };
+    }
+
+    /// <summary><c>null</c> when ready, else the exit code.</summary>
+    private async Task<int?> StartAsync(Configure configure)
+    {
+        bool filterFirst = configure.GpuLayers == 0;
+        if (filterFirst)
+        {
+            _options.Protection.ApplyFilter();
+        }
+
+        try
+        {
+            _engine = await _options.LoadEngine(configure, _logger, _options.Time, _shutdown.Token);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            // Edge of the engine: whatever stops the model from loading is the owner's to read. No user data exists yet.
+            await FaultAsync(e is EngineException engine ? engine.Word : "engine", e.Message);
+            return ExitEngine;
+        }
+
+        if (!filterFirst)
+        {
+            _options.Protection.ApplyFilter();
+        }
+
+        Protections protections = _options.Protection.Report();
+        await _writer.WriteAsync(new EnclaveFrame { Protections = protections }, _shutdown.Token);
+        if (_options.Protection.Missing is { Count: > 0 } missing && !_options.AllowUnprotected)
+        {
+            await FaultAsync("unprotected", "not on: " + string.Join(", ", missing));
+            return ExitUnprotected;
+        }
+
+        if (configure.Evidence is not ("" or "auto" or "simulated"))
+        {
+            await FaultAsync("evidence", $"this machine gives no {configure.Evidence} evidence");
+            return ExitUnprotected;
+        }
+
+        _evidenceSource = new SimulatedEvidenceSource(protections, _options.Time);
+        _identity = await EnclaveIdentity.CreateAsync(_evidenceSource, Subject(configure, _engine), _options.Time, _shutdown.Token);
+        await _writer.WriteAsync(new EnclaveFrame { Ready = await ReadyAsync(_engine, _identity) }, _shutdown.Token);
+        return null;
+    }
+
+    private static IdentitySubject Subject(Configure configure, IInferenceEngine engine) => new(
+        [.. configure.PeerId.Span],
+        [.. EngineDigests.Digest(engine.Info)],
+        [.. engine.Models.Select(m => m.Id)],
+        [.. configure.PolicyDigest.Length == 32 ? configure.PolicyDigest.ToByteArray() : new byte[32]],
+        configure.BeaconHeight,
+        [.. configure.Beacon.Length == 32 ? configure.Beacon.ToByteArray() : new byte[32]]);
+
+    private async Task<Ready> ReadyAsync(IInferenceEngine engine, EnclaveIdentity identity)
+    {
+        ServedModel model = engine.Models[0];
+        EngineHealth health = await engine.CheckAsync(_shutdown.Token);
+        EngineDevice? device = engine.Info.Devices.FirstOrDefault(d => d.Kind != DeviceKind.Cpu) ?? engine.Info.Devices.FirstOrDefault();
+        Ready ready = new()
+        {
+            EvidenceBundle = ByteString.CopyFrom(identity.Current.Bundle),
+            IdentityKey = ByteString.CopyFrom(identity.Key.PublicKey.Bytes),
+            Keys = { identity.Keys.Records },
+            ModelId = ByteString.CopyFrom(model.Id.ToArray()),
+            ModelName = model.Name,
+            Quantisation = model.Quantization,
+            ContextTokens = (uint)model.ContextPerRequest,
+            Slots = (uint)model.Slots,
+            MaxOutputTokens = (uint)model.ContextPerRequest,
+            Engine = $"{engine.Info.Kind} {engine.Info.Version}",
+            EngineDigest = ByteString.CopyFrom(EngineDigests.Digest(engine.Info)),
+            Tier = identity.Tier.Word(),
+            EvidenceKind = identity.Kind.Word(),
+            PrefillTokensPerSecond = (float)health.PrefillTokensPerSecond,
+            DecodeTokensPerSecond = (float)health.DecodeTokensPerSecond,
+            Hardware = device?.Description ?? "",
+            HardwareMemoryBytes = device?.MemoryTotal ?? 0,
+            ModelManifest = ByteString.CopyFrom(model.Manifest.CanonicalBytes.Span),
+            KeyEpoch = identity.Keys.Epoch,
+            TemplateWarning = model.TemplateWarning ?? "",
+        };
+        ready.Capabilities.Add(Capabilities(engine.Info.Capabilities));
+        return ready;
+    }
+
+    private static ImmutableArray<string> Capabilities(EngineCapabilities capabilities)
+    {
+        (EngineCapabilities Flag, string Word)[] words =
+        [
+            (EngineCapabilities.Chat, "chat"), (EngineCapabilities.Completion, "completion"), (EngineCapabilities.Tools, "tools"),
+            (EngineCapabilities.Grammar, "json"), (EngineCapabilities.Embeddings, "embeddings"), (EngineCapabilities.Logprobs, "logprobs"),
+        ];
+        return [.. words.Where(w => capabilities.HasFlag(w.Flag)).Select(w => w.Word)];
+    }
+
+    private async Task ServeAsync()
+    {
+        EnclaveSessionContext context = new(
+            _identity!, _engine!, new RequestOpener(_identity!.Keys, _options.Time), _options.Time, _logger);
+        await using SessionTable sessions = new(context, _writer, _shutdown.Token);
+        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(_shutdown.Token);
+        Task upkeep = MaintainAsync(sessions, stop.Token);
+        try
+        {
+            while (await _reader.ReadAsync(stop.Token) is { } frame && frame.BodyCase != HostFrame.BodyOneofCase.Shutdown)
+            {
+                await HandleAsync(frame, sessions);
+            }
+        }
+        finally
+        {
+            await stop.CancelAsync();
+            await _shutdown.CancelAsync();
+            await upkeep;
+        }
+    }
+
+    private async ValueTask HandleAsync(HostFrame frame, SessionTable sessions)
+    {
+        switch (frame.BodyCase)
+        {
+            case HostFrame.BodyOneofCase.OpenSession:
+                await sessions.OpenAsync(frame.OpenSession);
+                break;
+            case HostFrame.BodyOneofCase.StartRequest:
+                await sessions.StartAsync(frame.StartRequest);
+                break;
+            case HostFrame.BodyOneofCase.Allow:
+                sessions.Find(frame.Allow.Handle)?.Allow(frame.Allow.UpToDue);
+                break;
+            case HostFrame.BodyOneofCase.ReportVoucher:
+                sessions.Find(frame.ReportVoucher.Handle)?.ReportVoucher(frame.ReportVoucher.StatementDigest.Span, frame.ReportVoucher.CoversDue);
+                break;
+            case HostFrame.BodyOneofCase.CancelSession:
+                sessions.Find(frame.CancelSession.Handle)?.Cancel();
+                break;
+            case HostFrame.BodyOneofCase.CloseSession:
+                await sessions.CloseAsync(frame.CloseSession.Handle);
+                break;
+            case HostFrame.BodyOneofCase.SelfTest:
+                await _writer.WriteAsync(new EnclaveFrame { SelfTestReport = _options.Protection.SelfTest() }, _shutdown.Token);
+                break;
+            default:
+                throw new PipeException(PipeErrorCode.Unexpected, $"frame {frame.BodyCase} now");
+        }
+    }
+
+    /// <summary>Key rotation, fresh evidence, and figures for the host.</summary>
+    private async Task MaintainAsync(SessionTable sessions, CancellationToken cancellationToken)
+    {
+        using PeriodicTimer timer = new(_options.LoadInterval, _options.Time);
+        Load last = new();
+        try
+        {
+            while (await timer.WaitForNextTickAsync(cancellationToken))
+            {
+                await RotateWhenDueAsync(cancellationToken);
+                EngineHealth health = await _engine!.CheckAsync(cancellationToken);
+                Load load = new()
+                {
+                    Active = (uint)sessions.Running,
+                    Queued = (uint)health.Queued,
+                    DecodeTokensPerSecond = (float)health.DecodeTokensPerSecond,
+                    PrefillTokensPerSecond = (float)health.PrefillTokensPerSecond,
+                };
+                if (!load.Equals(last))
+                {
+                    last = load;
+                    await _writer.WriteAsync(new EnclaveFrame { Load = load.Clone() }, cancellationToken);
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+        }
+        catch (IOException)
+        {
+            // The reader notices too and ends the process.
+        }
+    }
+
+    private async Task RotateWhenDueAsync(CancellationToken cancellationToken)
+    {
+        DateTimeOffset now = _options.Time.GetUtcNow();
+        if (now < _identity!.Keys.RotateAt && !_identity.Keys.IsExhausted)
+        {
+            return;
+        }
+
+        _identity.Keys.Rotate();
+        KeysRotated rotated = new() { KeyEpoch = _identity.Keys.Epoch, Keys = { _identity.Keys.Records } };
+        if (now - _identity.Current.MadeAt >= EnclaveIdentity.EvidenceLifetime)
+        {
+            await _identity.RefreshEvidenceAsync(cancellationToken);
+            rotated.EvidenceBundle = ByteString.CopyFrom(_identity.Current.Bundle);
+        }
+
+        await _writer.WriteAsync(new EnclaveFrame { KeysRotated = rotated }, cancellationToken);
+        Log.KeysRotated(_logger, _identity.Keys.Epoch);
+    }
+
+    private async Task FaultAsync(string code, string message)
+    {
+        try
+        {
+            await _writer.WriteAsync(new EnclaveFrame { Fault = new Fault { Code = code, Message = message } }, CancellationToken.None);
+        }
+        catch (IOException)
+        {
+            // Nobody is left to hear it.
+        }
+    }
+
+    private async Task ForwardLogsAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await foreach (EnclaveFrame frame in _logger.Frames.ReadAllAsync(cancellationToken))
+            {
+                await _writer.WriteAsync(frame, cancellationToken);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+        }
+        catch (IOException)
+        {
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(2000, LogLevel.Information, "enclave keys rotated, epoch {Epoch}")]
+        public static partial void KeysRotated(ILogger logger, ulong epoch);
+    }
+}

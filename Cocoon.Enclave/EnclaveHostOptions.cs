@@ -1,0 +1,26 @@
+using Cocoon.Enclave.Hardening;
+using Cocoon.Enclave.Inference;
+using Cocoon.Protocol.Enclaves.Proto;
+using Microsoft.Extensions.Logging;
+
+namespace Cocoon.Enclave;
+
+/// <summary>Loads the model that a Configure frame names.</summary>
+/// <exception cref="EngineException">It cannot.</exception>
+internal delegate Task<IInferenceEngine> EngineLoader(Configure configure, ILogger logger, TimeProvider time, CancellationToken cancellationToken);
+
+/// <summary>What an enclave process is made of.</summary>
+internal sealed class EnclaveHostOptions
+{
+    public required IProcessProtection Protection { get; init; }
+
+    public required EngineLoader LoadEngine { get; init; }
+
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>Makes keys although a required protection is off. The evidence says so.</summary>
+    public bool AllowUnprotected { get; init; }
+
+    /// <summary>How often the host hears of load and measured rates.</summary>
+    public TimeSpan LoadInterval { get; init; } = TimeSpan.FromSeconds(2);
+}

@@ -1,0 +1,46 @@
+using Cocoon.Enclave.Hardening;
+using Cocoon.Enclave.Inference.LlamaCpp.Interop;
+using Cocoon.Enclave.Ipc;
+
+namespace Cocoon.Enclave;
+
+/// <summary>How the supervisor starts an enclave process.</summary>
+/// <param name="Parent">Process id of the supervisor; 0 when unknown.</param>
+/// <param name="ReadPaths">What may be read besides the runtime and the system libraries.</param>
+/// <param name="Natives">Folder of the llama.cpp libraries; found beside the binary when <c>null</c>.</param>
+/// <param name="IsConfined">Set by the process itself when it starts again inside Landlock.</param>
+internal sealed record EnclaveProcessArguments(int Parent, IReadOnlyList<string> ReadPaths, string? Natives, bool IsConfined, bool AllowUnprotected);
+
+/// <summary>The entry of the enclave process.</summary>
+internal static class EnclaveProcess
+{
+    public const string ConfinedArgument = "--confined";
+    public const string NativesArgument = "--natives";
+
+    /// <param name="loadEngine">The embedded engine when <c>null</c>.</param>
+    /// <returns>The exit code. Does not return when Landlock takes over: the process then starts again in place.</returns>
+    public static async Task<int> RunAsync(EnclaveProcessArguments arguments, EngineLoader? loadEngine, CancellationToken cancellationToken)
+    {
+        if (!arguments.IsConfined && Landlock.Version > 0)
+        {
+            // Found now: inside, the folders above the binary cannot be searched.
+            string? natives = NativesFolder.Find(arguments.Natives);
+            string[] extra = natives is null || arguments.Natives is not null ? [ConfinedArgument] : [ConfinedArgument, NativesArgument, natives];
+            string problem = Landlock.ConfineAndRestart(natives is null ? arguments.ReadPaths : [.. arguments.ReadPaths, natives], extra);
+            await Console.Error.WriteLineAsync("landlock: " + problem);
+        }
+
+        (Stream input, Stream output) = StandardPipes.Take();
+        await using (input)
+        await using (output)
+        {
+            EnclaveHostOptions options = new()
+            {
+                Protection = new ProcessProtection(arguments.Parent, arguments.IsConfined),
+                LoadEngine = loadEngine ?? LlamaCppLoader.For(arguments.Natives),
+                AllowUnprotected = arguments.AllowUnprotected,
+            };
+            return await EnclaveHost.RunAsync(input, output, options, cancellationToken);
+        }
+    }
+}

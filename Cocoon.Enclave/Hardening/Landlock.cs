@@ -1,0 +1,142 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace Cocoon.Enclave.Hardening;
+
+/// <summary>
+/// Confines the file system to what inference reads. Landlock binds the calling thread and what it executes, and a .NET process has
+/// many threads from the start: so the main thread enters it and executes the same program again.
+/// </summary>
+internal static unsafe class Landlock
+{
+    private const int CreateRulesetVersion = 1;
+    private const int RulePathBeneath = 1;
+
+    private const ulong Execute = 1 << 0;
+    private const ulong WriteFile = 1 << 1;
+    private const ulong ReadFile = 1 << 2;
+    private const ulong ReadDirectory = 1 << 3;
+    private const ulong Refer = 1 << 13;
+    private const ulong Truncate = 1 << 14;
+    private const ulong FirstVersionRights = (1 << 13) - 1;
+    private const ulong TcpBindAndConnect = 3;
+    private const ulong AbstractSocketsAndSignals = 3;
+
+    private const ulong ReadOnly = Execute | ReadFile | ReadDirectory;
+
+    private static readonly string[] SystemPaths = ["/usr", "/lib", "/lib64", "/bin", "/opt", "/proc", "/sys/devices/system", "/sys/fs/cgroup", "/sys/bus/pci"];
+    private static readonly string[] SystemFiles = ["/etc/ld.so.cache", "/etc/ssl/openssl.cnf", "/etc/localtime"];
+
+    /// <summary>The kernel's Landlock version; 0 where there is none.</summary>
+    public static int Version
+    {
+        get
+        {
+            if (!OperatingSystem.IsLinux())
+            {
+                return 0;
+            }
+
+            nint version = LibC.syscall(SyscallTable.LandlockCreateRuleset, 0, 0, CreateRulesetVersion, 0, 0, 0);
+            return version < 0 ? 0 : (int)version;
+        }
+    }
+
+    public static string Describe() => string.Create(CultureInfo.InvariantCulture, $"version {Version}");
+
+    /// <summary>Confines this thread and executes the program again with <paramref name="extraArguments"/>. Only returns on failure.</summary>
+    /// <param name="readPaths">Model file, native libraries: what is read besides the runtime.</param>
+    /// <returns>Why it did not work.</returns>
+    public static string ConfineAndRestart(IEnumerable<string> readPaths, IEnumerable<string> extraArguments)
+    {
+        int version = Version;
+        if (version == 0)
+        {
+            return "not in this kernel";
+        }
+
+        Ruleset ruleset = new()
+        {
+            FileSystem = FirstVersionRights | (version >= 2 ? Refer : 0) | (version >= 3 ? Truncate : 0),
+            Network = version >= 4 ? TcpBindAndConnect : 0,
+            Scoped = version >= 6 ? AbstractSocketsAndSignals : 0,
+        };
+        nint size = version >= 6 ? 24 : version >= 4 ? 16 : 8;
+        nint descriptor = LibC.syscall(SyscallTable.LandlockCreateRuleset, (nint)(&ruleset), size, 0, 0, 0, 0);
+        if (descriptor < 0)
+        {
+            return $"ruleset: errno {Marshal.GetLastPInvokeError()}";
+        }
+
+        foreach (string path in SystemPaths.Append(AppContext.BaseDirectory).Append(RuntimeRoot()).Concat(readPaths))
+        {
+            Allow(descriptor, path, Directory.Exists(path) ? ReadOnly : Execute | ReadFile);
+        }
+
+        foreach (string path in SystemFiles)
+        {
+            Allow(descriptor, path, ReadFile);
+        }
+
+        Allow(descriptor, "/dev", ReadFile | ReadDirectory | WriteFile);
+        LibC.prctl(LibC.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        if (LibC.syscall(SyscallTable.LandlockRestrictSelf, descriptor, 0, 0, 0, 0, 0) != 0)
+        {
+            return $"restrict: errno {Marshal.GetLastPInvokeError()}";
+        }
+
+        string[] arguments = [.. Lines("/proc/self/cmdline"), .. extraArguments];
+        LibC.execve(Environment.ProcessPath!, Pointers(arguments), Pointers(Lines("/proc/self/environ")));
+        return $"execve: errno {Marshal.GetLastPInvokeError()}";
+    }
+
+    private static string RuntimeRoot() =>
+        Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", ".."));
+
+    private static void Allow(nint ruleset, string path, ulong rights)
+    {
+        int descriptor = LibC.open(path, LibC.O_PATH | LibC.O_CLOEXEC);
+        if (descriptor < 0)
+        {
+            return;
+        }
+
+        PathBeneath rule = new() { Rights = rights, Descriptor = descriptor };
+        LibC.syscall(SyscallTable.LandlockAddRule, ruleset, RulePathBeneath, (nint)(&rule), 0, 0, 0);
+        LibC.close(descriptor);
+    }
+
+    private static string[] Lines(string file) => File.ReadAllText(file).Split('\0', StringSplitOptions.RemoveEmptyEntries);
+
+    // Lives until execve replaces the process, or the process ends for lack of it.
+    private static byte** Pointers(string[] values)
+    {
+        byte** pointers = (byte**)NativeMemory.AllocZeroed((nuint)values.Length + 1, (nuint)sizeof(byte*));
+        for (int i = 0; i < values.Length; i++)
+        {
+            byte[] bytes = Encoding.UTF8.GetBytes(values[i]);
+            pointers[i] = (byte*)NativeMemory.AllocZeroed((nuint)bytes.Length + 1);
+            bytes.CopyTo(new Span<byte>(pointers[i], bytes.Length));
+        }
+
+        return pointers;
+    }
+
+    /// <summary>struct landlock_ruleset_attr.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Ruleset
+    {
+        public ulong FileSystem;
+        public ulong Network;
+        public ulong Scoped;
+    }
+
+    /// <summary>struct landlock_path_beneath_attr, packed.</summary>
+    [StructLayout(LayoutKind.Sequential, Pack = 1)]
+    private struct PathBeneath
+    {
+        public ulong Rights;
+        public int Descriptor;
+    }
+}

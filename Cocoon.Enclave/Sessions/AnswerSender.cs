@@ -1,0 +1,54 @@
+using Cocoon.Protocol.Sessions;
+using Cocoon.Protocol.Sessions.Proto;
+
+namespace Cocoon.Enclave.Sessions;
+
+/// <summary>Sends one answer in its shape, and tells the host the due as finely as that shape allows.</summary>
+/// <remarks>One caller at a time. Disposal stops sending without a final frame, unless <see cref="CompleteAsync"/> returned.</remarks>
+internal abstract class AnswerSender(ResponseSealer sealer, SessionOutput output) : IAsyncDisposable
+{
+    private readonly byte[] _frames = new byte[ResponseShape.FrameSize * ResponseShape.MaxFramesPerChunk];
+
+    protected SessionOutput Output { get; } = output;
+
+    public static AnswerSender Create(Shape shape, ResponseSealer sealer, SessionOutput output, Func<TokenCounts, ulong> due, uint unit, TimeProvider time) =>
+        shape == Shape.Fast
+            ? new FastAnswerSender(sealer, output, due)
+            : new PacedAnswerSender(sealer, output, due, unit, isBatch: shape == Shape.Batch, time);
+
+    /// <summary>Takes one event of the answer, and what was used up to it.</summary>
+    public abstract ValueTask PostAsync(AnswerEvent answer, TokenCounts used, CancellationToken cancellationToken);
+
+    /// <summary>The slot is parked until the host allows <paramref name="wanted"/>.</summary>
+    public abstract ValueTask BlockAsync(TokenCounts used, TokenCounts wanted, CancellationToken cancellationToken);
+
+    /// <summary>All is posted but the receipt: completes when the host was told the exact due.</summary>
+    public abstract Task SettleAsync(ulong due, CancellationToken cancellationToken);
+
+    /// <summary>Completes when the final frame was sent.</summary>
+    public abstract Task CompleteAsync(CancellationToken cancellationToken);
+
+    public virtual ValueTask DisposeAsync()
+    {
+        sealer.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>Sends <paramref name="frames"/> frames of what waits, filler after it, in as few chunks as possible.</summary>
+    protected async ValueTask SendAsync(AnswerWriter writer, int frames, bool isFinal, CancellationToken cancellationToken)
+    {
+        while (frames > 0)
+        {
+            int count = Math.Min(frames, ResponseShape.MaxFramesPerChunk);
+            frames -= count;
+            for (int i = 0; i < count; i++)
+            {
+                writer.TakeFrame(_frames.AsSpan(i * ResponseShape.FrameSize, ResponseShape.FrameSize));
+            }
+
+            byte[] chunk = sealer.Seal(_frames.AsSpan(0, count * ResponseShape.FrameSize), isFinal && frames == 0);
+            _frames.AsSpan(0, count * ResponseShape.FrameSize).Clear();
+            await Output.SealedAsync(chunk, cancellationToken);
+        }
+    }
+}
