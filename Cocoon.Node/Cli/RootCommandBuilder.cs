@@ -5,5 +5,8 @@ namespace Cocoon.Node.Cli;
 /// <summary>The table of contents of the command line: one file per command beside this one.</summary>
 internal static class RootCommandBuilder
 {
-    public static RootCommand Build() => new("Cocoon: private, paid, peer-to-peer AI inference on TON.");
+    public static RootCommand Build() => new("Cocoon: private, paid, peer-to-peer AI inference on TON.")
+    {
+        EnclaveCommand.Build(),
+    };
 }

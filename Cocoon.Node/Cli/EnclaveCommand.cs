@@ -1,0 +1,37 @@
+using System.CommandLine;
+using Cocoon.Enclave;
+
+namespace Cocoon.Node.Cli;
+
+/// <summary>
+/// The hidden verb that the node starts itself with: this process then is the enclave. The only file of the host that knows the enclave's code.
+/// </summary>
+internal static class EnclaveCommand
+{
+    public const string Name = "enclave";
+
+    public static Command Build()
+    {
+        Option<int> parent = new("--parent") { Description = "Process id of the supervisor." };
+        Option<string[]> read = new("--read") { Description = "A path that the engine reads.", AllowMultipleArgumentsPerToken = false };
+        Option<string?> natives = new(EnclaveProcess.NativesArgument) { Description = "Folder of the llama.cpp libraries." };
+        Option<bool> confined = new(EnclaveProcess.ConfinedArgument) { Description = "Already inside Landlock." };
+        Option<bool> unprotected = new("--unprotected") { Description = "Run although a protection is missing." };
+        Command command = new(Name, "Runs the enclave on inherited pipes.") { Hidden = true };
+        foreach (Option option in new Option[] { parent, read, natives, confined, unprotected })
+        {
+            command.Add(option);
+        }
+
+        command.SetAction((result, cancellationToken) => EnclaveProcess.RunAsync(
+            new EnclaveProcessArguments(
+                result.GetValue(parent),
+                result.GetValue(read) ?? [],
+                result.GetValue(natives),
+                result.GetValue(confined),
+                result.GetValue(unprotected)),
+            loadEngine: null,
+            cancellationToken));
+        return command;
+    }
+}

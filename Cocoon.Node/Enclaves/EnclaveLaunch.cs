@@ -1,0 +1,73 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using Cocoon.Node.Cli;
+
+namespace Cocoon.Node.Enclaves;
+
+/// <summary>How the enclave process is started: this program again, its own verb, a nearly empty environment.</summary>
+internal static class EnclaveLaunch
+{
+    // What a person may need to pass on; none of them loads code.
+    private static readonly string[] PassedOn = ["COCOON_CRYPTO", "CUDA_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES"];
+
+    public static ProcessStartInfo Create(EnclaveSupervisorOptions options)
+    {
+        IReadOnlyList<string> command = options.Command ?? OwnCommand();
+        ProcessStartInfo info = new(command[0])
+        {
+            UseShellExecute = false,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        foreach (string argument in command.Skip(1))
+        {
+            info.ArgumentList.Add(argument);
+        }
+
+        Add("--parent", Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
+
+        // The folder, not the file: a model may be split over several.
+        Add("--read", Path.GetDirectoryName(Path.GetFullPath(options.ModelPath)) ?? "/");
+        if (options.NativesPath is not null)
+        {
+            Add("--natives", Path.GetFullPath(options.NativesPath));
+        }
+
+        if (options.AllowUnprotected)
+        {
+            info.ArgumentList.Add("--unprotected");
+        }
+
+        string?[] values = [.. PassedOn.Select(Environment.GetEnvironmentVariable)];
+        info.Environment.Clear();
+        info.Environment["DOTNET_EnableDiagnostics"] = "0";
+        info.Environment["DOTNET_GCHeapHardLimit"] = "0x40000000";
+        info.Environment["DOTNET_ROOT"] = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", ".."));
+        for (int i = 0; i < values.Length; i++)
+        {
+            if (values[i] is { } value)
+            {
+                info.Environment[PassedOn[i]] = value;
+            }
+        }
+
+        return info;
+
+        void Add(string name, string value)
+        {
+            info.ArgumentList.Add(name);
+            info.ArgumentList.Add(value);
+        }
+    }
+
+    private static string[] OwnCommand()
+    {
+        string program = Environment.ProcessPath ?? throw new InvalidOperationException("the path of this program is unknown");
+        return Path.GetFileNameWithoutExtension(program) == "dotnet"
+            ? [program, Assembly.GetEntryAssembly()!.Location, EnclaveCommand.Name]
+            : [program, EnclaveCommand.Name];
+    }
+}

@@ -1,0 +1,317 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using Cocoon.Protocol.Enclaves.Proto;
+using Cocoon.Protocol.Sessions.Proto;
+using Google.Protobuf;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Cocoon.Node.Enclaves;
+
+/// <summary>Keeps one enclave process running: starts it, restarts it with a back-off, and gives others its <see cref="IEnclave"/> side.</summary>
+/// <remarks>A crash costs that child only: its sessions end with <see cref="EnclaveEvent.Lost"/>.</remarks>
+internal sealed partial class EnclaveSupervisor(EnclaveSupervisorOptions options, TimeProvider time, ILogger<EnclaveSupervisor> logger)
+    : IEnclave, IHostedService, IAsyncDisposable
+{
+    private const int MaxErrorLine = 1024;
+
+    private static readonly TimeSpan HealthyAfter = TimeSpan.FromMinutes(1);
+
+    private readonly Lock _lock = new();
+    private readonly CancellationTokenSource _stop = new();
+    private readonly ChildStarter _starter = new();
+    private Task _loop = Task.CompletedTask;
+    private TaskCompletionSource<EnclaveInfo> _becameReady = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private EnclaveConnection? _connection;
+    private EnclaveInfo? _info;
+    private int _boots;
+    private bool _isDisposed;
+
+    public event Action? Changed;
+
+    public EnclaveStatus Status { get; private set; } = EnclaveStatus.Stopped;
+
+    public EnclaveInfo? Info
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _info;
+            }
+        }
+    }
+
+    public Load Load { get; private set; } = new();
+
+    public string? LastFault { get; private set; }
+
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        _loop = Task.Run(() => SuperviseAsync(_stop.Token), CancellationToken.None);
+        return Task.CompletedTask;
+    }
+
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await _stop.CancelAsync();
+        await _loop.WaitAsync(cancellationToken);
+    }
+
+    public Task<EnclaveInfo> WaitReadyAsync(CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            return _becameReady.Task.WaitAsync(cancellationToken);
+        }
+    }
+
+    public Task<IEnclaveSession> OpenAsync(ReadOnlyMemory<byte> hello, SignedQuote quote, CancellationToken cancellationToken) =>
+        Connection().OpenAsync(hello, quote, cancellationToken);
+
+    public Task<SelfTestReport> SelfTestAsync(CancellationToken cancellationToken) => Connection().SelfTestAsync(cancellationToken);
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_isDisposed)
+        {
+            return;
+        }
+
+        _isDisposed = true;
+        await _stop.CancelAsync();
+        await _loop;
+        _starter.Dispose();
+        _stop.Dispose();
+    }
+
+    private EnclaveConnection Connection()
+    {
+        lock (_lock)
+        {
+            return _info is not null && _connection is not null
+                ? _connection
+                : throw new EnclaveException(EnclaveErrorCode.NotReady, "the enclave is not ready");
+        }
+    }
+
+    private async Task SuperviseAsync(CancellationToken cancellationToken)
+    {
+        TimeSpan backoff = options.FirstBackoff;
+        while (!cancellationToken.IsCancellationRequested)
+        {
+            SetStatus(EnclaveStatus.Starting);
+            long started = time.GetTimestamp();
+            try
+            {
+                LastFault = await RunChildAsync(cancellationToken);
+            }
+            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+            {
+                break;
+            }
+            catch (Exception e) when (e is System.ComponentModel.Win32Exception or IOException or InvalidOperationException)
+            {
+                LastFault = e.Message;
+            }
+
+            if (cancellationToken.IsCancellationRequested)
+            {
+                break;
+            }
+
+            backoff = time.GetElapsedTime(started) > HealthyAfter ? options.FirstBackoff : backoff;
+            Log.ChildEnded(logger, LastFault, backoff);
+            SetStatus(EnclaveStatus.Restarting);
+            try
+            {
+                await Task.Delay(backoff, time, cancellationToken);
+            }
+            catch (OperationCanceledException)
+            {
+                break;
+            }
+
+            backoff = backoff * 2 < options.MaxBackoff ? backoff * 2 : options.MaxBackoff;
+        }
+
+        SetStatus(EnclaveStatus.Stopped);
+    }
+
+    /// <summary>One child from start to end. Returns why it ended.</summary>
+    private async Task<string> RunChildAsync(CancellationToken cancellationToken)
+    {
+        using Process process = await _starter.StartAsync(EnclaveLaunch.Create(options));
+        Task errors = DrainErrorsAsync(process.StandardError);
+        await using EnclaveConnection connection = new(
+            process.StandardOutput.BaseStream, process.StandardInput.BaseStream, options.MaxSessions, OnFrame);
+        string why;
+        try
+        {
+            await connection.PostAsync(new HostFrame { Configure = Configuration() }, cancellationToken);
+            Ready ready = await connection.Ready.WaitAsync(options.StartTimeout, time, cancellationToken);
+            SetReady(connection, ready, process.Id);
+            why = await connection.Completion.WaitAsync(cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            why = "not ready in time";
+        }
+        catch (EnclaveException e)
+        {
+            why = e.Message;
+        }
+        finally
+        {
+            lock (_lock)
+            {
+                _info = null;
+                _connection = null;
+                if (_becameReady.Task.IsCompleted)
+                {
+                    _becameReady = new TaskCompletionSource<EnclaveInfo>(TaskCreationOptions.RunContinuationsAsynchronously);
+                }
+            }
+
+            await EndAsync(process, connection);
+            await errors;
+        }
+
+        return process.ExitCode is 0 or > 64 and < 80 ? why : $"{why} (exit code {process.ExitCode})";
+    }
+
+    private async Task EndAsync(Process process, EnclaveConnection connection)
+    {
+        await connection.PostAsync(new HostFrame { Shutdown = new Shutdown() }, CancellationToken.None);
+        try
+        {
+            // The end of its input is the second word to go.
+            process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+        }
+
+        using CancellationTokenSource patience = new(options.StopTimeout, time);
+        try
+        {
+            await process.WaitForExitAsync(patience.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill();
+            await process.WaitForExitAsync(CancellationToken.None);
+        }
+    }
+
+    private Configure Configuration() => new()
+    {
+        ModelPath = Path.GetFullPath(options.ModelPath),
+        ModelName = options.ModelName,
+        Slots = (uint)options.Slots,
+        ContextTokens = (uint)options.ContextTokens,
+        Threads = (uint)options.Threads,
+        GpuLayers = options.GpuLayers,
+        PeerId = ByteString.CopyFrom(options.PeerId.Span),
+        PolicyDigest = ByteString.CopyFrom(options.PolicyDigest.Span),
+        NativesPath = options.NativesPath is null ? "" : Path.GetFullPath(options.NativesPath),
+        BeaconHeight = options.BeaconHeight,
+        Beacon = ByteString.CopyFrom(options.Beacon.Span),
+        Evidence = options.Evidence,
+    };
+
+    private void SetReady(EnclaveConnection connection, Ready ready, int processId)
+    {
+        EnclaveInfo info = new(
+            ++_boots, processId, ready, connection.Protections, SHA256.HashData(ready.EvidenceBundle.Span), [.. ready.Keys], ready.KeyEpoch);
+        lock (_lock)
+        {
+            _connection = connection;
+            _info = info;
+            Status = EnclaveStatus.Ready;
+        }
+
+        Log.Ready(logger, ready.ModelName, ready.Tier, ready.EvidenceKind);
+        _becameReady.TrySetResult(info);
+        Changed?.Invoke();
+    }
+
+    private void SetStatus(EnclaveStatus status)
+    {
+        Status = status;
+        Changed?.Invoke();
+    }
+
+    private void OnFrame(EnclaveFrame frame)
+    {
+        switch (frame.BodyCase)
+        {
+            case EnclaveFrame.BodyOneofCase.Load:
+                Load = frame.Load;
+                Changed?.Invoke();
+                break;
+            case EnclaveFrame.BodyOneofCase.KeysRotated:
+                ReplaceKeys(frame.KeysRotated);
+                Changed?.Invoke();
+                break;
+            case EnclaveFrame.BodyOneofCase.Fault:
+                Log.Fault(logger, frame.Fault.Code, frame.Fault.Message);
+                break;
+            case EnclaveFrame.BodyOneofCase.Log:
+                LogLevel level = frame.Log.Level <= (uint)LogLevel.Critical ? (LogLevel)frame.Log.Level : LogLevel.Critical;
+                Log.Said(logger, level, frame.Log.EventId, frame.Log.Message);
+                break;
+        }
+    }
+
+    private void ReplaceKeys(KeysRotated rotated)
+    {
+        lock (_lock)
+        {
+            if (_info is not { } info)
+            {
+                return;
+            }
+
+            if (!rotated.EvidenceBundle.IsEmpty)
+            {
+                Ready ready = info.Ready.Clone();
+                ready.EvidenceBundle = rotated.EvidenceBundle;
+                info = info with { Ready = ready, EvidenceDigest = SHA256.HashData(rotated.EvidenceBundle.Span) };
+            }
+
+            _info = info with { Keys = [.. rotated.Keys], KeyEpoch = rotated.KeyEpoch };
+        }
+    }
+
+    private async Task DrainErrorsAsync(StreamReader errors)
+    {
+        char[] buffer = new char[MaxErrorLine];
+        int read;
+        while ((read = await errors.ReadAsync(buffer)) > 0)
+        {
+            foreach (string line in new string(buffer, 0, read).Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+            {
+                Log.StandardError(logger, line);
+            }
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(3001, LogLevel.Information, "enclave ready: model {Model}, tier {Tier}, evidence {Evidence}")]
+        public static partial void Ready(ILogger logger, string model, string tier, string evidence);
+
+        [LoggerMessage(3002, LogLevel.Warning, "enclave ended: {Reason}; next start in {Backoff}")]
+        public static partial void ChildEnded(ILogger logger, string? reason, TimeSpan backoff);
+
+        [LoggerMessage(3003, LogLevel.Error, "enclave fault {Code}: {Message}")]
+        public static partial void Fault(ILogger logger, string code, string message);
+
+        [LoggerMessage(EventId = 3004, Message = "enclave [{Id}]: {Message}")]
+        public static partial void Said(ILogger logger, LogLevel level, uint id, string message);
+
+        [LoggerMessage(3005, LogLevel.Debug, "enclave stderr: {Line}")]
+        public static partial void StandardError(ILogger logger, string line);
+    }
+}

@@ -1,0 +1,54 @@
+namespace Cocoon.Node.Enclaves;
+
+/// <summary>Which model the enclave serves, and how its process is kept alive.</summary>
+internal sealed class EnclaveSupervisorOptions
+{
+    public required string ModelPath { get; init; }
+
+    /// <summary>Name in offers; the model's own file name when empty.</summary>
+    public string ModelName { get; init; } = "";
+
+    /// <summary>0 leaves it to the engine, as do the others below.</summary>
+    public int Slots { get; init; }
+
+    public int ContextTokens { get; init; }
+
+    public int Threads { get; init; }
+
+    /// <summary>Layers on the GPU; 0: CPU only, which also lets the enclave lock itself down before it reads the model; -1: all.</summary>
+    public int GpuLayers { get; init; }
+
+    /// <summary>The peer id of this node, bound into the evidence.</summary>
+    public required ReadOnlyMemory<byte> PeerId { get; init; }
+
+    public ReadOnlyMemory<byte> PolicyDigest { get; init; } = new byte[32];
+
+    public ulong BeaconHeight { get; init; }
+
+    public ReadOnlyMemory<byte> Beacon { get; init; } = new byte[32];
+
+    /// <summary>Folder of the llama.cpp libraries; found beside the binary when <c>null</c>.</summary>
+    public string? NativesPath { get; init; }
+
+    /// <summary>auto, tdx, sev-snp or simulated.</summary>
+    public string Evidence { get; init; } = "auto";
+
+    /// <summary>Let the enclave run although the system lacks one of its protections; its evidence says so.</summary>
+    public bool AllowUnprotected { get; init; }
+
+    /// <summary>Sessions opened and not yet ended; more are refused.</summary>
+    public int MaxSessions { get; init; } = 256;
+
+    /// <summary>Hardening, loading and hashing the model.</summary>
+    public TimeSpan StartTimeout { get; init; } = TimeSpan.FromMinutes(15);
+
+    public TimeSpan FirstBackoff { get; init; } = TimeSpan.FromSeconds(1);
+
+    public TimeSpan MaxBackoff { get; init; } = TimeSpan.FromMinutes(1);
+
+    /// <summary>How long a child is given to end after Shutdown before it is killed.</summary>
+    public TimeSpan StopTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Program and first arguments instead of this program's own enclave verb; for tests.</summary>
+    public IReadOnlyList<string>? Command { get; init; }
+}
