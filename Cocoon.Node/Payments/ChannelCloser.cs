@@ -4,7 +4,6 @@ using Cocoon.Protocol.Ton;
 using Cocoon.Protocol.Ton.Cells;
 using Cocoon.Protocol.Ton.Messages;
 using Cocoon.Protocol.Ton.Sending;
-using Microsoft.Extensions.Logging;
 
 namespace Cocoon.Node.Payments;
 
@@ -40,7 +39,7 @@ internal sealed partial class ChannelCloser(
 
         ClientChannelRecord record = channel.Record;
         await WaitForChainTimeAsync(record.OpenBefore + 1L, cancellationToken);
-        SignedVoucher voucher = channel.LastVoucher();
+        SignedVoucher voucher = channel.FinalVoucher(record.CloseTotal);
         InternalMessage message = channel.Contract.CoopClose(voucher, record.CloseAck!, ClientChannels.QueryId());
         return await SettleAsync(channel, new PaymentIntent($"close:{channel.Channel}:{voucher.Statement.Total}", message), cancellationToken);
     }
@@ -79,7 +78,7 @@ internal sealed partial class ChannelCloser(
 
     private async Task AgreeAsync(ClientChannel channel, CancellationToken cancellationToken)
     {
-        SignedVoucher voucher = channel.LastVoucher();
+        SignedVoucher voucher = channel.FinalVoucher(agreed: null);
         PayResponse answer;
         try
         {

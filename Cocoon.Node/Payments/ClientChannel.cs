@@ -119,6 +119,19 @@ internal sealed class ClientChannel : IDisposable
         }
     }
 
+    /// <summary>
+    /// The voucher to close with: what is owed, not what was vouched. The lead that no session used stays ours,
+    /// because the provider consents to this total.
+    /// </summary>
+    /// <param name="agreed">The total of an earlier agreement; <c>null</c> before one.</param>
+    public SignedVoucher FinalVoucher(ulong? agreed)
+    {
+        ClientChannelRecord record = Record;
+        ulong total = agreed ?? Math.Clamp(record.Due, record.Claimed, Math.Max(record.HighestTotal, record.Claimed));
+        VoucherStatement statement = new(record.Channel, total, record.Nonce + 1);
+        return new SignedVoucher(statement, statement.Sign(_payKey));
+    }
+
     /// <summary>The highest voucher again, for closing and for recovery.</summary>
     public SignedVoucher LastVoucher()
     {
