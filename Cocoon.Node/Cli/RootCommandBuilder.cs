@@ -7,6 +7,16 @@ internal static class RootCommandBuilder
 {
     public static RootCommand Build() => new("Cocoon: private, paid, peer-to-peer AI inference on TON.")
     {
+        UpCommand.Build(),
+        ClientCommand.Build(),
+        ChatCommand.Build(),
+        StatusCommand.Build(),
+        PeersCommand.Build(),
+        OffersCommand.Build(),
+        WalletCommand.Build(),
+        ChannelsCommand.Build(),
+        RegistryCommand.Build(),
+        VerifyCommand.Build(),
         EnclaveCommand.Build(),
     };
 }

@@ -3,8 +3,6 @@ using System.Security.Cryptography;
 using Cocoon.Protocol.Enclaves.Proto;
 using Cocoon.Protocol.Sessions.Proto;
 using Google.Protobuf;
-using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
 
 namespace Cocoon.Node.Enclaves;
 

@@ -2,7 +2,6 @@ using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Ton;
 using Cocoon.Protocol.Ton.Cells;
 using Cocoon.Protocol.Ton.Sending;
-using Microsoft.Extensions.Logging;
 
 namespace Cocoon.Node.Payments;
 

@@ -4,7 +4,6 @@ using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Ton;
 using Cocoon.Protocol.Ton.Cells;
 using Cocoon.Protocol.Ton.Sending;
-using Microsoft.Extensions.Logging;
 
 namespace Cocoon.Node.Payments;
 

@@ -4,7 +4,6 @@ using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Payments.Proto;
 using Cocoon.Protocol.Ton.Cells;
 using Google.Protobuf;
-using Microsoft.Extensions.Logging;
 
 namespace Cocoon.Node.Payments;
 

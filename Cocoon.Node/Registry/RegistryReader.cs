@@ -2,7 +2,6 @@ using Cocoon.Node.Storage;
 using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Ton;
 using Cocoon.Protocol.Ton.Cells;
-using Microsoft.Extensions.Logging;
 
 namespace Cocoon.Node.Registry;
 

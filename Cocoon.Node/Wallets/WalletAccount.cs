@@ -5,7 +5,6 @@ using Cocoon.Protocol.Ton.Cells;
 using Cocoon.Protocol.Ton.Messages;
 using Cocoon.Protocol.Ton.Sending;
 using Cocoon.Protocol.Ton.Wallets;
-using Microsoft.Extensions.Logging;
 
 namespace Cocoon.Node.Wallets;
 

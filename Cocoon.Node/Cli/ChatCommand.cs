@@ -1,0 +1,98 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Cocoon.Node.Cli.Rendering;
+using Cocoon.Node.Control;
+
+namespace Cocoon.Node.Cli;
+
+/// <summary><c>cocoon chat</c>: one question, or a conversation, through the running light client.</summary>
+internal static class ChatCommand
+{
+    public static Command Build()
+    {
+        Option<string> data = CommonOptions.Data();
+        Option<OutputFormat> output = CommonOptions.Output();
+        Option<string?> model = new("--model", "-m") { Description = "Model name or id (default: the first one on offer)" };
+        Option<string?> system = new("--system") { Description = "System message" };
+        Option<uint?> maxTokens = new("--max-tokens") { Description = "Most tokens of the answer" };
+        Option<string?> shape = new("--shape") { Description = "steady (hides token timing), fast or batch (default: the client's)" };
+        Option<bool> allowOpen = new("--allow-open") { Description = "Accept a provider without hardware protection for this question" };
+        Option<double?> temperature = new("--temperature") { Description = "Sampling temperature (default: the API's)" };
+        Argument<string?> prompt = new("prompt") { Description = "The question; without one, a conversation starts", Arity = ArgumentArity.ZeroOrOne };
+        Command command = new("chat", "Ask a model\n\nExample: cocoon chat \"What is Cocoon?\"")
+        {
+            prompt, data, output, model, system, maxTokens, shape, allowOpen, temperature,
+        };
+        command.Run(async (parse, cancellationToken) =>
+        {
+            using ControlClient client = new(parse.GetValue(data)!);
+            ChatConversation conversation = new(client, await ChooseModelAsync(client, parse.GetValue(model), cancellationToken))
+            {
+                MaxTokens = parse.GetValue(maxTokens),
+                Shape = parse.GetValue(shape),
+                AllowOpen = parse.GetValue(allowOpen),
+                Temperature = parse.GetValue(temperature),
+            };
+            if (parse.GetValue(system) is { } instruction)
+            {
+                conversation.Add("system", instruction);
+            }
+
+            OutputFormat format = parse.GetValue(output);
+            if (parse.GetValue(prompt) is { } question)
+            {
+                ChatResult result = await conversation.AskAsync(question, format == OutputFormat.Table ? Console.Out : null, cancellationToken);
+                await PrintAsync(result, format);
+                return ExitCode.Ok;
+            }
+
+            return await ConverseAsync(conversation, cancellationToken);
+        });
+        return command;
+    }
+
+    private static async Task<int> ConverseAsync(ChatConversation conversation, CancellationToken cancellationToken)
+    {
+        await Console.Error.WriteLineAsync($"talking to {conversation.Model}; an empty line or Ctrl-D ends");
+        while (true)
+        {
+            await Console.Error.WriteAsync("> ");
+            string? question = await Console.In.ReadLineAsync(cancellationToken);
+            if (string.IsNullOrWhiteSpace(question))
+            {
+                return ExitCode.Ok;
+            }
+
+            ChatResult result = await conversation.AskAsync(question, Console.Out, cancellationToken);
+            await PrintAsync(result, OutputFormat.Table);
+        }
+    }
+
+    private static async Task PrintAsync(ChatResult result, OutputFormat format)
+    {
+        if (format != OutputFormat.Table)
+        {
+            RowWriter.WriteObject(result.ToJson(), format, _ => [], Console.Out);
+            return;
+        }
+
+        await Console.Out.WriteLineAsync();
+        JsonObject? cocoon = result.Cocoon;
+        await Console.Error.WriteLineAsync(
+            $"{result.Usage?["prompt_tokens"]} in · {result.Usage?["completion_tokens"]} out · TTFT {result.TimeToFirstToken.TotalMilliseconds:0} ms · " +
+            $"{result.TokensPerSecond:0.0} tok/s · tier {cocoon?["tier"]} ({cocoon?["evidence_kind"]}) · {Words.Short(cocoon?["provider"])} · " +
+            $"cost {cocoon?["cost_nanoton"]} nanoTON · receipt {cocoon?["receipt"] ?? "-"}");
+    }
+
+    private static async Task<string> ChooseModelAsync(ControlClient client, string? wanted, CancellationToken cancellationToken)
+    {
+        if (wanted is not null)
+        {
+            return wanted;
+        }
+
+        JsonObject models = await client.GetAsync("/v1/models", cancellationToken);
+        return models["data"]?.AsArray().FirstOrDefault()?["id"]?.GetValue<string>()
+            ?? throw new CliException(ExitCode.NotFound, "no model is on offer", "this node has heard no offer yet", "Wait a few seconds, or see 'cocoon peers' and 'cocoon offers'.");
+    }
+}

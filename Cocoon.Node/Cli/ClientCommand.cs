@@ -1,0 +1,46 @@
+using System.CommandLine;
+using Cocoon.Node.Hosting;
+using Cocoon.Node.OpenAi;
+using Cocoon.Node.Sessions;
+using Cocoon.Protocol.Sessions.Proto;
+
+namespace Cocoon.Node.Cli;
+
+/// <summary><c>cocoon client</c>: the light client with its OpenAI-compatible endpoint on localhost.</summary>
+internal static class ClientCommand
+{
+    public static Command Build()
+    {
+        NodeOptionSet common = new();
+        Option<string> api = new("--api") { Description = "Loopback address of the OpenAI API", DefaultValueFactory = _ => "127.0.0.1:8484", HelpName = "HOST:PORT" };
+        Option<bool> allowOpen = new("--allow-open")
+        {
+            Description = "Accept providers without hardware protection (tier open, simulated evidence): their owners can read your prompts",
+        };
+        Option<string> shape = new("--shape") { Description = "Default answer shape: steady (hides token timing), fast or batch", DefaultValueFactory = _ => "steady" };
+        Option<decimal> deposit = new("--deposit") { Description = "TON put into a new channel", DefaultValueFactory = _ => 0.2m };
+        Command command = new("client", "Run a light client: an OpenAI API on localhost, paid from your wallet\n\nExample: cocoon client --bootstrap /ip4/203.0.113.5/tcp/4484/p2p/12D3KooW…")
+        {
+            api, allowOpen, shape, deposit,
+        };
+        common.AddTo(command);
+        command.Run(async (parse, cancellationToken) =>
+        {
+            if (!CocoonExtension.TryParseShape(parse.GetValue(shape)!, out Shape parsed))
+            {
+                throw new CliException(ExitCode.Usage, $"there is no shape '{parse.GetValue(shape)}'", null, "Use steady, fast or batch.");
+            }
+
+            ClientOptions client = new()
+            {
+                ApiListen = parse.GetValue(api)!,
+                AllowOpenTier = parse.GetValue(allowOpen),
+                Shape = parsed,
+                DepositNanoton = (ulong)(decimal.Clamp(parse.GetValue(deposit), 0.02m, 1000m) * 1_000_000_000m),
+            };
+            return await NodeRunner.RunAsync(
+                common.Read(parse, NodeRole.Client), serving: null, client, common.IsVerbose(parse), common.PrintsReadyJson(parse), cancellationToken);
+        });
+        return command;
+    }
+}

@@ -1,0 +1,35 @@
+using System.CommandLine;
+
+namespace Cocoon.Node.Cli;
+
+/// <summary>Runs a command's action; the one place where exceptions become messages and exit codes.</summary>
+internal static class CommandRunner
+{
+    public static void Run(this Command command, Func<ParseResult, CancellationToken, Task<int>> action) =>
+        command.SetAction(async (parse, cancellationToken) =>
+        {
+            try
+            {
+                return await action(parse, cancellationToken);
+            }
+            catch (CliException exception)
+            {
+                exception.Print(Console.Error);
+                return exception.ExitCode;
+            }
+            catch (Storage.StorageException exception)
+            {
+                new CliException(ExitCode.CheckFailed, exception.Message).Print(Console.Error);
+                return ExitCode.CheckFailed;
+            }
+            catch (Control.ControlException exception)
+            {
+                exception.ToCliException().Print(Console.Error);
+                return exception.ExitCode;
+            }
+            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+            {
+                return ExitCode.Ok;
+            }
+        });
+}

@@ -1,0 +1,28 @@
+using System.CommandLine;
+using Cocoon.Node.Cli.Rendering;
+
+namespace Cocoon.Node.Cli;
+
+/// <summary>Options that many commands share, with one meaning each.</summary>
+internal static class CommonOptions
+{
+    public static string DefaultDataDirectory =>
+        Environment.GetEnvironmentVariable("COCOON_DATA") is { Length: > 0 } configured
+            ? configured
+            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cocoon");
+
+    public static Option<string> Data() => new("--data")
+    {
+        Description = "Data directory of the node (default: $COCOON_DATA, else ~/.cocoon)",
+        DefaultValueFactory = _ => DefaultDataDirectory,
+        HelpName = "DIR",
+    };
+
+    public static Option<OutputFormat> Output() => new("--output", "-o")
+    {
+        Description = "table (for people), json (one document), jsonl (one object per row) or csv",
+        DefaultValueFactory = _ => OutputFormat.Table,
+    };
+
+    public static Option<bool> Yes() => new("--yes", "-y") { Description = "Do not ask before an on-chain action" };
+}

@@ -1,0 +1,15 @@
+namespace Cocoon.Node.Cli;
+
+/// <summary>Documented exit codes of every command.</summary>
+internal static class ExitCode
+{
+    public const int Ok = 0;
+    public const int CheckFailed = 1;
+    public const int Usage = 2;
+    public const int NodeNotRunning = 3;
+    public const int NotFound = 4;
+    public const int Network = 5;
+    public const int Payment = 6;
+    public const int AttestationRefused = 7;
+    public const int TimedOut = 124;
+}

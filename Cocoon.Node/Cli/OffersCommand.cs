@@ -1,0 +1,73 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Cocoon.Node.Cli.Rendering;
+using Cocoon.Node.Control;
+
+namespace Cocoon.Node.Cli;
+
+/// <summary><c>cocoon offers</c>: who serves what, for how much, and how the router would choose.</summary>
+internal static class OffersCommand
+{
+    private static readonly Column[] Columns =
+    [
+        new("rank", "RANK"),
+        new("peer", "PEER", r => Words.Short(r["peer"])),
+        new("model", "MODEL"),
+        new("model_id", "MODEL ID", r => Words.Short(r["model_id"]), IsHidden: true),
+        new("quantisation", "QUANT"),
+        new("tier", "TIER"),
+        new("evidence_kind", "EVIDENCE"),
+        new("price_prompt", "IN*", r => Words.Ton(r["price_prompt"], 3), IsRight: true),
+        new("price_cached", "CACHED*", r => Words.Ton(r["price_cached"], 3), IsRight: true, IsHidden: true),
+        new("price_completion", "OUT*", r => Words.Ton(r["price_completion"], 3), IsRight: true),
+        new("context_tokens", "CTX", IsRight: true),
+        new("slots_free", "SLOTS", r => $"{r["slots_free"]}/{r["slots_total"]}", IsRight: true),
+        new("slots_total", "SLOTS TOTAL", IsRight: true, IsHidden: true),
+        new("queue", "QUEUE", IsRight: true, IsHidden: true),
+        new("claimed_tokens_per_second", "TOK/S CLAIMED", r => Words.Number(r["claimed_tokens_per_second"], "0"), IsRight: true),
+        new("measured_tokens_per_second", "TOK/S SEEN", r => Words.Number(r["measured_tokens_per_second"], "0"), IsRight: true),
+        new("ttft_ms", "TTFT SEEN", r => Words.Number(r["ttft_ms"], "0", " ms"), IsRight: true),
+        new("reliability", "RELIAB", r => Words.Number(r["reliability"], "0.0%"), IsRight: true, IsHidden: true),
+        new("answers", "ANSWERS", IsRight: true, IsHidden: true),
+        new("age_seconds", "AGE", r => Words.Age(r["age_seconds"]), IsRight: true),
+        new("expires_in_seconds", "EXPIRES", r => Words.Age(r["expires_in_seconds"]), IsRight: true, IsHidden: true),
+        new("payout", "PAYOUT", r => Words.Short(r["payout"]), IsHidden: true),
+        new("expected_cost_nanoton", "COST EST", IsRight: true, IsHidden: true),
+        new("score", "SCORE", r => Words.Number(r["score"], "0.000e0"), IsRight: true, IsHidden: true),
+        new("verdict", "VERDICT", IsHidden: true),
+    ];
+
+    public static Command Build()
+    {
+        Option<string> data = CommonOptions.Data();
+        Option<string?> model = new("--model") { Description = "Only this model, by name or id" };
+        Option<bool> explain = new("--explain") { Description = "Rank them as the router would, with the reason of each rejection" };
+        RowOptionSet rows = new();
+        Command command = new("offers", "Offers of GPU capacity that this node knows\n\nExample: cocoon offers --model cocoon-guide --explain") { data, model, explain };
+        rows.AddTo(command);
+        command.Run(async (parse, cancellationToken) =>
+        {
+            using ControlClient client = new(parse.GetValue(data)!);
+            bool explained = parse.GetValue(explain);
+            string query = $"/control/offers?explain={(explained ? "true" : "false")}";
+            if (parse.GetValue(model) is { } name)
+            {
+                query += $"&model={Uri.EscapeDataString(name)}";
+            }
+
+            JsonObject document = await client.GetAsync(query, cancellationToken);
+            RowOptions options = rows.Read(parse);
+            Column[] columns = explained
+                ? [.. Columns.Select(c => c.Field is "expected_cost_nanoton" or "score" or "verdict" or "reliability" ? c with { IsHidden = false } : c)]
+                : [.. Columns.Select(c => c.Field == "rank" ? c with { IsHidden = true } : c)];
+            RowWriter.Write(document, "offers", columns, options, Console.Out);
+            if (options.Format == OutputFormat.Table)
+            {
+                await Console.Error.WriteLineAsync("* TON per 1,000,000 tokens");
+            }
+
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+}

@@ -1,0 +1,96 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Spectre.Console;
+
+namespace Cocoon.Node.Cli.Rendering;
+
+/// <summary>Prints a list document in each output format. Data goes to stdout, nothing else.</summary>
+internal static class RowWriter
+{
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <param name="document">The control API's answer; <paramref name="rowsField"/> names its array.</param>
+    public static void Write(JsonObject document, string rowsField, IReadOnlyList<Column> columns, RowOptions options, TextWriter output)
+    {
+        List<JsonObject> rows = options.Apply(document[rowsField]?.AsArray().OfType<JsonObject>() ?? [], columns);
+        IReadOnlyList<Column> shown = options.Select(columns);
+        switch (options.Format)
+        {
+            case OutputFormat.Json:
+                JsonObject copy = (JsonObject)document.DeepClone();
+                copy[rowsField] = new JsonArray([.. rows.Select(r => r.DeepClone())]);
+                output.WriteLine(copy.ToJsonString(Indented));
+                break;
+            case OutputFormat.Jsonl:
+                foreach (JsonObject row in rows)
+                {
+                    output.WriteLine(row.ToJsonString());
+                }
+
+                break;
+            case OutputFormat.Csv:
+                IReadOnlyList<Column> csv = options.Columns is null ? columns : shown;
+                output.WriteLine(string.Join(',', csv.Select(c => c.Field)));
+                foreach (JsonObject row in rows)
+                {
+                    output.WriteLine(string.Join(',', csv.Select(c => Quote(c.Raw(row)))));
+                }
+
+                break;
+            default:
+                WriteTable(rows, shown, output);
+                break;
+        }
+    }
+
+    /// <summary>Prints one object: indented JSON, or aligned <c>field  value</c> lines for people.</summary>
+    public static void WriteObject(JsonObject document, OutputFormat format, Func<JsonObject, IEnumerable<(string Label, string Value)>> lines, TextWriter output)
+    {
+        if (format != OutputFormat.Table)
+        {
+            output.WriteLine(format == OutputFormat.Json ? document.ToJsonString(Indented) : document.ToJsonString());
+            return;
+        }
+
+        (string Label, string Value)[] all = [.. lines(document)];
+        int width = all.Length == 0 ? 0 : all.Max(l => l.Label.Length);
+        foreach ((string label, string value) in all)
+        {
+            output.WriteLine(label.Length == 0 ? value : $"{label.PadRight(width)}  {value}");
+        }
+    }
+
+    private static void WriteTable(List<JsonObject> rows, IReadOnlyList<Column> columns, TextWriter output)
+    {
+        Table table = new() { Border = TableBorder.None, ShowHeaders = true };
+        foreach (Column column in columns)
+        {
+            TableColumn header = new(Markup.Escape(column.Header)) { Padding = new Padding(0, 0, 2, 0), NoWrap = true };
+            table.AddColumn(column.IsRight ? header.RightAligned() : header);
+        }
+
+        foreach (JsonObject row in rows)
+        {
+            table.AddRow([.. columns.Select(c => Markup.Escape(c.Render(row)))]);
+        }
+
+        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output), ColorSystem = ColorSystemSupport.NoColors, Ansi = AnsiSupport.No });
+        if (Console.IsOutputRedirected)
+        {
+            console.Profile.Width = 1000;
+        }
+
+        using StringWriter text = new(CultureInfo.InvariantCulture);
+        console.Profile.Out = new AnsiConsoleOutput(text);
+        console.Profile.Width = Math.Max(console.Profile.Width, 200);
+        console.Write(table);
+        foreach (string line in text.ToString().TrimEnd().Split('\n'))
+        {
+            output.WriteLine(line.TrimEnd());
+        }
+    }
+
+    private static string Quote(string? value) =>
+        value is null ? "" : value.AsSpan().IndexOfAny(",\"\n\r") < 0 ? value : $"\"{value.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
+}

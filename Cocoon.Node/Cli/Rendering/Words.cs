@@ -1,0 +1,48 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+
+namespace Cocoon.Node.Cli.Rendering;
+
+/// <summary>How numbers read in tables: rounded TON, ages in words, short ids.</summary>
+internal static class Words
+{
+    /// <summary>nanoTON as TON with up to nine digits; <c>-</c> when unknown.</summary>
+    public static string Ton(JsonNode? nanoton, int digits = 9)
+    {
+        if (nanoton is null || !decimal.TryParse(nanoton.ToString(), NumberStyles.Integer, CultureInfo.InvariantCulture, out decimal value))
+        {
+            return "-";
+        }
+
+        return decimal.Round(value / 1_000_000_000m, digits).ToString("0." + new string('#', digits), CultureInfo.InvariantCulture);
+    }
+
+    public static string Short(JsonNode? id)
+    {
+        string text = id?.ToString() ?? "";
+        return text.Length == 0 ? "-" : text.Length <= 14 ? text : $"{text[..4]}…{text[^6..]}";
+    }
+
+    /// <summary>Seconds as the two largest units: <c>42s</c>, <c>3m10s</c>, <c>2h05m</c>, <c>6d04h</c>.</summary>
+    public static string Age(JsonNode? seconds)
+    {
+        if (seconds is null || !double.TryParse(seconds.ToString(), NumberStyles.Float, CultureInfo.InvariantCulture, out double value))
+        {
+            return "-";
+        }
+
+        TimeSpan span = TimeSpan.FromSeconds(Math.Max(0, value));
+        return span switch
+        {
+            { TotalMinutes: < 1 } => $"{span.Seconds}s",
+            { TotalHours: < 1 } => $"{span.Minutes}m{span.Seconds:00}s",
+            { TotalDays: < 1 } => $"{span.Hours}h{span.Minutes:00}m",
+            _ => $"{span.Days}d{span.Hours:00}h",
+        };
+    }
+
+    public static string Number(JsonNode? value, string format = "0.#", string unit = "") =>
+        value is not null && double.TryParse(value.ToString(), NumberStyles.Float, CultureInfo.InvariantCulture, out double number)
+            ? number.ToString(format, CultureInfo.InvariantCulture) + unit
+            : "-";
+}

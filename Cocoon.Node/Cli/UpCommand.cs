@@ -1,0 +1,65 @@
+using System.CommandLine;
+using Cocoon.Node.Hosting;
+using Cocoon.Node.Serving;
+
+namespace Cocoon.Node.Cli;
+
+/// <summary><c>cocoon up</c>: serve a model and earn, or with <c>--no-model</c> only help others find each other.</summary>
+internal static class UpCommand
+{
+    private const ulong NanotonPerTon = 1_000_000_000;
+
+    public static Command Build()
+    {
+        NodeOptionSet common = new();
+        Option<string?> model = new("--model", "-m") { Description = "GGUF file to serve (default: the built-in cocoon-guide)", HelpName = "FILE" };
+        Option<string?> name = new("--name") { Description = "Model name in offers (default: the file's own)" };
+        Option<bool> noModel = new("--no-model") { Description = "Serve no model: bootstrap and DHT node" };
+        Option<uint> slots = new("--slots") { Description = "Requests answered at a time", DefaultValueFactory = _ => 4 };
+        Option<uint> context = new("--context") { Description = "Tokens of prompt and answer per request (0: the model's, at most 8192)" };
+        Option<uint> threads = new("--threads") { Description = "Engine threads (0: chosen)" };
+        Option<int> gpuLayers = new("--gpu-layers") { Description = "Layers on the GPU (-1: all that fit)", DefaultValueFactory = _ => -1 };
+        Option<decimal> priceIn = new("--price-in") { Description = "TON per 1,000,000 prompt tokens", DefaultValueFactory = _ => 0.04m };
+        Option<decimal> priceCached = new("--price-cached") { Description = "TON per 1,000,000 cached prompt tokens", DefaultValueFactory = _ => 0.01m };
+        Option<decimal> priceOut = new("--price-out") { Description = "TON per 1,000,000 completion tokens", DefaultValueFactory = _ => 0.16m };
+        Option<string> region = new("--region") { Description = "Region hint in offers", DefaultValueFactory = _ => "" };
+        Command command = new("up", "Run a provider node: serve a model and earn TON\n\nExample: cocoon up --model qwen3-8b-q4_k_m.gguf --price-out 0.16")
+        {
+            model, name, noModel, slots, context, threads, gpuLayers, priceIn, priceCached, priceOut, region,
+        };
+        common.AddTo(command);
+        command.Run(async (parse, cancellationToken) =>
+        {
+            bool serves = !parse.GetValue(noModel);
+            NodeOptions node = common.Read(parse, serves ? NodeRole.Provider : NodeRole.Bootstrap);
+            ServingOptions serving = new()
+            {
+                ModelPath = serves ? FindModel(parse.GetValue(model)) : "",
+                ModelName = parse.GetValue(name) ?? "",
+                Slots = parse.GetValue(slots),
+                ContextTokens = parse.GetValue(context),
+                Threads = parse.GetValue(threads),
+                GpuLayers = parse.GetValue(gpuLayers),
+                PricePrompt = Nanoton(parse.GetValue(priceIn)),
+                PriceCached = Nanoton(parse.GetValue(priceCached)),
+                PriceCompletion = Nanoton(parse.GetValue(priceOut)),
+                Region = parse.GetValue(region)!,
+            };
+            return await NodeRunner.RunAsync(
+                node, serving, client: null, common.IsVerbose(parse), common.PrintsReadyJson(parse), cancellationToken);
+        });
+        return command;
+    }
+
+    private static string FindModel(string? path)
+    {
+        string chosen = Path.GetFullPath(path ?? BuiltInModel.Path);
+        return File.Exists(chosen)
+            ? chosen
+            : throw new CliException(ExitCode.NotFound, $"there is no model file {chosen}", null, "Give a GGUF file with --model, or leave --model out for the built-in one.");
+    }
+
+    private static ulong Nanoton(decimal ton) => ton is >= 0 and <= 1000
+        ? (ulong)(ton * NanotonPerTon)
+        : throw new CliException(ExitCode.Usage, $"a price of {ton} TON per 1,000,000 tokens is out of range", "0 to 1000 is allowed");
+}

@@ -1,0 +1,63 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Cocoon.Node.Cli.Rendering;
+using Cocoon.Node.Control;
+using Cocoon.Protocol.Attestation;
+using Cocoon.Protocol.Receipts;
+
+namespace Cocoon.Node.Cli;
+
+/// <summary><c>cocoon verify receipt.json</c>: offline, from the file and the pinned roots alone.</summary>
+internal static class VerifyCommand
+{
+    public static Command Build()
+    {
+        Argument<FileInfo> path = new("receipt") { Description = "Receipt file, as in receipts/ of a client's data directory" };
+        Option<string> data = CommonOptions.Data();
+        Option<OutputFormat> output = CommonOptions.Output();
+        Option<bool> allowOpen = new("--allow-open") { Description = "Accept simulated evidence (tier open)" };
+        Command command = new("verify", "Check a receipt offline\n\nExample: cocoon verify ~/.cocoon/receipts/5c0f….json") { path, output, allowOpen, data };
+        command.Run((parse, _) =>
+        {
+            FileInfo file = parse.GetValue(path)!;
+            if (!file.Exists || file.Length > ReceiptFile.MaxBytes)
+            {
+                throw new CliException(ExitCode.NotFound, $"there is no receipt file {file.FullName}");
+            }
+
+            ReceiptFile receipt = ReceiptFile.Parse(File.ReadAllBytes(file.FullName))
+                ?? throw new CliException(ExitCode.CheckFailed, "that is no receipt of this version");
+            AppraisalPolicy policy = AppraisalPolicy.Default with
+            {
+                Id = parse.GetValue(allowOpen) ? "default+simulated" : "default",
+                AllowSimulated = parse.GetValue(allowOpen),
+            };
+            ReceiptVerdict verdict = ReceiptVerifier.Verify(receipt, policy, TimeProvider.System);
+            JsonObject document = new()
+            {
+                ["schema"] = ControlJson.Schema,
+                ["valid"] = verdict.Valid,
+                ["tier"] = verdict.Tier,
+                ["evidence_kind"] = verdict.EvidenceKind,
+                ["total_nanoton"] = ControlJson.Nanoton(verdict.TotalNanoton),
+                ["checks"] = new JsonArray([.. verdict.Checks.Select(c => new JsonObject { ["name"] = c.Name, ["ok"] = c.Ok, ["detail"] = c.Detail })]),
+            };
+            RowWriter.WriteObject(document, parse.GetValue(output), Lines, Console.Out);
+            bool evidence = verdict.Checks.FirstOrDefault(c => c.Name == "evidence") is { Ok: false };
+            return Task.FromResult(verdict.Valid ? ExitCode.Ok : evidence ? ExitCode.AttestationRefused : ExitCode.CheckFailed);
+        });
+        return command;
+    }
+
+    private static IEnumerable<(string Label, string Value)> Lines(JsonObject document)
+    {
+        foreach (JsonNode? check in document["checks"]!.AsArray())
+        {
+            string verdict = check!["ok"]?.GetValue<bool>() switch { true => "ok  ", false => "FAIL", null => "-   " };
+            yield return (check["name"]!.ToString(), $"{verdict}  {check["detail"]}");
+        }
+
+        yield return ("VERDICT", $"{(document["valid"]!.GetValue<bool>() ? "valid" : "NOT VALID")} (tier {document["tier"]}, evidence {document["evidence_kind"]})");
+        yield return ("", "not covered: physical attacks on the host, traffic timing; in tier open, the machine's owner");
+    }
+}

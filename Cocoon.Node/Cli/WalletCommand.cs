@@ -1,0 +1,187 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Cocoon.Node.Cli.Rendering;
+using Cocoon.Node.Control;
+using Cocoon.Node.Hosting;
+using Cocoon.Node.Payments;
+using Cocoon.Node.Storage;
+using Cocoon.Node.Wallets;
+using Cocoon.Protocol.Ton;
+
+namespace Cocoon.Node.Cli;
+
+/// <summary><c>cocoon wallet</c>: the node's one wallet.</summary>
+internal static class WalletCommand
+{
+    public static Command Build()
+    {
+        Option<string> data = CommonOptions.Data();
+        Option<OutputFormat> output = CommonOptions.Output();
+        Command command = new("wallet", "The wallet of this node: address and balance\n\nExample: cocoon wallet -o json") { data, output };
+        command.Run(async (parse, cancellationToken) =>
+        {
+            using ControlClient client = new(parse.GetValue(data)!);
+            JsonObject document = await client.GetAsync("/control/wallet", cancellationToken);
+            RowWriter.WriteObject(document, parse.GetValue(output), Lines, Console.Out);
+            return ExitCode.Ok;
+        });
+        command.Subcommands.Add(BuildNew());
+        command.Subcommands.Add(BuildImport());
+        command.Subcommands.Add(BuildShow());
+        command.Subcommands.Add(BuildBackup());
+        command.Subcommands.Add(BuildSend());
+        return command;
+    }
+
+    private static IEnumerable<(string Label, string Value)> Lines(JsonObject d)
+    {
+        yield return ("NETWORK", d["network"]!.ToString());
+        yield return ("ADDRESS", d["address"]!.ToString());
+        yield return ("BALANCE", $"{Words.Ton(d["balance_nanoton"])} TON");
+    }
+
+    private static Command BuildNew()
+    {
+        (Option<string> data, Option<OutputFormat> output, Option<string> network, Option<string?> passphrase) = Offline();
+        Option<bool> hide = new("--no-words") { Description = "Do not print the 24 words; 'cocoon wallet backup' shows them later" };
+        Command command = new("new", "Make a wallet from fresh words\n\nExample: cocoon wallet new --network devnet") { data, output, network, passphrase, hide };
+        command.Run((parse, _) =>
+        {
+            using DataDirectory directory = DataDirectory.Open(parse.GetValue(data)!);
+            NetworkProfile profile = Profile(parse.GetValue(network)!);
+            (WalletKey wallet, Protocol.Ton.Wallets.Mnemonic words) = Guard(() =>
+                new WalletStore(directory, TimeProvider.System).Create(profile, WalletOpening.Passphrase(parse.GetValue(passphrase))));
+            using (wallet)
+            {
+                Print(wallet.Address, profile, parse.GetValue(output));
+                if (!parse.GetValue(hide))
+                {
+                    Console.Error.WriteLine("Write these 24 words down and keep them offline; they are the wallet:");
+                    Console.Error.WriteLine(words.RevealWords());
+                }
+            }
+
+            return Task.FromResult(ExitCode.Ok);
+        });
+        return command;
+    }
+
+    private static Command BuildImport()
+    {
+        (Option<string> data, Option<OutputFormat> output, Option<string> network, Option<string?> passphrase) = Offline();
+        Command command = new("import", "Take a wallet over: 24 words on standard input\n\nExample: cocoon wallet import < words.txt") { data, output, network, passphrase };
+        command.Run(async (parse, cancellationToken) =>
+        {
+            using DataDirectory directory = DataDirectory.Open(parse.GetValue(data)!);
+            NetworkProfile profile = Profile(parse.GetValue(network)!);
+            string words = (await Console.In.ReadToEndAsync(cancellationToken)).Trim();
+            using WalletKey wallet = Guard(() => new WalletStore(directory, TimeProvider.System).Import(profile, words, WalletOpening.Passphrase(parse.GetValue(passphrase))));
+            Print(wallet.Address, profile, parse.GetValue(output));
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static Command BuildShow()
+    {
+        Option<string> data = CommonOptions.Data();
+        Option<OutputFormat> output = CommonOptions.Output();
+        Command command = new("show", "Address and protection, without a running node") { data, output };
+        command.Run((parse, _) =>
+        {
+            WalletFile file = WalletInfo.Read(parse.GetValue(data)!)
+                ?? throw new CliException(ExitCode.NotFound, "there is no wallet here", null, "Make one with 'cocoon wallet new'.");
+            JsonObject document = new()
+            {
+                ["schema"] = ControlJson.Schema,
+                ["network"] = file.Network,
+                ["address"] = TonAddress.Parse(file.Address).ToFriendly(bounceable: false),
+                ["raw_address"] = file.Address,
+                ["encrypted"] = file.IsEncrypted,
+                ["backed_up"] = file.BackedUp,
+            };
+            RowWriter.WriteObject(document, parse.GetValue(output), d => d.Where(e => e.Key != "schema").Select(e => (e.Key, e.Value!.ToString())), Console.Out);
+            return Task.FromResult(ExitCode.Ok);
+        });
+        return command;
+    }
+
+    private static Command BuildBackup()
+    {
+        Option<string> data = CommonOptions.Data();
+        Option<string?> passphrase = new("--passphrase-file") { Description = "File with the wallet's passphrase", HelpName = "FILE" };
+        Command command = new("backup", "Show the 24 words (the node must be stopped)") { data, passphrase };
+        command.Run((parse, _) =>
+        {
+            using DataDirectory directory = DataDirectory.Open(parse.GetValue(data)!);
+            string words = Guard(() => new WalletStore(directory, TimeProvider.System).Backup(WalletOpening.Passphrase(parse.GetValue(passphrase))));
+            Console.Error.WriteLine("Whoever has these words has the money:");
+            Console.Out.WriteLine(words);
+            return Task.FromResult(ExitCode.Ok);
+        });
+        return command;
+    }
+
+    private static Command BuildSend()
+    {
+        Option<string> data = CommonOptions.Data();
+        Option<OutputFormat> output = CommonOptions.Output();
+        Option<bool> yes = CommonOptions.Yes();
+        Argument<string> to = new("to") { Description = "Address to pay" };
+        Argument<decimal> amount = new("amount") { Description = "TON" };
+        Command command = new("send", "Pay from this wallet\n\nExample: cocoon wallet send UQ… 1.5 --yes") { to, amount, data, output, yes };
+        command.Run(async (parse, cancellationToken) =>
+        {
+            decimal ton = parse.GetValue(amount);
+            if (ton is <= 0 or > 1_000_000 || !TonAddress.TryParse(parse.GetValue(to), out TonAddress destination))
+            {
+                throw new CliException(ExitCode.Usage, "that is no payment", "a TON address and a positive amount are needed", "For example: cocoon wallet send UQ… 1.5");
+            }
+
+            Confirmation.Ask($"pay {ton} TON to {destination.ToFriendly(bounceable: false)}, plus network fees (about 0.0005 TON)", parse.GetValue(yes));
+            using ControlClient client = new(parse.GetValue(data)!);
+            JsonObject document = await client.PostAsync(
+                "/control/wallet/send",
+                new JsonObject { ["to"] = parse.GetValue(to), ["amount_nanoton"] = ((ulong)(ton * 1_000_000_000m)).ToString(CultureInfo.InvariantCulture) },
+                cancellationToken);
+            RowWriter.WriteObject(document, parse.GetValue(output), d => [("SENT", $"{Words.Ton(d["amount_nanoton"])} TON"), ("FEES", $"{Words.Ton(d["fees_nanoton"])} TON"), ("TRANSACTION", $"{d["transaction"]}")], Console.Out);
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static (Option<string> Data, Option<OutputFormat> Output, Option<string> Network, Option<string?> Passphrase) Offline() => (
+        CommonOptions.Data(),
+        CommonOptions.Output(),
+        new Option<string>("--network") { Description = "devnet, testnet or mainnet", DefaultValueFactory = _ => "devnet" },
+        new Option<string?>("--passphrase-file") { Description = "File with a passphrase that encrypts the wallet", HelpName = "FILE" });
+
+    private static NetworkProfile Profile(string name) => Networks.TryGet(name, out NetworkProfile? profile)
+        ? profile
+        : throw new CliException(ExitCode.Usage, $"there is no network '{name}'", null, "Use devnet, testnet or mainnet.");
+
+    private static void Print(TonAddress address, NetworkProfile network, OutputFormat format) => RowWriter.WriteObject(
+        new JsonObject
+        {
+            ["schema"] = ControlJson.Schema,
+            ["network"] = network.Name,
+            ["address"] = address.ToFriendly(bounceable: false),
+            ["raw_address"] = address.ToString(),
+        },
+        format,
+        d => [("NETWORK", d["network"]!.ToString()), ("ADDRESS", d["address"]!.ToString())],
+        Console.Out);
+
+    private static T Guard<T>(Func<T> work)
+    {
+        try
+        {
+            return work();
+        }
+        catch (PaymentException exception)
+        {
+            throw new CliException(ExitCode.Payment, "the wallet refused", exception.Message);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+using System.Text.Json;
+
+namespace Cocoon.Node.Control;
+
+/// <summary>Serialisation of every control document: snake_case names, amounts as decimal strings of nanoTON, <c>null</c> for unknown.</summary>
+internal static class ControlJson
+{
+    public const int Schema = 1;
+
+    public static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web)
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
+    /// <summary>An amount in nanoTON as JSON carries it: 64-bit integers do not survive every JSON reader.</summary>
+    public static string Nanoton(ulong amount) => amount.ToString(System.Globalization.CultureInfo.InvariantCulture);
+}
+
+internal sealed record StatusDocument(
+    int Schema,
+    string Version,
+    string Network,
+    string Role,
+    string PeerId,
+    IReadOnlyList<string> Addresses,
+    double UptimeSeconds,
+    string? ApiUrl,
+    StatusDocument.PeerCounts Peers,
+    int OffersSeen,
+    StatusDocument.ChainState Chain,
+    StatusDocument.EngineState? Engine,
+    StatusDocument.WalletState? Wallet,
+    StatusDocument.Today Served)
+{
+    internal sealed record PeerCounts(int Connected, int Relayed, int DhtTable);
+
+    /// <param name="LagSeconds">Age of the newest block seen, by the local clock; <c>null</c> before the first.</param>
+    internal sealed record ChainState(bool Reachable, string Endpoint, long? TimeUnix, double? LagSeconds, string? Problem);
+
+    internal sealed record EngineState(
+        string Status, string? Model, string? ModelId, string? Quantisation, string? Tier, string? EvidenceKind, uint SlotsTotal, uint SlotsBusy, uint Queued,
+        double? TokensPerSecond, string? Engine, string? Problem, int ProcessId);
+
+    internal sealed record WalletState(string Address, string? BalanceNanoton, int ChannelsIn, int ChannelsOut, string RedeemableNanoton, string AtRiskNanoton);
+
+    internal sealed record Today(long Requests, string EarnedNanoton, long Declined, IReadOnlyDictionary<string, long> DeclinedByReason);
+}
+
+internal sealed record PeersDocument(int Schema, IReadOnlyList<PeersDocument.Row> Peers)
+{
+    internal sealed record Row(
+        string Peer,
+        string Path,
+        string Address,
+        string Direction,
+        double? RttMs,
+        string? Agent,
+        string? Tier,
+        IReadOnlyList<string> Models,
+        uint? SlotsFree,
+        uint? SlotsTotal,
+        string? PricePrompt,
+        string? PriceCompletion,
+        int Streams,
+        long BytesIn,
+        long BytesOut,
+        double? Score,
+        double AgeSeconds,
+        IReadOnlyList<string> Protocols);
+}
+
+internal sealed record OffersDocument(int Schema, IReadOnlyList<OffersDocument.Row> Offers)
+{
+    /// <param name="PricePrompt">nanoTON per 10⁶ tokens, decimal string, as all prices.</param>
+    /// <param name="Verdict"><c>chosen</c>, <c>candidate</c> or <c>rejected: word</c>; only with <c>--explain</c>.</param>
+    internal sealed record Row(
+        int? Rank,
+        string Peer,
+        string Model,
+        string ModelId,
+        string Quantisation,
+        string Tier,
+        string EvidenceKind,
+        string PricePrompt,
+        string PriceCached,
+        string PriceCompletion,
+        uint ContextTokens,
+        uint SlotsFree,
+        uint SlotsTotal,
+        uint Queue,
+        double ClaimedTokensPerSecond,
+        double? MeasuredTokensPerSecond,
+        double? TtftMs,
+        double Reliability,
+        int Answers,
+        double? Score,
+        string? ExpectedCostNanoton,
+        string? Verdict,
+        double AgeSeconds,
+        double ExpiresInSeconds,
+        string Payout);
+}
+
+/// <summary>An error of the control API, in the three parts the command line prints.</summary>
+internal sealed record ControlErrorDocument(ControlErrorDocument.Detail Error)
+{
+    internal sealed record Detail(string What, string? Why, string? Fix, int ExitCode);
+}
+
+internal sealed record WalletDocument(int Schema, string Network, string Address, string RawAddress, string? BalanceNanoton);
+
+internal sealed record SentDocument(int Schema, string? Transaction, string AmountNanoton, string FeesNanoton, string Words);
+
+internal sealed record ChannelsDocument(int Schema, IReadOnlyList<ChannelsDocument.Row> Channels)
+{
+    /// <param name="AtRiskNanoton">Incoming: served and not vouched. Outgoing: vouched and not owed.</param>
+    internal sealed record Row(
+        string Address,
+        string Channel,
+        string Direction,
+        string? Peer,
+        string Counterparty,
+        string State,
+        string DepositNanoton,
+        string SpentNanoton,
+        string VoucheredNanoton,
+        long Vouchers,
+        string RedeemedNanoton,
+        string AtRiskNanoton,
+        string FeesNanoton,
+        uint CloseAt,
+        uint ExpiresAt,
+        int LiveSessions,
+        string? SettleTx,
+        string NextStep);
+}
+
+/// <param name="FeesNanoton">All that opening and closing cost the client, beside what the provider got.</param>
+internal sealed record SettlementDocument(
+    int Schema, string Channel, string SettleTx, string PaidNanoton, string ClaimedTotalNanoton, string RefundedNanoton, string FeesNanoton, string Payout);
+
+internal sealed record ClaimDocument(
+    int Schema, string Channel, string? Transaction, string PaidNanoton, string LeftNanoton, string FeesNanoton, string Words);

@@ -1,0 +1,130 @@
+using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Libp2p.Protocols.Gossipsub;
+using Cocoon.Protocol.Offers;
+using Cocoon.Protocol.Offers.Proto;
+using Google.Protobuf;
+using Directory = Cocoon.Protocol.Offers.Proto.Directory;
+
+namespace Cocoon.Node.Discovery;
+
+/// <summary>Which models exist, by name: what a newcomer learns from the directory topic before it follows any offer.</summary>
+/// <remarks>Bounded; one entry list per provider. A hint only: names are not unique, ids are.</remarks>
+internal sealed class ModelDirectory(TimeProvider time)
+{
+    private const int MaxProviders = 4096;
+    private const int MaxModelsPerProvider = 64;
+    private const int MaxBytes = 16 << 10;
+
+    private static readonly TimeSpan MaxLife = TimeSpan.FromMinutes(5);
+
+    private readonly Lock _lock = new();
+    private readonly Dictionary<PeerId, Directory> _directories = [];
+
+    public ValidationResult Judge(ReadOnlyMemory<byte> signed, PeerId from)
+    {
+        if (!TryParse(signed, from, out Directory? directory))
+        {
+            return ValidationResult.Reject;
+        }
+
+        ulong now = (ulong)time.GetUtcNow().ToUnixTimeMilliseconds();
+        return directory!.ExpiresAtMs > now && directory.IssuedAtMs < now + (ulong)OfferLimits.ClockSkew.TotalMilliseconds
+            ? ValidationResult.Accept
+            : ValidationResult.Ignore;
+    }
+
+    public void Add(ReadOnlyMemory<byte> signed, PeerId from)
+    {
+        if (!TryParse(signed, from, out Directory? directory))
+        {
+            return;
+        }
+
+        lock (_lock)
+        {
+            Expire();
+            bool known = _directories.TryGetValue(from, out Directory? before);
+            if ((known && before!.Sequence < directory!.Sequence) || (!known && _directories.Count < MaxProviders))
+            {
+                _directories[from] = directory!;
+            }
+        }
+    }
+
+    /// <summary>Ids of models with this name (or this id in hexadecimal).</summary>
+    public IReadOnlyList<byte[]> Find(string model)
+    {
+        lock (_lock)
+        {
+            Expire();
+            return
+            [
+                .. _directories.Values.SelectMany(d => d.Models)
+                    .Where(m => m.ModelName == model || Convert.ToHexStringLower(m.ModelId.Span) == model)
+                    .Select(m => Convert.ToHexStringLower(m.ModelId.Span)).Distinct().Select(Convert.FromHexString),
+            ];
+        }
+    }
+
+    public static byte[] Sign(IEnumerable<Offer> offers, PeerId peer, Ed25519PrivateKey key, DateTimeOffset now)
+    {
+        Directory directory = new()
+        {
+            PeerId = ByteString.CopyFrom(peer.Bytes),
+            Sequence = (ulong)now.ToUnixTimeMilliseconds(),
+            IssuedAtMs = (ulong)now.ToUnixTimeMilliseconds(),
+            ExpiresAtMs = (ulong)(now + MaxLife).ToUnixTimeMilliseconds(),
+        };
+        directory.Models.AddRange(offers.Select(o => new Directory.Types.Entry
+        {
+            ModelName = o.ModelName,
+            ModelId = o.ModelId,
+            Tier = o.Tier,
+            Prices = o.Prices,
+        }));
+        byte[] inner = directory.ToByteArray();
+        return new SignedDirectory
+        {
+            Directory = UnsafeByteOperations.UnsafeWrap(inner),
+            Signature = UnsafeByteOperations.UnsafeWrap(SignedMessage.Sign(SignedMessage.DirectoryDomain, inner, key)),
+        }.ToByteArray();
+    }
+
+    private static bool TryParse(ReadOnlyMemory<byte> signed, PeerId from, out Directory? directory)
+    {
+        directory = null;
+        if (signed.Length > MaxBytes)
+        {
+            return false;
+        }
+
+        try
+        {
+            SignedDirectory envelope = SignedDirectory.Parser.ParseFrom(signed.Span);
+            Directory parsed = Directory.Parser.ParseFrom(envelope.Directory.Span);
+            bool valid = parsed.PeerId.Span.SequenceEqual(from.Bytes)
+                && parsed.Models.Count is > 0 and <= MaxModelsPerProvider
+                && parsed.Models.All(m => m.ModelId.Length == 32 && m.ModelName.Length is > 0 and <= OfferLimits.MaxText)
+                && parsed.ExpiresAtMs > parsed.IssuedAtMs
+                && parsed.ExpiresAtMs - parsed.IssuedAtMs <= (ulong)MaxLife.TotalMilliseconds
+                && from.TryGetPublicKey(out Ed25519PublicKey? key)
+                && SignedMessage.Verify(SignedMessage.DirectoryDomain, envelope.Directory.Span, envelope.Signature.Span, key);
+            directory = valid ? parsed : null;
+            return valid;
+        }
+        catch (InvalidProtocolBufferException)
+        {
+            return false;
+        }
+    }
+
+    private void Expire()
+    {
+        ulong now = (ulong)time.GetUtcNow().ToUnixTimeMilliseconds();
+        foreach (PeerId peer in _directories.Where(d => d.Value.ExpiresAtMs <= now).Select(d => d.Key).ToArray())
+        {
+            _directories.Remove(peer);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+using System.Collections.Concurrent;
+using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Libp2p.Protocols.Gossipsub;
+using Cocoon.Protocol.Offers;
+
+namespace Cocoon.Node.Discovery;
+
+/// <summary>Offers and directories over gossipsub: joins the topics of the models in use, validates, and fills the book.</summary>
+/// <remarks>
+/// Malformed, oversized or foreign offers are rejected (their senders lose score); expired, skewed or old ones are only ignored, for
+/// they happen to honest peers too.
+/// </remarks>
+internal sealed partial class OfferGossip(
+    GossipsubRouter gossip, OfferBook book, ModelDirectory directory, NetworkName network, TimeProvider time, ILogger<OfferGossip> logger) : IAsyncDisposable
+{
+    /// <summary>Topics joined at a time; the models one node uses.</summary>
+    private const int MaxTopics = 256;
+
+    private readonly ConcurrentDictionary<string, Task<IAsyncDisposable>> _joined = new();
+
+    public async Task JoinDirectoryAsync(CancellationToken cancellationToken) =>
+        await JoinAsync(OfferTopics.Directory(network.Value), ValidateDirectoryAsync, TakeDirectoryAsync, cancellationToken);
+
+    /// <summary>Idempotent.</summary>
+    public async Task JoinModelAsync(ReadOnlyMemory<byte> modelId, CancellationToken cancellationToken) =>
+        await JoinAsync(OfferTopics.ForModel(network.Value, modelId.Span), ValidateOfferAsync, TakeOfferAsync, cancellationToken);
+
+    public async Task PublishAsync(VerifiedOffer offer, CancellationToken cancellationToken) =>
+        await gossip.PublishAsync(OfferTopics.ForModel(network.Value, offer.Offer.ModelId.Span), offer.Signed, cancellationToken);
+
+    public async Task PublishDirectoryAsync(ReadOnlyMemory<byte> signed, CancellationToken cancellationToken) =>
+        await gossip.PublishAsync(OfferTopics.Directory(network.Value), signed, cancellationToken);
+
+    /// <summary>Takes an offer that came on another way than gossip.</summary>
+    public OfferRejection Add(ReadOnlyMemory<byte> signed)
+    {
+        OfferRejection rejection = OfferReader.TryRead(signed, time.GetUtcNow(), out VerifiedOffer? offer);
+        return rejection == OfferRejection.None ? book.Add(offer!) : rejection;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (Task<IAsyncDisposable> joining in _joined.Values)
+        {
+            await (await joining).DisposeAsync();
+        }
+    }
+
+    private async Task JoinAsync(string topic, TopicValidator validator, TopicHandler handler, CancellationToken cancellationToken)
+    {
+        if (_joined.Count >= MaxTopics && !_joined.ContainsKey(topic))
+        {
+            return;
+        }
+
+        // Not tied to one caller's cancellation: the subscription is everybody's.
+        await _joined.GetOrAdd(topic, t => gossip.SubscribeAsync(t, validator, handler, CancellationToken.None).AsTask()).WaitAsync(cancellationToken);
+    }
+
+    private ValueTask<ValidationResult> ValidateOfferAsync(TopicMessage message, CancellationToken cancellationToken)
+    {
+        OfferRejection rejection = OfferReader.Check(message.Data, time.GetUtcNow(), out PeerId? publisher);
+        bool own = rejection == OfferRejection.None && publisher == message.From;
+        return ValueTask.FromResult(rejection switch
+        {
+            OfferRejection.None => own ? ValidationResult.Accept : ValidationResult.Reject,
+            OfferRejection.Oversized or OfferRejection.Malformed or OfferRejection.BadSignature => ValidationResult.Reject,
+            _ => ValidationResult.Ignore,
+        });
+    }
+
+    private ValueTask TakeOfferAsync(TopicMessage message, CancellationToken cancellationToken)
+    {
+        OfferRejection rejection = Add(message.Data);
+        if (rejection != OfferRejection.None)
+        {
+            Log.OfferNotTaken(logger, rejection);
+        }
+
+        return ValueTask.CompletedTask;
+    }
+
+    private ValueTask<ValidationResult> ValidateDirectoryAsync(TopicMessage message, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(directory.Judge(message.Data, message.From));
+
+    private ValueTask TakeDirectoryAsync(TopicMessage message, CancellationToken cancellationToken)
+    {
+        directory.Add(message.Data, message.From);
+        return ValueTask.CompletedTask;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1101, LogLevel.Debug, "An offer was not taken: {Reason}")]
+        public static partial void OfferNotTaken(ILogger logger, OfferRejection reason);
+    }
+}

@@ -1,0 +1,71 @@
+using Cocoon.Protocol.Identity;
+
+namespace Cocoon.Node.Discovery;
+
+/// <summary>What this node itself saw of one provider. Thread-safe.</summary>
+internal sealed class ProviderHistory(PeerId peer)
+{
+    /// <summary>Weight of the newest observation in the moving averages.</summary>
+    private const double Newest = 0.3;
+
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, int> _failures = [];
+
+    public PeerId Peer { get; } = peer;
+
+    public int Answers { get; private set; }
+
+    public int Failures { get; private set; }
+
+    public TimeSpan? TimeToFirstToken { get; private set; }
+
+    public double? TokensPerSecond { get; private set; }
+
+    /// <summary>Share of requests that were answered, pulled towards 1 while there are few.</summary>
+    public double Reliability
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return (Answers + 2.0) / (Answers + Failures + 2.0);
+            }
+        }
+    }
+
+    public IReadOnlyDictionary<string, int> FailuresByReason
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return new Dictionary<string, int>(_failures);
+            }
+        }
+    }
+
+    public void RecordAnswer(TimeSpan timeToFirstToken, double? tokensPerSecond)
+    {
+        lock (_lock)
+        {
+            Answers++;
+            TimeToFirstToken = TimeToFirstToken is { } known
+                ? (known * (1 - Newest)) + (timeToFirstToken * Newest)
+                : timeToFirstToken;
+            if (tokensPerSecond is { } rate)
+            {
+                TokensPerSecond = TokensPerSecond is { } knownRate ? (knownRate * (1 - Newest)) + (rate * Newest) : rate;
+            }
+        }
+    }
+
+    /// <param name="reason">A word of a closed set.</param>
+    public void RecordFailure(string reason)
+    {
+        lock (_lock)
+        {
+            Failures++;
+            _failures[reason] = _failures.GetValueOrDefault(reason) + 1;
+        }
+    }
+}

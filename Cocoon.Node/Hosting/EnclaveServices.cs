@@ -1,0 +1,26 @@
+using Cocoon.Node.Enclaves;
+using Cocoon.Node.Serving;
+
+namespace Cocoon.Node.Hosting;
+
+/// <summary>The provider's enclave process and its supervisor.</summary>
+internal static class EnclaveServices
+{
+    public static IServiceCollection AddEnclave(this IServiceCollection services, ServingOptions serving)
+    {
+        services.AddSingleton(provider => new EnclaveSupervisorOptions
+        {
+            ModelPath = serving.ModelPath,
+            ModelName = serving.ModelName,
+            Slots = (int)serving.Slots,
+            ContextTokens = (int)serving.ContextTokens,
+            Threads = (int)serving.Threads,
+            GpuLayers = serving.GpuLayers,
+            PeerId = provider.GetRequiredService<NodeIdentity>().Peer.ToArray(),
+            MaxSessions = serving.MaxSessions,
+        });
+        services.AddSingleton<EnclaveSupervisor>().AddSingleton<IEnclave>(provider => provider.GetRequiredService<EnclaveSupervisor>());
+        services.AddHostedService(provider => provider.GetRequiredService<EnclaveSupervisor>());
+        return services;
+    }
+}

@@ -1,0 +1,97 @@
+using Cocoon.Node.Payments;
+using Cocoon.Node.Wallets;
+using Cocoon.Protocol.Libp2p;
+using Cocoon.Protocol.Ton;
+
+namespace Cocoon.Node.Hosting;
+
+/// <summary>Starts the wallet's sender: what was queued before a crash goes on.</summary>
+internal sealed class WalletRunner(WalletAccount wallet) : IHostedService
+{
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        wallet.Start();
+        return Task.CompletedTask;
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+}
+
+/// <summary>The provider's money in the background: serves <c>/cocoon/pay</c>, watches channels and claims.</summary>
+internal sealed partial class ProviderMoney(ILibp2pHost host, PayHandler pay, ProviderWatcher watcher, ILogger<ProviderMoney> logger) : BackgroundService
+{
+    private static readonly TimeSpan LastClaims = TimeSpan.FromSeconds(10);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        pay.Register(host);
+        try
+        {
+            await watcher.RunAsync(stoppingToken);
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            await ClaimBeforeStopAsync();
+        }
+    }
+
+    private async Task ClaimBeforeStopAsync()
+    {
+        using CancellationTokenSource limit = new(LastClaims);
+        try
+        {
+            await watcher.LookAsync(shutdown: true, limit.Token);
+        }
+        catch (Exception exception) when (exception is OperationCanceledException or TonException or PaymentException)
+        {
+            Log.NotClaimed(logger, exception.GetType().Name);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(4301, LogLevel.Warning, "Not everything was claimed before the stop ({Why}); the vouchers are kept and claimed at the next start")]
+        public static partial void NotClaimed(ILogger logger, string why);
+    }
+}
+
+/// <summary>Brings the client's channels to what the chain says, after a start and then from time to time.</summary>
+internal sealed partial class ClientMoney(ClientChannels channels, TimeProvider time, ILogger<ClientMoney> logger) : BackgroundService
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using PeriodicTimer timer = new(Interval, time);
+        try
+        {
+            do
+            {
+                await RecoverAsync(stoppingToken);
+            }
+            while (await timer.WaitForNextTickAsync(stoppingToken));
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // Stopping.
+        }
+    }
+
+    private async Task RecoverAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await channels.RecoverAsync(cancellationToken);
+        }
+        catch (Exception exception) when (exception is TonException or PaymentException)
+        {
+            Log.NotRecovered(logger, exception.Message);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(4302, LogLevel.Warning, "Channels could not be compared with the chain: {Why}")]
+        public static partial void NotRecovered(ILogger logger, string why);
+    }
+}

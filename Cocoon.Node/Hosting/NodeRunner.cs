@@ -1,0 +1,143 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Cocoon.Node.Cli;
+using Cocoon.Node.Control;
+using Cocoon.Node.OpenAi;
+using Cocoon.Node.Payments;
+using Cocoon.Node.Peers;
+using Cocoon.Node.Serving;
+using Cocoon.Node.Sessions;
+using Cocoon.Node.Storage;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+
+namespace Cocoon.Node.Hosting;
+
+/// <summary>Composes a node of one role, runs it until it is told to stop, and stops it in order.</summary>
+internal static class NodeRunner
+{
+    private const long MaxRequestBody = ChatRequest.MaxBodyBytes + 1024;
+
+    private static readonly TimeSpan ShutdownTime = TimeSpan.FromSeconds(20);
+
+    /// <exception cref="CliException">The node cannot start, with what to do about it.</exception>
+    public static async Task<int> RunAsync(
+        NodeOptions node, ServingOptions? serving, ClientOptions? client, bool verbose, bool readyJson, CancellationToken cancellationToken)
+    {
+        using DataDirectory directory = DataDirectory.Open(node.DataDirectory);
+        await using WebApplication app = Build(node, serving, client, directory, verbose);
+        try
+        {
+            await app.StartAsync(cancellationToken);
+        }
+        catch (PaymentException exception)
+        {
+            throw new CliException(ExitCode.Payment, "the node cannot start", exception.Message);
+        }
+        catch (IOException exception)
+        {
+            throw new CliException(ExitCode.Network, "the node cannot listen", exception.Message, "Choose other addresses with --listen or --api.");
+        }
+
+        await AnnounceReadyAsync(app, node, readyJson);
+        await app.WaitForShutdownAsync(cancellationToken);
+        return ExitCode.Ok;
+    }
+
+    private static WebApplication Build(NodeOptions node, ServingOptions? serving, ClientOptions? client, DataDirectory directory, bool verbose)
+    {
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+        builder.Configuration.Sources.Clear();
+        builder.Logging.ClearProviders();
+        builder.Logging.AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.UseUtcTimestamp = true;
+            console.TimestampFormat = "HH:mm:ss ";
+        });
+        builder.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(o => o.LogToStandardErrorThreshold = LogLevel.Trace);
+        builder.Logging.SetMinimumLevel(verbose ? LogLevel.Debug : LogLevel.Information);
+        builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
+        builder.Logging.AddFilter("System", LogLevel.Warning);
+        builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = ShutdownTime);
+
+        string socket = ControlSocket.PathIn(directory.Path);
+        File.Delete(socket);
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = MaxRequestBody;
+            kestrel.Limits.MaxConcurrentConnections = 1024;
+            kestrel.ListenUnixSocket(socket);
+            if (client is not null)
+            {
+                kestrel.Listen(ParseApi(client.ApiListen), listen => listen.Protocols = HttpProtocols.Http1);
+            }
+        });
+
+        builder.Services.AddSingleton(TimeProvider.System);
+        builder.Services.AddNode(node, directory);
+        switch (node.Role)
+        {
+            case NodeRole.Provider:
+                builder.Services.AddProvider(serving!);
+                break;
+            case NodeRole.Client:
+                builder.Services.AddLightClient(client!);
+                break;
+        }
+
+        WebApplication app = builder.Build();
+        app.UseMiddleware<LocalOnly>();
+        app.MapControl();
+        if (client is not null)
+        {
+            app.MapOpenAi();
+        }
+
+        return app;
+    }
+
+    private static async Task AnnounceReadyAsync(WebApplication app, NodeOptions node, bool readyJson)
+    {
+        ControlSocket.Protect(ControlSocket.PathIn(node.DataDirectory));
+        PeerNetwork network = app.Services.GetRequiredService<PeerNetwork>();
+        string[] addresses = [.. network.Host.Addresses.Select(a => a.WithPeer(network.Host.LocalPeer).ToString())];
+        string? api = NodeUrls.Api(app);
+        foreach (string address in addresses)
+        {
+            await Console.Error.WriteLineAsync($"listening on {address}");
+        }
+
+        if (api is not null)
+        {
+            await Console.Error.WriteLineAsync($"OpenAI API at {api}");
+        }
+
+        if (readyJson)
+        {
+            JsonObject ready = new()
+            {
+                ["schema"] = ControlJson.Schema,
+                ["peer_id"] = network.Host.LocalPeer.ToString(),
+                ["addresses"] = new JsonArray([.. addresses.Select(a => JsonValue.Create(a))]),
+                ["base_url"] = api,
+                ["pid"] = Environment.ProcessId,
+            };
+            await Console.Out.WriteLineAsync(ready.ToJsonString());
+            await Console.Out.FlushAsync();
+        }
+    }
+
+    private static IPEndPoint ParseApi(string text)
+    {
+        if (!IPEndPoint.TryParse(text.Replace("localhost", "127.0.0.1", StringComparison.Ordinal), out IPEndPoint? endPoint))
+        {
+            throw new CliException(ExitCode.Usage, $"'{text}' is no address", null, "Use --api 127.0.0.1:8484.");
+        }
+
+        return IPAddress.IsLoopback(endPoint.Address)
+            ? endPoint
+            : throw new CliException(
+                ExitCode.Usage, $"the API may not listen on {endPoint.Address}", "whoever reaches it can spend this wallet's money", "Use a loopback address; put your own authenticated proxy before it.");
+    }
+}

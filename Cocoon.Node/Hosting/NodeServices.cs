@@ -1,0 +1,124 @@
+using Cocoon.Node.Control;
+using Cocoon.Node.Discovery;
+using Cocoon.Node.Enclaves;
+using Cocoon.Node.OpenAi;
+using Cocoon.Node.Payments;
+using Cocoon.Node.Peers;
+using Cocoon.Node.Registry;
+using Cocoon.Node.Routing;
+using Cocoon.Node.Serving;
+using Cocoon.Node.Sessions;
+using Cocoon.Node.Storage;
+using Cocoon.Node.Wallets;
+using Cocoon.Protocol.Libp2p;
+using Cocoon.Protocol.Ton;
+using Cocoon.Protocol.Ton.Sending;
+using Cocoon.Protocol.Ton.Toncenter;
+using Microsoft.Extensions.Options;
+
+namespace Cocoon.Node.Hosting;
+
+/// <summary>What each role of a node is made of. Hosted services start in the order of these lines and stop in reverse.</summary>
+internal static class NodeServices
+{
+    /// <summary>Network, storage and the faces that every role has.</summary>
+    /// <exception cref="PaymentException">Unknown network, or real money not confirmed.</exception>
+    public static IServiceCollection AddNode(this IServiceCollection services, NodeOptions options, DataDirectory directory)
+    {
+        bool confirmed = MainnetConfirmation.IsGiven(directory, options.ConfirmMainnet);
+        NetworkProfile profile = options.Role == NodeRole.Bootstrap && options.TonEndpoints.Count == 0
+            ? Networks.TryGet(options.Network, out NetworkProfile? known) ? known : Networks.Resolve(options.Network, [], confirmed)
+            : Networks.Resolve(options.Network, options.TonEndpoints, confirmed);
+        services.AddSingleton(options).AddSingleton(directory).AddSingleton(profile);
+        services.AddSingleton(new NetworkName(profile.Name)).AddSingleton(NodeAgent.Default);
+        services.AddSingleton(_ => options.Role == NodeRole.Client ? NodeIdentity.Ephemeral() : NodeIdentity.Load(directory));
+        services.AddSingleton(_ => CocoonDatabase.Open(directory.DatabasePath));
+        services.AddSingleton(new RouteTerms(profile.ChannelCodeHashes.Select(h => h.ToString()).ToHashSet(), profile.GlobalId));
+        services.AddHttpClient();
+        services.AddSingleton<ITonClient>(provider => new ToncenterClient(
+            provider.GetRequiredService<IHttpClientFactory>().CreateClient("ton"),
+            new ToncenterOptions { Endpoints = [.. profile.Endpoints.Select(e => new ToncenterEndpoint(e, Environment.GetEnvironmentVariable("COCOON_TON_API_KEY")))] },
+            provider.GetRequiredService<TimeProvider>()));
+        if (options.Registry is { } registry)
+        {
+            TonAddress address = TonAddress.Parse(registry);
+            services.AddSingleton(provider => ActivatorUtilities.CreateInstance<RegistryReader>(provider, address));
+            services.AddSingleton<IBootstrapSource, RegistryBootstrap>();
+        }
+
+        services.AddSingleton<BootstrapList>();
+        services.AddSingleton<PeerNetwork>();
+        services.AddSingleton<ILibp2pHost>(provider => provider.GetRequiredService<PeerNetwork>().Host);
+        services.AddSingleton(provider => provider.GetRequiredService<PeerNetwork>().Gossip);
+        services.AddSingleton<IProviderLookup>(provider => provider.GetRequiredService<PeerNetwork>());
+        services.AddSingleton<OfferBook>().AddSingleton<ModelDirectory>().AddSingleton<OfferGossip>().AddSingleton<OwnOffers>();
+        services.AddSingleton<OfferExchange>().AddSingleton<OfferFinder>().AddSingleton<IOfferFinder>(p => p.GetRequiredService<OfferFinder>());
+        services.AddSingleton<PeerReporter>().AddSingleton<OfferReporter>().AddSingleton<MoneyReporter>();
+        services.AddSingleton(provider => new StatusReporter(
+            provider.GetRequiredService<NodeOptions>(),
+            provider.GetRequiredService<PeerNetwork>(),
+            provider.GetRequiredService<NetworkName>(),
+            provider.GetRequiredService<OfferBook>(),
+            provider.GetRequiredService<MoneyReporter>(),
+            provider.GetRequiredService<Microsoft.AspNetCore.Hosting.Server.IServer>(),
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetService<IEnclave>(),
+            provider.GetService<ServingMetrics>()));
+        services.AddHostedService(provider => provider.GetRequiredService<PeerNetwork>());
+        services.AddHostedService<OfferFollower>();
+        return services;
+    }
+
+    public static IServiceCollection AddWallet(this IServiceCollection services)
+    {
+        services.AddSingleton<WalletStore>();
+        services.AddSingleton(provider => WalletOpening.Open(
+            provider.GetRequiredService<WalletStore>(), provider.GetRequiredService<NetworkProfile>(), provider.GetRequiredService<NodeOptions>()));
+        services.AddSingleton<IOutboxStore, SqliteOutboxStore>();
+        services.AddSingleton(new WalletSenderOptions());
+        services.AddSingleton<WalletAccount>().AddSingleton<IChainWallet>(provider => provider.GetRequiredService<WalletAccount>());
+        services.AddSingleton<IChannelChain>(provider => new TonChannelChain(
+            provider.GetRequiredService<ITonClient>(), ownChain: provider.GetRequiredService<NetworkProfile>().Name == Networks.Devnet.Name));
+        services.AddHostedService<WalletRunner>();
+        return services;
+    }
+
+    public static IServiceCollection AddProvider(this IServiceCollection services, ServingOptions options)
+    {
+        services.AddWallet();
+        services.AddSingleton(Options.Create(options));
+        services.AddSingleton<ProviderChannelStore>();
+        services.AddSingleton(provider => new ProviderIdentity(
+            provider.GetRequiredService<WalletKey>().Address,
+            provider.GetRequiredService<WalletKey>().DeriveProviderKey(),
+            provider.GetRequiredService<NetworkProfile>().GlobalId));
+        services.AddSingleton(new ProviderOptions { MinChallengeSeconds = options.MinChallengeSeconds, MaxCredit = options.MaxCreditNanoton });
+        services.AddSingleton(provider =>
+        {
+            ProviderIdentity identity = provider.GetRequiredService<ProviderIdentity>();
+            return new PayoutTerms(identity.Payout.ToString(), identity.ProviderKey.PublicKey);
+        });
+        services.AddSingleton(provider => provider.GetRequiredService<NodeIdentity>().Peer);
+        services.AddSingleton(provider => provider.GetRequiredService<NodeIdentity>().Key);
+        services.AddSingleton<ProviderLedger>().AddSingleton<ClaimQueue>().AddSingleton<ProviderWatcher>().AddSingleton<PayHandler>();
+        services.AddSingleton<QuoteIssuer>().AddSingleton<ServingMetrics>();
+        services.AddEnclave(options);
+        services.AddHostedService<ProviderMoney>();
+        services.AddHostedService<InferenceServer>();
+        services.AddSingleton<OfferPublisher>().AddHostedService(provider => provider.GetRequiredService<OfferPublisher>());
+        return services;
+    }
+
+    public static IServiceCollection AddLightClient(this IServiceCollection services, ClientOptions options)
+    {
+        services.AddWallet();
+        services.AddSingleton(Options.Create(options));
+        services.AddSingleton<ClientChannelStore>().AddSingleton(new SpendOptions { Deposit = options.DepositNanoton });
+        services.AddSingleton<ClientChannels>().AddSingleton<IPayClient, PayClient>().AddSingleton<ChannelCloser>();
+        services.AddSingleton<ReceiptStore>().AddSingleton<InferenceClient>();
+        services.AddSingleton<IInferenceClient>(provider => provider.GetRequiredService<InferenceClient>());
+        services.AddOpenAi(new ClientDefaults(options.Shape, options.AllowOpenTier));
+        services.AddHostedService<ClientMoney>();
+        return services;
+    }
+}

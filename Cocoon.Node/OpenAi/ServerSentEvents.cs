@@ -1,0 +1,44 @@
+using System.IO.Pipelines;
+using System.Text.Json;
+
+namespace Cocoon.Node.OpenAi;
+
+/// <summary>Writes <c>data:</c> events into a response (WHATWG HTML, server-sent events). One owner at a time.</summary>
+internal sealed class ServerSentEvents(PipeWriter output) : IDisposable
+{
+    private readonly Utf8JsonWriter _json = new(output);
+
+    /// <summary>Sets the headers of an event stream once; nothing is sent before the first flush.</summary>
+    public static void Start(HttpResponse response)
+    {
+        if (response.HasStarted)
+        {
+            return;
+        }
+
+        response.ContentType = "text/event-stream; charset=utf-8";
+        response.Headers.CacheControl = "no-cache";
+        response.Headers["X-Accel-Buffering"] = "no";
+    }
+
+    public void Write(Action<Utf8JsonWriter> content)
+    {
+        Raw("data: "u8);
+        _json.Reset(output);
+        content(_json);
+        _json.Flush();
+        Raw("\n\n"u8);
+    }
+
+    public void WriteDone() => Raw("data: [DONE]\n\n"u8);
+
+    public async Task FlushAsync(CancellationToken cancellationToken) => await output.FlushAsync(cancellationToken);
+
+    public void Dispose() => _json.Dispose();
+
+    private void Raw(ReadOnlySpan<byte> bytes)
+    {
+        bytes.CopyTo(output.GetSpan(bytes.Length));
+        output.Advance(bytes.Length);
+    }
+}

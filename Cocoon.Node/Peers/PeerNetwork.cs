@@ -1,0 +1,97 @@
+using System.Runtime.CompilerServices;
+using Cocoon.Node.Discovery;
+using Cocoon.Node.Hosting;
+using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Libp2p;
+using Cocoon.Protocol.Libp2p.Protocols.Gossipsub;
+using Cocoon.Protocol.Libp2p.Protocols.Kad;
+using Cocoon.Protocol.Multiformats;
+using Cocoon.Protocol.Offers;
+
+namespace Cocoon.Node.Peers;
+
+/// <summary>The node's libp2p host with its DHT and gossip, and the order in which they start and stop.</summary>
+internal sealed partial class PeerNetwork : IHostedService, IProviderLookup, IAsyncDisposable
+{
+    private const string DefaultListen = "/ip4/0.0.0.0/tcp/4484";
+
+    private readonly BootstrapList _bootstrap;
+    private readonly ILogger<PeerNetwork> _logger;
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly TimeProvider _time;
+    private Task _joining = Task.CompletedTask;
+
+    public PeerNetwork(NodeOptions options, NodeIdentity identity, NetworkName network, BootstrapList bootstrap, NodeAgent agent, TimeProvider time, ILoggerFactory loggers)
+    {
+        _bootstrap = bootstrap;
+        _time = time;
+        _logger = loggers.CreateLogger<PeerNetwork>();
+        bool dialsOnly = options.Role == NodeRole.Client && options.Listen.Count == 0;
+        Host = new Libp2pHost(new Libp2pHostOptions
+        {
+            Identity = identity.Key,
+            ListenAddresses = dialsOnly ? [] : [.. (options.Listen.Count > 0 ? options.Listen : [DefaultListen]).Select(Multiaddr.Parse)],
+            AgentVersion = agent.Value,
+            AllowPrivateAddresses = options.AllowPrivateAddresses,
+            PeerStorePath = Path.Combine(options.DataDirectory, "peers.json"),
+            TimeProvider = time,
+            LoggerFactory = loggers,
+        });
+        Gossip = new GossipsubRouter(Host, identity.Key, new GossipsubOptions(), time, loggers.CreateLogger<GossipsubRouter>());
+        KadOptions kad = new()
+        {
+            Protocol = OfferTopics.KademliaProtocol(network.Value),
+            Mode = options.Role == NodeRole.Client ? KadMode.Client : KadMode.Server,
+            AllowLocalAddresses = options.AllowPrivateAddresses,
+        };
+        Dht = new KademliaDht(Host, kad, time, loggers.CreateLogger<KademliaDht>());
+    }
+
+    public Libp2pHost Host { get; }
+
+    public GossipsubRouter Gossip { get; }
+
+    public KademliaDht Dht { get; }
+
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        await Host.StartAsync(cancellationToken);
+        Gossip.Start();
+        Dht.Start();
+        _joining = Task.Run(() => StayJoinedAsync(_stopping.Token), CancellationToken.None);
+    }
+
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await _stopping.CancelAsync();
+        await _joining;
+    }
+
+    public async IAsyncEnumerable<PeerId> FindProvidersAsync(byte[] key, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (KadPeer provider in Dht.FindProvidersAsync(key, cancellationToken: cancellationToken))
+        {
+            Host.AddAddresses(provider.Peer, provider.Addresses, TimeSpan.FromMinutes(30));
+            yield return provider.Peer;
+        }
+    }
+
+    public async Task<int> ProvideAsync(byte[] key, CancellationToken cancellationToken) => await Dht.ProvideAsync(key, cancellationToken);
+
+    public async ValueTask DisposeAsync()
+    {
+        await Dht.DisposeAsync();
+        await Gossip.DisposeAsync();
+        await Host.DisposeAsync();
+        _stopping.Dispose();
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1001, LogLevel.Information, "Joined through {Peer}")]
+        public static partial void Joined(ILogger logger, PeerId peer);
+
+        [LoggerMessage(1002, LogLevel.Warning, "Bootstrap address {Address} does not answer: {Why}")]
+        public static partial void BootstrapFailed(ILogger logger, string address, string why);
+    }
+}

@@ -1,0 +1,99 @@
+using Cocoon.Node.Discovery;
+using Cocoon.Protocol.Offers;
+
+namespace Cocoon.Node.Routing;
+
+/// <summary>What a request needs of a provider.</summary>
+/// <param name="PromptTokens">Estimate.</param>
+/// <param name="CompletionTokens">Estimate.</param>
+/// <param name="Provider">When set, only this peer.</param>
+internal sealed record RouteRequest(
+    uint PromptTokens, uint CompletionTokens, bool AllowOpenTier, string? Provider, IReadOnlySet<string> ChannelCodeHashes, int GlobalId)
+{
+    /// <summary>Peers that already failed this request.</summary>
+    public IReadOnlySet<string> Excluded { get; init; } = new HashSet<string>();
+}
+
+/// <summary>One row of the router's reasoning, as <c>offers --explain</c> prints it.</summary>
+/// <param name="Rejection">Reason word, or <c>null</c> for a candidate.</param>
+/// <param name="Score">Higher is better; 0 for a rejected offer.</param>
+internal sealed record RankedOffer(VerifiedOffer Offer, ulong ExpectedCostNanoton, TimeSpan ExpectedTime, double Reliability, double Score, string? Rejection);
+
+/// <summary>Ranks offers by price × speed × reliability.</summary>
+/// <remarks>
+/// score = reliability² / (cost × √time), cost in nanoTON for this request, time until its last token. First-hand figures replace claims;
+/// a provider nobody here has used claims at most the median rate of the candidates, so that lying about speed gains nothing.
+/// Slots that are taken push time up by the queue's expected length.
+/// </remarks>
+internal static class OfferRanking
+{
+    private const double DefaultRate = 20, DefaultPrefillRate = 200;
+
+    public static IReadOnlyList<RankedOffer> Rank(IReadOnlyList<VerifiedOffer> offers, RouteRequest request, OfferBook book)
+    {
+        double medianRate = Median(offers.Select(o => (double)o.Offer.DecodeTokensPerSecond).Where(r => r > 0));
+        double medianPrefill = Median(offers.Select(o => (double)o.Offer.PrefillTokensPerSecond).Where(r => r > 0));
+        return
+        [
+            .. offers.Select(o => Judge(o, request, book.History(o.Peer), medianRate, medianPrefill))
+                .OrderByDescending(r => r.Rejection is null)
+                .ThenByDescending(r => r.Score)
+                .ThenBy(r => r.Offer.Peer),
+        ];
+    }
+
+    private static RankedOffer Judge(VerifiedOffer offer, RouteRequest request, ProviderHistory history, double medianRate, double medianPrefill)
+    {
+        Protocol.Payments.Proto.Prices prices = offer.Offer.Prices;
+        UInt128 cost = (((UInt128)request.PromptTokens * prices.Prompt) + ((UInt128)request.CompletionTokens * prices.Completion) + 999_999) / 1_000_000;
+        double rate = history.TokensPerSecond ?? Claim(offer.Offer.DecodeTokensPerSecond, medianRate, DefaultRate);
+        double prefill = Claim(offer.Offer.PrefillTokensPerSecond, medianPrefill, DefaultPrefillRate);
+        double first = history.TimeToFirstToken?.TotalSeconds ?? request.PromptTokens / prefill;
+        double generate = request.CompletionTokens / rate;
+        double queued = offer.Offer.SlotsFree > 0 ? 0 : (1.0 + offer.Offer.Queue) / Math.Max(1, offer.Offer.SlotsTotal) * generate;
+        TimeSpan expected = TimeSpan.FromSeconds(Math.Clamp(first + generate + queued, 0.001, 86_400));
+        string? rejection = Reject(offer, request);
+        double score = rejection is null
+            ? history.Reliability * history.Reliability / (Math.Max(1.0, (double)cost) * Math.Sqrt(expected.TotalSeconds))
+            : 0;
+        return new RankedOffer(offer, (ulong)UInt128.Min(cost, ulong.MaxValue), expected, history.Reliability, score, rejection);
+    }
+
+    private static string? Reject(VerifiedOffer offer, RouteRequest request)
+    {
+        if (request.Provider is { } wanted && wanted != offer.Peer.ToString())
+        {
+            return "provider";
+        }
+
+        if (request.Excluded.Contains(offer.Peer.ToString()))
+        {
+            return "failed_before";
+        }
+
+        if (offer.Offer.Tier == "open" && !request.AllowOpenTier)
+        {
+            return "tier";
+        }
+
+        if (offer.Offer.Terms.GlobalId != request.GlobalId)
+        {
+            return "network";
+        }
+
+        if (!offer.Offer.ChannelCodeHashes.Any(h => request.ChannelCodeHashes.Contains(Convert.ToHexStringLower(h.Span))))
+        {
+            return "channel_code";
+        }
+
+        return request.PromptTokens > offer.Offer.ContextTokens ? "context" : null;
+    }
+
+    private static double Claim(float claimed, double median, double fallback) => claimed > 0 ? Math.Min(claimed, median) : fallback;
+
+    private static double Median(IEnumerable<double> values)
+    {
+        double[] sorted = [.. values.Order()];
+        return sorted.Length == 0 ? double.MaxValue : sorted[sorted.Length / 2];
+    }
+}

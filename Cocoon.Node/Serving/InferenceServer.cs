@@ -1,0 +1,182 @@
+using System.Collections.Concurrent;
+using Cocoon.Node.Enclaves;
+using Cocoon.Node.Payments;
+using Cocoon.Node.Sessions;
+using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Libp2p;
+using Cocoon.Protocol.Offers;
+using Cocoon.Protocol.Sessions.Proto;
+using Microsoft.Extensions.Options;
+
+namespace Cocoon.Node.Serving;
+
+/// <summary>Serves <c>/cocoon/infer/1.0.0</c>: admission, quote and Welcome; each session then runs on its own.</summary>
+internal sealed partial class InferenceServer(
+    ILibp2pHost host,
+    IEnclave enclave,
+    OwnOffers offers,
+    QuoteIssuer quotes,
+    ProviderLedger ledger,
+    ServingMetrics metrics,
+    IOptions<ServingOptions> options,
+    TimeProvider time,
+    ILogger<InferenceServer> logger) : IHostedService, IDisposable
+{
+    private const uint SessionVersion = 1;
+    private static readonly TimeSpan HelloWait = TimeSpan.FromSeconds(10);
+
+    private readonly HelloRate _rate = new(options.Value.HellosPerMinute, time);
+    private readonly ConcurrentDictionary<Task, byte> _sessions = new();
+    private readonly CancellationTokenSource _stopping = new();
+    private int _open;
+
+    public int OpenSessions => Volatile.Read(ref _open);
+
+    public bool Draining { get; set; }
+
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        host.Handle(SessionLink.ProtocolId, HandleAsync);
+        return Task.CompletedTask;
+    }
+
+    /// <summary>Takes no new session, lets the running ones end within the host's shutdown time, then cancels them.</summary>
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        Draining = true;
+        host.Unhandle(SessionLink.ProtocolId);
+        using CancellationTokenRegistration hurry = cancellationToken.Register(_stopping.Cancel);
+        await Task.WhenAll(_sessions.Keys);
+    }
+
+    public void Dispose() => _stopping.Dispose();
+
+    private Task HandleAsync(IPeerStream stream, CancellationToken cancellationToken)
+    {
+        Task session = ServeAsync(stream, cancellationToken);
+        _sessions.TryAdd(session, 0);
+        return session.ContinueWith(
+            (task, _) => _sessions.TryRemove(task, out byte _), null, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+    }
+
+    private async Task ServeAsync(IPeerStream stream, CancellationToken cancellationToken)
+    {
+        using SessionLink link = new(stream);
+        using CancellationTokenSource linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token);
+        Interlocked.Increment(ref _open);
+        try
+        {
+            await ServeAsync(link, stream.RemotePeer, linked.Token);
+        }
+        catch (Exception exception) when (exception is IOException or Libp2pException or OperationCanceledException)
+        {
+            Log.SessionBroken(logger, exception.GetType().Name);
+            stream.Reset();
+        }
+        catch (Exception exception)
+        {
+            Log.SessionFailed(logger, exception);
+            stream.Reset();
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _open);
+        }
+    }
+
+    private async Task ServeAsync(SessionLink link, PeerId peer, CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource timeout = new(HelloWait, time);
+        using CancellationTokenSource waiting = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
+        (ClientMessage Message, byte[] Bytes)? first = await link.ReadClientMessageAsync(SessionLink.MaxHello, waiting.Token);
+        if (first is null)
+        {
+            return;
+        }
+
+        const int helloField = 1;
+        Hello? hello = first.Value.Message.Hello;
+        byte[]? bytes = SessionLink.OnlyField(first.Value.Bytes, helloField);
+        (DeclineReason reason, string detail, VerifiedOffer? followed) = Judge(hello, bytes, peer);
+        if (reason != DeclineReason.DeclineUnspecified)
+        {
+            await DeclineAsync(link, reason, detail, cancellationToken);
+            return;
+        }
+
+        SignedQuote quote = quotes.Issue(followed!, hello!, options.Value.MaxCreditNanoton);
+        IEnclaveSession session;
+        try
+        {
+            session = await enclave.OpenAsync(bytes!, quote, cancellationToken);
+        }
+        catch (EnclaveException exception)
+        {
+            bool full = exception.Code == EnclaveErrorCode.TooManySessions;
+            await DeclineAsync(link, full ? DeclineReason.DeclineSlots : DeclineReason.DeclineEnclave, exception.Code.ToString(), cancellationToken);
+            return;
+        }
+
+        await using (session)
+        {
+            await new ProviderSession(link, session, ledger, quote, metrics, time, logger).RunAsync(cancellationToken);
+        }
+    }
+
+    private (DeclineReason Reason, string Detail, VerifiedOffer? Followed) Judge(Hello? hello, byte[]? bytes, PeerId peer)
+    {
+        if (hello is null || bytes is null || hello.Nonce.Length != 32 || hello.KnownEvidence.Count > 8 || hello.Versions.Count > 16)
+        {
+            return (DeclineReason.DeclineMalformed, "a hello was expected", null);
+        }
+
+        if (!_rate.TryTake(peer))
+        {
+            return (DeclineReason.DeclineRate, "too many sessions in a minute", null);
+        }
+
+        if (Draining)
+        {
+            return (DeclineReason.DeclineDraining, "this node takes no new sessions", null);
+        }
+
+        if (OpenSessions > options.Value.MaxSessions)
+        {
+            return (DeclineReason.DeclineSlots, "too many open sessions", null);
+        }
+
+        if (!hello.Versions.Contains(SessionVersion))
+        {
+            return (DeclineReason.DeclineVersion, "this node speaks version 1", null);
+        }
+
+        if (enclave.Info is not { } info)
+        {
+            return (DeclineReason.DeclineEnclave, "the enclave is not ready", null);
+        }
+
+        if (!hello.ModelId.Span.SequenceEqual(info.Ready.ModelId.Span))
+        {
+            return (DeclineReason.DeclineModel, "this model is not served here", null);
+        }
+
+        return offers.Find(hello.OfferDigest.Span) is { } followed
+            ? (DeclineReason.DeclineUnspecified, "", followed)
+            : (DeclineReason.DeclineQuote, "that offer has run out", null);
+    }
+
+    private async Task DeclineAsync(SessionLink link, DeclineReason reason, string detail, CancellationToken cancellationToken)
+    {
+        metrics.SessionDeclined(reason);
+        await link.WriteAsync(ProviderSession.Declined(reason, detail, 0, retryAfterMs: 1000), cancellationToken);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(3001, LogLevel.Debug, "A session's stream broke: {Kind}")]
+        public static partial void SessionBroken(ILogger logger, string kind);
+
+        [LoggerMessage(3002, LogLevel.Error, "A session failed")]
+        public static partial void SessionFailed(ILogger logger, Exception exception);
+    }
+}

@@ -1,0 +1,287 @@
+using System.Security.Cryptography;
+using Cocoon.Node.Enclaves;
+using Cocoon.Node.Payments;
+using Cocoon.Node.Sessions;
+using Cocoon.Protocol.Libp2p;
+using Cocoon.Protocol.Sessions.Proto;
+using Cocoon.Protocol.Ton.Cells;
+using Google.Protobuf;
+
+namespace Cocoon.Node.Serving;
+
+/// <summary>
+/// One inference session from the host's side: relays sealed bytes between client and enclave and lets the enclave run as far as it is paid.
+/// </summary>
+/// <remarks>Two loops share it: one reads the client, one reads the enclave. It sees sizes, times and amounts, never plaintext.</remarks>
+internal sealed partial class ProviderSession(
+    SessionLink link, IEnclaveSession enclave, ProviderLedger ledger, SignedQuote quote, ServingMetrics metrics, TimeProvider time, ILogger logger)
+{
+    private const int ChannelIdSize = 32;
+
+    private static readonly TimeSpan RequestWait = TimeSpan.FromSeconds(75);
+    private static readonly TimeSpan DrainWait = TimeSpan.FromSeconds(30);
+
+    private readonly Quote _quote = Quote.Parser.ParseFrom(quote.Quote);
+    private readonly SessionId _id = SessionId.From(enclave.SessionId.Span);
+
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        await link.WriteAsync(new ProviderMessage { Welcome = enclave.Welcome }, cancellationToken);
+        Request? request = await ReadRequestAsync(cancellationToken);
+        if (request is null || await BeginAsync(request, cancellationToken) is not { } channel)
+        {
+            return;
+        }
+
+        using CancellationTokenSource clientGone = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task reading = ReadClientAsync(channel, clientGone.Token);
+        ulong? due = null;
+        try
+        {
+            due = await PumpEnclaveAsync(channel, cancellationToken);
+        }
+        finally
+        {
+            // The exact due is booked even when the client or this node is leaving: it is what the channel owes.
+            await channel.EndSessionAsync(_id, due, CancellationToken.None);
+            await clientGone.CancelAsync();
+            await reading;
+        }
+    }
+
+    private async Task<Request?> ReadRequestAsync(CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource timeout = new(RequestWait, time);
+        using CancellationTokenSource linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
+        try
+        {
+            (ClientMessage Message, byte[] Bytes)? read = await link.ReadClientMessageAsync(SessionLink.MaxMessage, linked.Token);
+            return read?.Message.BodyCase switch
+            {
+                ClientMessage.BodyOneofCase.Request => read.Value.Message.Request,
+                ClientMessage.BodyOneofCase.Cancel or null => null,
+                _ => await DeclineAsync(DeclineReason.DeclineMalformed, "a request was expected", 0, cancellationToken),
+            };
+        }
+        catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            return await DeclineAsync(DeclineReason.DeclineExpired, "no request came before the quote ran out", 0, cancellationToken);
+        }
+    }
+
+    /// <returns>The channel with one step set aside for this session, or <c>null</c> when it was declined.</returns>
+    private async Task<ProviderChannel?> BeginAsync(Request request, CancellationToken cancellationToken)
+    {
+        if (!TryParseHeader(request.Header, out RoutingHeader header))
+        {
+            await DeclineAsync(DeclineReason.DeclineMalformed, "the routing header is malformed", 0, cancellationToken);
+            return null;
+        }
+
+        if (CheckHeader(header) is var (reason, detail) && reason != DeclineReason.DeclineUnspecified)
+        {
+            await DeclineAsync(reason, detail, 0, cancellationToken);
+            return null;
+        }
+
+        ChannelAcceptance acceptance = await ledger.VerifyAsync(new CellHash(header.Channel.Span), cancellationToken);
+        if (acceptance is ChannelAcceptance.Refused unfit)
+        {
+            await DeclineAsync(unfit.Reason, unfit.Detail, 0, cancellationToken);
+            return null;
+        }
+
+        ProviderChannel channel = ((ChannelAcceptance.Accepted)acceptance).Channel;
+        if (request.Voucher is { } voucher
+            && await channel.AcceptVoucherAsync(voucher, cancellationToken) is VoucherOutcome.Refused refused)
+        {
+            await DeclineAsync(refused.Reason, refused.Detail, channel.HighestTotal, cancellationToken);
+            return null;
+        }
+
+        ReservationOutcome reservation = channel.TryReserveSession(_id, _quote.StepNanoton);
+        if (reservation is ReservationOutcome.Declined declined)
+        {
+            await DeclineAsync(declined.Reason, declined.Detail, declined.HighestTotal, cancellationToken);
+            return null;
+        }
+
+        ReservationOutcome.Reserved reserved = (ReservationOutcome.Reserved)reservation;
+
+        try
+        {
+            await link.WriteAsync(
+                new ProviderMessage { Accepted = new Accepted { HighestTotal = reserved.HighestTotal, CarriedDue = reserved.CarriedDue } }, cancellationToken);
+            ulong grant = channel.GrantFor(_id);
+            if (request.Voucher is not null)
+            {
+                await enclave.ReportVoucherAsync(SHA256.HashData(request.Voucher.Statement.Span), grant, cancellationToken);
+            }
+
+            await enclave.StartAsync(request.Header.Memory, request.Sealed.Memory, grant, cancellationToken);
+            return channel;
+        }
+        catch
+        {
+            await channel.EndSessionAsync(_id, 0, CancellationToken.None);
+            throw;
+        }
+    }
+
+    private (DeclineReason Reason, string Detail) CheckHeader(RoutingHeader header)
+    {
+        ulong now = (ulong)time.GetUtcNow().ToUnixTimeMilliseconds();
+        if (!header.SessionId.Span.SequenceEqual(enclave.SessionId.Span) || header.Channel.Length != ChannelIdSize)
+        {
+            return (DeclineReason.DeclineMalformed, "session or channel id does not fit");
+        }
+
+        if (!header.QuoteDigest.Span.SequenceEqual(SHA256.HashData(quote.Quote.Span)))
+        {
+            return (DeclineReason.DeclineQuote, "the request names another quote");
+        }
+
+        if (now > _quote.NotAfterMs)
+        {
+            return (DeclineReason.DeclineQuote, "the quote has run out");
+        }
+
+        return now > header.ExpiresAtMs ? (DeclineReason.DeclineExpired, "the request has expired") : (DeclineReason.DeclineUnspecified, "");
+    }
+
+    private static bool TryParseHeader(ByteString bytes, out RoutingHeader header)
+    {
+        try
+        {
+            header = RoutingHeader.Parser.ParseFrom(bytes);
+            return true;
+        }
+        catch (InvalidProtocolBufferException)
+        {
+            header = new RoutingHeader();
+            return false;
+        }
+    }
+
+    /// <summary>Vouchers and cancels until the client leaves; leaving cancels the slot.</summary>
+    private async Task ReadClientAsync(ProviderChannel channel, CancellationToken cancellationToken)
+    {
+        try
+        {
+            while (await link.ReadClientMessageAsync(SessionLink.MaxMessage, cancellationToken) is var (message, _))
+            {
+                switch (message.BodyCase)
+                {
+                    case ClientMessage.BodyOneofCase.Voucher:
+                        if (await channel.AcceptVoucherAsync(message.Voucher, cancellationToken) is VoucherOutcome.Refused refused)
+                        {
+                            Log.VoucherRefused(logger, refused.Fault);
+                            await enclave.CancelAsync(cancellationToken);
+                            return;
+                        }
+
+                        ulong grant = channel.GrantFor(_id);
+                        await enclave.ReportVoucherAsync(SHA256.HashData(message.Voucher.Statement.Span), grant, cancellationToken);
+                        await enclave.AllowAsync(grant, cancellationToken);
+                        await link.WriteAsync(new ProviderMessage { VoucherAck = new VoucherAck { HighestTotal = channel.HighestTotal } }, cancellationToken);
+                        break;
+                    case ClientMessage.BodyOneofCase.Cancel:
+                        await enclave.CancelAsync(cancellationToken);
+                        break;
+                    default:
+                        throw new Libp2pException(Libp2pErrorCode.Malformed, "Only vouchers and cancels may follow a request.");
+                }
+            }
+
+            // A half-closed client still reads its answer; only a reset ends the work.
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // The session ended first.
+        }
+        catch (Exception exception) when (exception is IOException or Libp2pException)
+        {
+            Log.ClientGone(logger);
+            await enclave.CancelAsync(CancellationToken.None);
+        }
+    }
+
+    private async Task<ulong?> PumpEnclaveAsync(ProviderChannel channel, CancellationToken cancellationToken)
+    {
+        bool clientListens = true;
+        using CancellationTokenSource draining = new();
+        using CancellationTokenRegistration stop = cancellationToken.Register(() => draining.CancelAfter(DrainWait));
+        await foreach (EnclaveEvent happened in enclave.ReadEventsAsync(draining.Token))
+        {
+            switch (happened)
+            {
+                case EnclaveEvent.Output output:
+                    clientListens = clientListens && await TrySendAsync(
+                        new ProviderMessage { Sealed = new SealedFrame { Data = UnsafeByteOperations.UnsafeWrap(output.Sealed) } }, cancellationToken);
+                    break;
+                case EnclaveEvent.Metered metered:
+                    channel.ReportDue(_id, metered.DueNanoton);
+                    await enclave.AllowAsync(channel.GrantFor(_id), CancellationToken.None);
+                    break;
+                case EnclaveEvent.Ended ended:
+                    metrics.SessionEnded(ended.Outcome, ended.DueNanoton);
+                    await channel.EndSessionAsync(_id, ended.DueNanoton, CancellationToken.None);
+                    if (clientListens)
+                    {
+                        await TrySendAsync(new ProviderMessage { Settlement = ended.Settlement }, cancellationToken);
+                    }
+
+                    return ended.DueNanoton;
+                case EnclaveEvent.Refused refused:
+                    metrics.SessionDeclined(DeclineReason.DeclineEnclave);
+                    await TrySendAsync(Declined(DeclineReason.DeclineEnclave, refused.Reason, 0), cancellationToken);
+                    return 0;
+                case EnclaveEvent.Lost lost:
+                    Log.EnclaveLost(logger, lost.Reason);
+                    metrics.SessionEnded("lost", 0);
+                    link.Stream.Reset();
+                    return null;
+            }
+        }
+
+        return null;
+    }
+
+    private async Task<bool> TrySendAsync(ProviderMessage message, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await link.WriteAsync(message, cancellationToken);
+            return true;
+        }
+        catch (Exception exception) when (exception is IOException or OperationCanceledException)
+        {
+            await enclave.CancelAsync(CancellationToken.None);
+            return false;
+        }
+    }
+
+    private async Task<Request?> DeclineAsync(DeclineReason reason, string detail, ulong highestTotal, CancellationToken cancellationToken)
+    {
+        metrics.SessionDeclined(reason);
+        await link.WriteAsync(Declined(reason, detail, highestTotal), cancellationToken);
+        return null;
+    }
+
+    internal static ProviderMessage Declined(DeclineReason reason, string detail, ulong highestTotal, uint retryAfterMs = 0) => new()
+    {
+        Declined = new Declined { Reason = reason, Detail = detail, HighestTotal = highestTotal, RetryAfterMs = retryAfterMs },
+    };
+
+    private static partial class Log
+    {
+        [LoggerMessage(3101, LogLevel.Debug, "A client left its session before the end")]
+        public static partial void ClientGone(ILogger logger);
+
+        [LoggerMessage(3102, LogLevel.Debug, "A voucher was refused: {Reason}")]
+        public static partial void VoucherRefused(ILogger logger, VoucherFault reason);
+
+        [LoggerMessage(3103, LogLevel.Warning, "The enclave lost a session: {Reason}")]
+        public static partial void EnclaveLost(ILogger logger, string reason);
+    }
+}

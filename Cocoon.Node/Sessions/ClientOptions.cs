@@ -1,0 +1,27 @@
+using Cocoon.Protocol.Sessions.Proto;
+
+namespace Cocoon.Node.Sessions;
+
+/// <summary>How a light client asks and pays.</summary>
+internal sealed class ClientOptions
+{
+    /// <summary>Loopback address and port of the OpenAI API; port 0 lets the system choose.</summary>
+    public string ApiListen { get; set; } = "127.0.0.1:8484";
+
+    public Shape Shape { get; set; } = Shape.Steady;
+
+    /// <summary>Accept providers without hardware protection when a request does not say otherwise.</summary>
+    public bool AllowOpenTier { get; set; }
+
+    /// <summary>Accept simulated evidence, which is tier open.</summary>
+    public bool AllowSimulated => AllowOpenTier;
+
+    /// <summary>Deposit of a new channel, nanoTON.</summary>
+    public ulong DepositNanoton { get; set; } = 100_000_000;
+
+    /// <summary>Providers that may be asked for one request; in tier open each of them sees the prompt.</summary>
+    public int MaxAttempts { get; set; } = 2;
+
+    /// <summary>Time to find an offer for a model that is not known yet.</summary>
+    public TimeSpan DiscoveryWait { get; set; } = TimeSpan.FromSeconds(15);
+}

@@ -1,0 +1,207 @@
+using System.Runtime.CompilerServices;
+using Cocoon.Node.Discovery;
+using Cocoon.Node.Payments;
+using Cocoon.Node.Routing;
+using Cocoon.Node.Serving;
+using Cocoon.Protocol.Attestation;
+using Cocoon.Protocol.Libp2p;
+using Cocoon.Protocol.Offers;
+using Cocoon.Protocol.Sessions;
+using Microsoft.Extensions.Options;
+
+namespace Cocoon.Node.Sessions;
+
+/// <summary>Chooses a provider, opens a session, pays and streams; before the first token a failed provider is replaced by the next.</summary>
+internal sealed partial class InferenceClient(
+    ILibp2pHost host,
+    OfferBook book,
+    IOfferFinder finder,
+    ClientChannels channels,
+    ReceiptStore receipts,
+    RouteTerms terms,
+    IOptions<ClientOptions> options,
+    TimeProvider time,
+    ILogger<InferenceClient> logger) : IInferenceClient
+{
+    private readonly KnownEvidence _evidence = new();
+    private readonly DateTimeOffset _started = time.GetUtcNow();
+
+    public IReadOnlyList<OfferedModel> Models =>
+    [
+        .. book.All()
+            .GroupBy(o => (o.Offer.ModelName, o.ModelIdHex))
+            .Select(g => new OfferedModel(
+                g.Key.ModelName,
+                g.Key.ModelIdHex,
+                g.Select(o => o.Offer.Tier).MaxBy(TierRank)!,
+                g.Count(),
+                g.Max(o => o.Offer.ContextTokens),
+                g.Min(o => DateTimeOffset.FromUnixTimeMilliseconds((long)Math.Min(o.Offer.UptimeSinceMs, (ulong)_started.ToUnixTimeMilliseconds())))))
+            .OrderByDescending(m => m.Providers)
+            .ThenBy(m => m.Name, StringComparer.Ordinal),
+    ];
+
+    public async IAsyncEnumerable<AnswerPart> AskAsync(Ask ask, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        HashSet<string> failed = [];
+        InferenceException? last = null;
+        for (int attempt = 0; attempt < options.Value.MaxAttempts; attempt++)
+        {
+            VerifiedOffer offer = await ChooseAsync(ask, failed, last, cancellationToken);
+            await using IAsyncEnumerator<AnswerPart> parts = AttemptAsync(offer, ask, cancellationToken).GetAsyncEnumerator(cancellationToken);
+            bool delivered = false;
+            while (true)
+            {
+                try
+                {
+                    if (!await parts.MoveNextAsync())
+                    {
+                        yield break;
+                    }
+                }
+                catch (InferenceException exception) when (exception.TryAnother && !delivered && attempt + 1 < options.Value.MaxAttempts)
+                {
+                    book.History(offer.Peer).RecordFailure(exception.Failure.ToString());
+                    Log.TryingAnother(logger, exception.Failure);
+                    failed.Add(offer.Peer.ToString());
+                    last = exception;
+                    break;
+                }
+                catch (InferenceException exception)
+                {
+                    book.History(offer.Peer).RecordFailure(exception.Failure.ToString());
+                    throw;
+                }
+
+                AnswerPart part = parts.Current;
+                delivered |= part is AnswerPart.Text or AnswerPart.Vector;
+                yield return part;
+            }
+        }
+
+        throw last!;
+    }
+
+    private async IAsyncEnumerable<AnswerPart> AttemptAsync(VerifiedOffer offer, Ask ask, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        long started = time.GetTimestamp();
+        TimeSpan? first = null;
+        // The channel comes first: opening one can outlast a quote.
+        ClientChannel channel = await GetChannelAsync(offer, ask, cancellationToken);
+        await using OpenedSession session = await OpenAsync(offer, ask, cancellationToken);
+        SessionRun run = new(session, channel, Begin(channel, session), ask, receipts, time);
+        await foreach (AnswerPart part in run.RunAsync(cancellationToken))
+        {
+            switch (part)
+            {
+                case AnswerPart.Text:
+                    first ??= time.GetElapsedTime(started);
+                    break;
+                case AnswerPart.Ended ended when first is { } firstText:
+                    double seconds = (time.GetElapsedTime(started) - firstText).TotalSeconds;
+                    uint tokens = ended.Finished.Usage?.CompletionTokens ?? 0;
+                    book.History(offer.Peer).RecordAnswer(firstText, tokens > 8 && seconds > 0.01 ? (tokens - 1) / seconds : null);
+                    break;
+            }
+
+            yield return part;
+        }
+    }
+
+    private async Task<ClientChannel> GetChannelAsync(VerifiedOffer offer, Ask ask, CancellationToken cancellationToken)
+    {
+        ulong need = Math.Max(
+            QuoteIssuer.Step(offer.Offer.Prices),
+            Metering.Due(offer.Offer.Prices, new TokenCounts((uint)ask.Body.Length / 3, 0, ask.MaxTokens ?? RequestBound.DefaultMaxTokens)));
+        try
+        {
+            return await channels.GetOrOpenAsync(ProviderTermsReader.From(offer, terms), need, cancellationToken);
+        }
+        catch (PaymentException exception)
+        {
+            throw PaymentFailures.From(exception);
+        }
+    }
+
+    private static Payments.ClientSession Begin(ClientChannel channel, OpenedSession session)
+    {
+        try
+        {
+            return channel.BeginSession(SessionId.From(session.Enclave.SessionId));
+        }
+        catch (PaymentException exception)
+        {
+            throw PaymentFailures.From(exception);
+        }
+    }
+
+    private async Task<OpenedSession> OpenAsync(VerifiedOffer offer, Ask ask, CancellationToken cancellationToken)
+    {
+        WelcomeVerifier verifier = new(EvidenceAppraiser.Standard, _evidence, time);
+        AppraisalPolicy policy = AppraisalPolicy.Default with
+        {
+            Id = ask.AllowOpenTier ? "default+simulated" : "default",
+            AllowSimulated = ask.AllowOpenTier,
+        };
+        ReadOnlyMemory<byte>? known = _evidence.Contains(offer.Offer.EvidenceDigest.Span) ? offer.Offer.EvidenceDigest.Memory : null;
+        OpenedSession session = await OpenedSession.OpenAsync(host, offer, verifier, policy, known, time, cancellationToken);
+        Log.SessionOpened(logger, session.Enclave.Claims.Tier.Word(), session.Enclave.Claims.Kind.Word());
+        return session;
+    }
+
+    private async Task<VerifiedOffer> ChooseAsync(Ask ask, HashSet<string> failed, InferenceException? last, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<VerifiedOffer> offers = await finder.FindAsync(ask.Model, options.Value.DiscoveryWait, cancellationToken);
+        if (offers.Count == 0)
+        {
+            throw last ?? NoOffer(ask.Model);
+        }
+
+        uint prompt = (uint)Math.Min(int.MaxValue, ask.Body.Length / 4);
+        RouteRequest route = Route(prompt, ask.MaxTokens ?? 256, ask.AllowOpenTier, ask.Provider, failed);
+        IReadOnlyList<RankedOffer> ranked = OfferRanking.Rank(offers, route, book);
+        return ranked[0].Rejection is null ? ranked[0].Offer : throw last ?? AllRejected(ask, ranked);
+    }
+
+    private RouteRequest Route(uint prompt, uint completion, bool allowOpen, string? provider, IReadOnlySet<string> excluded) =>
+        new(prompt, completion, allowOpen, provider, terms.ChannelCodeHashes, terms.GlobalId) { Excluded = excluded };
+
+    private InferenceException NoOffer(string model)
+    {
+        bool anyModel = book.All().Count > 0;
+        return new InferenceException(
+            anyModel ? InferenceFailure.ModelNotFound : InferenceFailure.NoOffer,
+            $"no provider offers '{model}'",
+            $"nothing was heard within {options.Value.DiscoveryWait.TotalSeconds:0} s from {host.Connections.Count} connected peers",
+            anyModel ? "See 'cocoon offers' or GET /v1/models for what is on offer." : "Check 'cocoon peers'; a bootstrap address may be wrong or down.");
+    }
+
+    private static InferenceException AllRejected(Ask ask, IReadOnlyList<RankedOffer> ranked)
+    {
+        string words = string.Join(", ", ranked.GroupBy(r => r.Rejection!).Select(g => $"{g.Key} ({g.Count()})"));
+        bool tier = ranked.Any(r => r.Rejection == "tier");
+        return new InferenceException(
+            tier ? InferenceFailure.TierRefused : InferenceFailure.NoOffer,
+            $"every offer of '{ask.Model}' was rejected",
+            words,
+            tier
+                ? "Only tier 'open' is on offer, where nothing protects your prompt from the machine's owner. Allow it with --allow-open, or per request with \"cocoon\": {\"allow_open\": true}."
+                : "See 'cocoon offers --explain'.");
+    }
+
+    private static int TierRank(string tier) => tier switch
+    {
+        "cc-gpu" => 2,
+        "cc-cpu" => 1,
+        _ => 0,
+    };
+
+    private static partial class Log
+    {
+        [LoggerMessage(2001, LogLevel.Debug, "Session opened: tier {Tier}, evidence {Kind}")]
+        public static partial void SessionOpened(ILogger logger, string tier, string kind);
+
+        [LoggerMessage(2002, LogLevel.Information, "A provider failed before its first token ({Failure}); asking the next")]
+        public static partial void TryingAnother(ILogger logger, InferenceFailure failure);
+    }
+}

@@ -1,0 +1,52 @@
+namespace Cocoon.Node.Sessions;
+
+/// <summary>Why an answer could not be had; each maps to one HTTP status, OpenAI error code and exit code.</summary>
+internal enum InferenceFailure
+{
+    InvalidRequest,
+    ModelNotFound,
+    NoOffer,
+    TierRefused,
+    AttestationRefused,
+    NoFunds,
+    ChainUnavailable,
+    Declined,
+    Overloaded,
+    ProviderLost,
+    Truncated,
+    Overcharged,
+    SpendLimit,
+    TimedOut,
+    EngineFailed,
+}
+
+/// <summary>A failed request in the three parts people need: what happened, why, and what to do next.</summary>
+/// <remarks>Holds no prompt or completion text.</remarks>
+internal sealed class InferenceException(InferenceFailure failure, string what, string why, string fix, Exception? inner = null)
+    : Exception($"{what}: {why}", inner)
+{
+    public InferenceFailure Failure { get; } = failure;
+
+    public string What { get; } = what;
+
+    public string Why { get; } = why;
+
+    public string Fix { get; } = fix;
+
+    /// <summary>HTTP status of an error that the engine reported itself; 0 to derive it from <see cref="Failure"/>.</summary>
+    public int HttpStatus { get; init; }
+
+    public string? Code { get; init; }
+
+    public string? Type { get; init; }
+
+    public string? Param { get; init; }
+
+    public TimeSpan? RetryAfter { get; init; }
+
+    /// <summary>nanoTON that may be lost because of this failure; <c>null</c> when no money was involved.</summary>
+    public ulong? AtRiskNanoton { get; init; }
+
+    /// <summary>Whether another provider may be asked for the same request.</summary>
+    public bool TryAnother { get; init; }
+}

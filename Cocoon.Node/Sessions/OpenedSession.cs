@@ -1,0 +1,113 @@
+using System.Security.Cryptography;
+using Cocoon.Protocol.Attestation;
+using Cocoon.Protocol.Libp2p;
+using Cocoon.Protocol.Offers;
+using Cocoon.Protocol.Sessions;
+using Cocoon.Protocol.Sessions.Proto;
+using Google.Protobuf;
+
+namespace Cocoon.Node.Sessions;
+
+/// <summary>A session up to its Welcome: the enclave is appraised, nothing is paid and nothing of the request is known to anybody.</summary>
+/// <remarks>Owns the stream. May be kept warm until its quote runs out; serves one request.</remarks>
+internal sealed class OpenedSession : IAsyncDisposable
+{
+    private const uint Version = 1;
+    private static readonly TimeSpan WelcomeWait = TimeSpan.FromSeconds(10);
+
+    private readonly SessionLink _link;
+
+    private OpenedSession(SessionLink link, VerifiedOffer offer, AppraisedEnclave enclave)
+    {
+        _link = link;
+        Offer = offer;
+        Enclave = enclave;
+    }
+
+    public VerifiedOffer Offer { get; }
+
+    public AppraisedEnclave Enclave { get; }
+
+    public SessionLink Link => _link;
+
+    public DateTimeOffset QuoteEnds => DateTimeOffset.FromUnixTimeMilliseconds((long)Enclave.Quote.NotAfterMs);
+
+    public AnswerSource Source(string channel, Shape shape) => new(
+        Offer.Peer.ToString(),
+        Enclave.Claims.Tier.Word(),
+        Enclave.Claims.Kind.Word(),
+        Offer.Offer.ModelName,
+        Offer.ModelIdHex,
+        Enclave.Claims.ModelAssurance,
+        channel,
+        shape.ToString().ToLowerInvariant());
+
+    /// <exception cref="InferenceException">Declined, refused by the policy, or lost.</exception>
+    public static async Task<OpenedSession> OpenAsync(
+        ILibp2pHost host, VerifiedOffer offer, WelcomeVerifier verifier, AppraisalPolicy policy, ReadOnlyMemory<byte>? knownEvidence, TimeProvider time,
+        CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource timeout = new(WelcomeWait, time);
+        using CancellationTokenSource linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
+        IPeerStream? stream = null;
+        SessionLink? link = null;
+        try
+        {
+            stream = await host.OpenStreamAsync(offer.Peer, [SessionLink.ProtocolId], linked.Token);
+            link = new SessionLink(stream);
+            Hello hello = new()
+            {
+                Nonce = ByteString.CopyFrom(RandomNumberGenerator.GetBytes(32)),
+                Versions = { Version },
+                ModelId = offer.Offer.ModelId,
+                OfferDigest = ByteString.CopyFrom(offer.Digest.Span),
+            };
+            if (knownEvidence is { } known)
+            {
+                hello.KnownEvidence.Add(ByteString.CopyFrom(known.Span));
+            }
+
+            byte[] helloBytes = hello.ToByteArray();
+            await link.WriteAsync(new ClientMessage { Hello = hello }, linked.Token);
+            ProviderMessage? answer = await link.ReadProviderMessageAsync(linked.Token);
+            AppraisedEnclave enclave = answer?.BodyCase switch
+            {
+                ProviderMessage.BodyOneofCase.Welcome => Appraise(verifier, helloBytes, answer.Welcome, offer, policy),
+                ProviderMessage.BodyOneofCase.Declined => throw SessionFailures.FromDecline(offer, answer.Declined),
+                _ => throw SessionFailures.Lost(offer, "it answered the hello with something else"),
+            };
+            OpenedSession session = new(link, offer, enclave);
+            (stream, link) = (null, null);
+            return session;
+        }
+        catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw SessionFailures.Lost(offer, $"it did not answer within {WelcomeWait.TotalSeconds:0} s");
+        }
+        catch (Exception exception) when (exception is IOException or Libp2pException)
+        {
+            throw SessionFailures.Lost(offer, "the connection failed", exception);
+        }
+        finally
+        {
+            link?.Dispose();
+            if (stream is not null)
+            {
+                stream.Reset();
+                await stream.DisposeAsync();
+            }
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _link.Dispose();
+        await _link.Stream.DisposeAsync();
+    }
+
+    private static AppraisedEnclave Appraise(WelcomeVerifier verifier, byte[] hello, Welcome welcome, VerifiedOffer offer, AppraisalPolicy policy)
+    {
+        WelcomeResult result = verifier.Verify(hello, welcome, new WelcomeExpectation(offer.Peer, offer.Offer.Prices, policy));
+        return result.Enclave ?? throw SessionFailures.Refused(offer, result.Reasons);
+    }
+}

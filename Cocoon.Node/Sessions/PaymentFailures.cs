@@ -1,0 +1,24 @@
+using Cocoon.Node.Payments;
+
+namespace Cocoon.Node.Sessions;
+
+/// <summary>A payment that was not made, as a request's failure: the one place where payment codes become what, why and fix.</summary>
+internal static class PaymentFailures
+{
+    public static InferenceException From(PaymentException exception)
+    {
+        (InferenceFailure failure, string what, string fix) = exception.Code switch
+        {
+            PaymentErrorCode.Funds => (InferenceFailure.NoFunds, "there is not enough money", "See 'cocoon wallet' and 'cocoon channels'; send TON to the wallet's address."),
+            PaymentErrorCode.Limit => (InferenceFailure.SpendLimit, "a spend limit was reached", "Wait, or raise the limit of this client."),
+            PaymentErrorCode.Chain => (InferenceFailure.ChainUnavailable, "the chain did not do its part", "See 'cocoon status'; open channels go on working meanwhile."),
+            PaymentErrorCode.Terms => (InferenceFailure.Declined, "the provider's payment terms are not acceptable", "Use another provider ('cocoon offers')."),
+            PaymentErrorCode.Wallet => (InferenceFailure.NoFunds, "the wallet cannot pay", "See 'cocoon wallet'."),
+            _ => (InferenceFailure.Declined, "the provider's books differ from ours", "See 'cocoon channels'."),
+        };
+        return new InferenceException(failure, what, exception.Message.TrimEnd('.'), fix, exception)
+        {
+            TryAnother = exception.Code is PaymentErrorCode.Terms or PaymentErrorCode.Provider or PaymentErrorCode.State,
+        };
+    }
+}

@@ -1,0 +1,85 @@
+using System.Globalization;
+using Cocoon.Node.Serving;
+using Cocoon.Protocol.Offers;
+using Cocoon.Protocol.Sessions.Proto;
+
+namespace Cocoon.Node.Sessions;
+
+/// <summary>The failures of a session in words: the one place where wire reasons become what, why and fix.</summary>
+internal static class SessionFailures
+{
+    public static InferenceException Lost(VerifiedOffer offer, string why, Exception? inner = null, ulong? atRisk = null) => new(
+        InferenceFailure.ProviderLost,
+        $"provider {Short(offer)} was lost",
+        why,
+        "Ask again; another provider is chosen when there is one ('cocoon offers').",
+        inner)
+    {
+        TryAnother = true,
+        AtRiskNanoton = atRisk,
+    };
+
+    public static InferenceException Refused(VerifiedOffer offer, IEnumerable<string> reasons)
+    {
+        string[] words = [.. reasons];
+        bool simulated = words.Contains("policy.simulated");
+        return new InferenceException(
+            simulated ? InferenceFailure.TierRefused : InferenceFailure.AttestationRefused,
+            $"the enclave of provider {Short(offer)} was refused",
+            string.Join(", ", words),
+            simulated
+                ? "Its evidence is simulated (tier open): nothing protects your prompt from the machine's owner. Allow it with --allow-open, or per request with \"cocoon\": {\"allow_open\": true}."
+                : "See 'cocoon offers --explain' for others; the words are explained in ARCHITECTURE.md.")
+        {
+            TryAnother = true,
+        };
+    }
+
+    public static InferenceException FromDecline(VerifiedOffer offer, Declined declined, ulong? atRisk = null)
+    {
+        (InferenceFailure failure, string fix) = declined.Reason switch
+        {
+            DeclineReason.DeclineSlots or DeclineReason.DeclineRate => (InferenceFailure.Overloaded, "Ask again in a moment."),
+            DeclineReason.DeclineFunds => (InferenceFailure.NoFunds, "Top the channel up: 'cocoon channels topup', or raise the deposit."),
+            DeclineReason.DeclineVoucher or DeclineReason.DeclineChannel or DeclineReason.DeclineClosing or DeclineReason.DeclineExpired =>
+                (InferenceFailure.Declined, "See 'cocoon channels'; closing the channel opens a new one at the next request."),
+            DeclineReason.DeclineChain => (InferenceFailure.ChainUnavailable, "The provider cannot see the chain; ask again, or use another provider."),
+            _ => (InferenceFailure.Declined, "Ask again; another provider is chosen when there is one."),
+        };
+        string detail = declined.Detail.Length > 256 ? declined.Detail[..256] : declined.Detail;
+        return new InferenceException(failure, $"provider {Short(offer)} declined", $"{DeclineWords.Of(declined.Reason)}: {Printable(detail)}", fix)
+        {
+            TryAnother = true,
+            RetryAfter = declined.RetryAfterMs > 0 ? TimeSpan.FromMilliseconds(Math.Min(declined.RetryAfterMs, 60_000)) : null,
+            AtRiskNanoton = atRisk,
+        };
+    }
+
+    public static InferenceException FromEngine(Failed failed) => new(
+        InferenceFailure.EngineFailed, "the model refused the request", failed.Message, failed.Retryable ? "Ask again." : "Change the request.")
+    {
+        HttpStatus = failed.HttpStatus is >= 400 and < 600 ? (int)failed.HttpStatus : 500,
+        Type = failed.Type.Length > 0 ? failed.Type : null,
+        Code = failed.Code.Length > 0 ? failed.Code : null,
+        Param = failed.Param.Length > 0 ? failed.Param : null,
+        TryAnother = failed.Retryable,
+    };
+
+    public static InferenceException Overcharged(VerifiedOffer offer, ulong due, ulong bound) => new(
+        InferenceFailure.Overcharged,
+        $"provider {Short(offer)} charges more than this request can cost",
+        string.Create(CultureInfo.InvariantCulture, $"it says {due} nanoTON, our bound is {bound}"),
+        "Nothing above the bound was paid. The provider is avoided from now on.")
+    {
+        AtRiskNanoton = bound,
+    };
+
+    public static string Short(VerifiedOffer offer)
+    {
+        string id = offer.Peer.ToString();
+        return "…" + id[^6..];
+    }
+
+    /// <summary>A remote's words on our terminal: no control characters.</summary>
+    private static string Printable(string text) => new([.. text.Select(c => char.IsControl(c) ? ' ' : c)]);
+}

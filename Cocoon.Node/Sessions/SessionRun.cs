@@ -1,0 +1,357 @@
+using System.Runtime.CompilerServices;
+using Cocoon.Node.Payments;
+using Cocoon.Protocol.Inference;
+using Cocoon.Protocol.Libp2p;
+using Cocoon.Protocol.Payments.Proto;
+using Cocoon.Protocol.Sessions;
+using Cocoon.Protocol.Sessions.Proto;
+using Cocoon.Protocol.Ton;
+using Google.Protobuf;
+
+namespace Cocoon.Node.Sessions;
+
+/// <summary>One paid request over an opened session: seals, vouches while tokens flow, unseals, and keeps the receipt.</summary>
+internal sealed class SessionRun(OpenedSession session, ClientChannel channel, ClientSession payment, Ask ask, ReceiptStore receipts, TimeProvider time)
+{
+    private static readonly TimeSpan AcceptWait = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan FirstFrameWait = TimeSpan.FromSeconds(120);
+    private static readonly TimeSpan StallWait = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan RequestLife = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan SettleWait = TimeSpan.FromSeconds(15);
+
+    private readonly PaymentPacer _pacer = new(session.Enclave.Quote.StepNanoton, RequestBound.Due(ask, session.Enclave.Quote));
+    private readonly string _address = new TonAddress(0, channel.Channel).ToFriendly(bounceable: true);
+    private int _vouchers;
+    private VoucherMessage? _lastVoucher;
+
+    /// <summary>Whether any text left this run: after that the request must not silently go elsewhere.</summary>
+    public bool HasDelivered { get; private set; }
+
+    /// <exception cref="InferenceException">Declined, lost, cut short, overcharged, or refused by the engine.</exception>
+    public async IAsyncEnumerable<AnswerPart> RunAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        SealedCall call = Seal();
+        using AnswerReader reader = new(call.Response);
+        await SendRequestAsync(call, cancellationToken);
+        yield return new AnswerPart.Opened(session.Source(_address, ask.Shape));
+
+        using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task blocks = ask.Shape == Shape.Fast ? Task.CompletedTask : VouchEachBlockAsync(ending.Token);
+        bool whole = false;
+        try
+        {
+            Finished? finished = null;
+            SignedReceipt? receipt = null;
+            SignedSettlement? settlement = null;
+            bool begun = false;
+            while (settlement is null)
+            {
+                ProviderMessage? message = await ReadAsync(finished is not null ? SettleWait : begun ? StallWait : FirstFrameWait, cancellationToken);
+                switch (message?.BodyCase)
+                {
+                    case ProviderMessage.BodyOneofCase.Sealed:
+                        foreach (AnswerEvent happened in Open(reader, message.Sealed.Data.Span))
+                        {
+                            switch (happened.BodyCase)
+                            {
+                                case AnswerEvent.BodyOneofCase.Started:
+                                    begun = true;
+                                    CheckPrompt(happened.Started);
+                                    yield return new AnswerPart.Begun(happened.Started.PromptTokens, happened.Started.CachedTokens);
+                                    break;
+                                case AnswerEvent.BodyOneofCase.Delta:
+                                    await ObserveAsync(happened.Delta.DueNanoton, cancellationToken);
+                                    HasDelivered = true;
+                                    yield return new AnswerPart.Text(happened.Delta);
+                                    break;
+                                case AnswerEvent.BodyOneofCase.Embedding:
+                                    HasDelivered = true;
+                                    yield return new AnswerPart.Vector(happened.Embedding);
+                                    break;
+                                case AnswerEvent.BodyOneofCase.Failed:
+                                    await ObserveAsync(happened.Failed.DueNanoton, cancellationToken);
+                                    throw SessionFailures.FromEngine(happened.Failed);
+                                case AnswerEvent.BodyOneofCase.Finished:
+                                    finished = happened.Finished;
+                                    whole = true;
+                                    await FinalVoucherAsync(finished.DueNanoton, cancellationToken);
+                                    yield return new AnswerPart.Ended(finished);
+                                    break;
+                                case AnswerEvent.BodyOneofCase.Receipt:
+                                    receipt = happened.Receipt;
+                                    break;
+                            }
+                        }
+
+                        break;
+                    case ProviderMessage.BodyOneofCase.Settlement:
+                        settlement = message.Settlement;
+                        break;
+                    case ProviderMessage.BodyOneofCase.VoucherAck:
+                    case ProviderMessage.BodyOneofCase.Accepted:
+                        break;
+                    case ProviderMessage.BodyOneofCase.Declined:
+                        throw SessionFailures.FromDecline(session.Offer, message.Declined, AtRisk());
+                    case null when finished is not null:
+                        // The answer is whole and paid; only the host's last words are missing.
+                        settlement = new SignedSettlement();
+                        break;
+                    default:
+                        throw SessionFailures.Lost(session.Offer, "the session ended before the answer did", atRisk: AtRisk());
+                }
+            }
+
+            ThrowIfIncomplete(reader);
+            string? id = null, path = null;
+            if (receipt is not null && finished is not null)
+            {
+                (id, path) = await receipts.SaveAsync(session.Enclave, session.Offer.Peer.ToString(), receipt, settlement, _lastVoucher, cancellationToken);
+            }
+
+            yield return new AnswerPart.Completed(new AnswerCost(_pacer.Due, _vouchers, channel.HighestTotal, _address), id, path);
+        }
+        finally
+        {
+            await ending.CancelAsync();
+            await blocks;
+            if (!whole)
+            {
+                await CancelAsync();
+            }
+
+            await payment.EndAsync(_pacer.Due, CancellationToken.None);
+        }
+    }
+
+    private SealedCall Seal()
+    {
+        Quote quote = session.Enclave.Quote;
+        uint completion = RequestBound.CompletionTokens(ask, quote);
+        RoutingHeader header = new()
+        {
+            Channel = ByteString.CopyFrom(channel.Channel.ToArray()),
+            Shape = ask.Shape,
+            OutputBucket = RequestBound.OutputBucket(completion),
+            ExpiresAtMs = (ulong)(time.GetUtcNow() + RequestLife).ToUnixTimeMilliseconds(),
+        };
+        SealedRequest request = new()
+        {
+            Endpoint = ask.Endpoint,
+            Body = ByteString.CopyFrom(ask.Body.Span),
+            TenantSecret = ByteString.CopyFrom(ask.TenantSecret),
+            MaxDueNanoton = _pacer.Bound,
+        };
+        try
+        {
+            return session.Enclave.Seal(header, request, new ModelId(session.Offer.Offer.ModelId.Span));
+        }
+        catch (SessionException exception)
+        {
+            throw new InferenceException(InferenceFailure.InvalidRequest, "the request cannot be sealed", exception.Message, "Make it shorter.", exception)
+            {
+                HttpStatus = StatusCodes.Status413PayloadTooLarge,
+            };
+        }
+    }
+
+    /// <summary>The request carries the first voucher; what the provider remembers of the channel is compared with our books.</summary>
+    private async Task SendRequestAsync(SealedCall call, CancellationToken cancellationToken)
+    {
+        await VouchAsync(_pacer.First(), send: false, cancellationToken);
+        Request request = new()
+        {
+            Header = UnsafeByteOperations.UnsafeWrap(call.Header),
+            Sealed = UnsafeByteOperations.UnsafeWrap(call.Sealed),
+            Voucher = _lastVoucher,
+        };
+        try
+        {
+            await session.Link.WriteAsync(new ClientMessage { Request = request }, cancellationToken);
+        }
+        catch (IOException exception)
+        {
+            throw SessionFailures.Lost(session.Offer, "the connection failed", exception, AtRisk());
+        }
+
+        ProviderMessage? answer = await ReadAsync(AcceptWait, cancellationToken);
+        switch (answer?.BodyCase)
+        {
+            case ProviderMessage.BodyOneofCase.Accepted:
+                await ReconcileAsync(answer.Accepted, cancellationToken);
+                return;
+            case ProviderMessage.BodyOneofCase.Declined:
+                throw SessionFailures.FromDecline(session.Offer, answer.Declined, AtRisk());
+            default:
+                throw SessionFailures.Lost(session.Offer, "it did not accept the request", atRisk: AtRisk());
+        }
+    }
+
+    private async Task ObserveAsync(ulong due, CancellationToken cancellationToken)
+    {
+        if (!_pacer.Observe(due))
+        {
+            throw SessionFailures.Overcharged(session.Offer, due, _pacer.Bound);
+        }
+
+        if (ask.Shape == Shape.Fast && _pacer.NextFast() is { } allocation)
+        {
+            await VouchAsync(allocation, send: true, cancellationToken);
+        }
+    }
+
+    private void CheckPrompt(Started started)
+    {
+        uint bound = RequestBound.PromptTokens(ask);
+        if (started.PromptTokens > bound || started.CachedTokens > started.PromptTokens)
+        {
+            throw SessionFailures.Overcharged(session.Offer, started.PromptTokens, bound);
+        }
+    }
+
+    private async Task FinalVoucherAsync(ulong due, CancellationToken cancellationToken)
+    {
+        if (!_pacer.Observe(due))
+        {
+            throw SessionFailures.Overcharged(session.Offer, due, _pacer.Bound);
+        }
+
+        // In steady and batch shape the next block's message covers it: one more would tell when the answer ended.
+        ulong allocation = _pacer.Final(due);
+        if (ask.Shape == Shape.Fast)
+        {
+            await VouchAsync(allocation, send: true, cancellationToken);
+        }
+    }
+
+    /// <summary>Exactly one voucher message per block, whatever happened in it, so that messages say nothing about tokens.</summary>
+    private async Task VouchEachBlockAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            using PeriodicTimer timer = new(ResponseShape.Block, time);
+            while (await timer.WaitForNextTickAsync(cancellationToken))
+            {
+                await VouchAsync(_pacer.NextBlock(), send: true, cancellationToken);
+            }
+        }
+        catch (Exception exception) when (exception is OperationCanceledException or IOException or InferenceException)
+        {
+            // The reading side tells why; an unsigned voucher only parks the slot.
+        }
+    }
+
+    private async Task VouchAsync(ulong allocation, bool send, CancellationToken cancellationToken)
+    {
+        ulong before = channel.HighestTotal;
+        try
+        {
+            _lastVoucher = await payment.VouchAsync(allocation, cancellationToken);
+        }
+        catch (PaymentException exception)
+        {
+            throw PaymentFailures.From(exception);
+        }
+
+        if (channel.HighestTotal > before)
+        {
+            _vouchers++;
+        }
+
+        if (!send)
+        {
+            return;
+        }
+
+        try
+        {
+            await session.Link.WriteAsync(new ClientMessage { Voucher = _lastVoucher }, cancellationToken);
+        }
+        catch (IOException)
+        {
+            // A provider that has hung up: the reading side sees it and tells it with what was delivered.
+        }
+    }
+
+    private async Task ReconcileAsync(Accepted accepted, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await channel.ReconcileAsync(accepted.HighestTotal, accepted.CarriedDue, cancellationToken);
+        }
+        catch (PaymentException exception)
+        {
+            throw PaymentFailures.From(exception);
+        }
+    }
+
+    private async Task<ProviderMessage?> ReadAsync(TimeSpan wait, CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource timeout = new(wait, time);
+        using CancellationTokenSource linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
+        try
+        {
+            return await session.Link.ReadProviderMessageAsync(linked.Token);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw SessionFailures.Lost(session.Offer, $"nothing came for {wait.TotalSeconds:0} s", atRisk: AtRisk());
+        }
+        catch (Exception exception) when (exception is IOException or Libp2pException)
+        {
+            throw SessionFailures.Lost(session.Offer, "the connection broke", exception, AtRisk());
+        }
+    }
+
+    private IReadOnlyList<AnswerEvent> Open(AnswerReader reader, ReadOnlySpan<byte> chunk)
+    {
+        try
+        {
+            return reader.Read(chunk);
+        }
+        catch (SessionException exception)
+        {
+            throw Truncated(exception);
+        }
+    }
+
+    private void ThrowIfIncomplete(AnswerReader reader)
+    {
+        try
+        {
+            reader.ThrowIfIncomplete();
+        }
+        catch (SessionException exception)
+        {
+            throw Truncated(exception);
+        }
+    }
+
+    private InferenceException Truncated(SessionException exception) => new(
+        InferenceFailure.Truncated,
+        "the answer was cut or changed on its way",
+        exception.Message,
+        "Do not use the part that came; ask again.",
+        exception)
+    {
+        AtRiskNanoton = AtRisk(),
+        TryAnother = true,
+    };
+
+    /// <summary>What was vouched for this session beyond what was delivered.</summary>
+    private ulong AtRisk() => _pacer.Allocated > _pacer.Due ? _pacer.Allocated - _pacer.Due : 0;
+
+    private async Task CancelAsync()
+    {
+        using CancellationTokenSource brief = new(TimeSpan.FromSeconds(1), time);
+        try
+        {
+            await session.Link.WriteAsync(new ClientMessage { Cancel = new Cancel() }, brief.Token);
+        }
+        catch (Exception exception) when (exception is IOException or OperationCanceledException or ObjectDisposedException)
+        {
+            // Hanging up says the same.
+        }
+
+        session.Link.Stream.Reset();
+    }
+}
