@@ -1,0 +1,67 @@
+// Entry of the demo: options, the run, the report, and cleaning up whatever happens.
+import { parseArgs } from 'node:util';
+import { Network } from './network.mjs';
+import { keepNetwork, stopKept } from './kept.mjs';
+import { askAndSettle } from './job.mjs';
+import { printSummary, progress } from './report.mjs';
+
+const { values: options } = parseArgs({
+  options: {
+    root: { type: 'string' },
+    configuration: { type: 'string', default: 'Release' },
+    prompt: { type: 'string', default: 'What is Cocoon?' },
+    model: { type: 'string' },
+    shape: { type: 'string', default: 'steady' },
+    claim: { type: 'boolean', default: false },
+    keep: { type: 'boolean', default: false },
+    stop: { type: 'boolean', default: false },
+    output: { type: 'string', short: 'o', default: 'text' },
+  },
+});
+
+if (!['text', 'json'].includes(options.output)) fail(2, `-o ${options.output} is not known`, 'use -o json');
+if (!['steady', 'fast', 'batch'].includes(options.shape)) fail(2, `there is no shape '${options.shape}'`, 'use steady, fast or batch');
+
+if (options.stop) {
+  process.exit(await stopKept(options.root) ? 0 : 4);
+}
+
+const started = Date.now();
+const network = new Network(options);
+let interrupted = false;
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.on(signal, () => {
+    if (interrupted) return;
+    interrupted = true;
+    progress('stopping');
+    network.stop().finally(() => process.exit(130));
+  });
+}
+
+try {
+  await network.start();
+  const result = await askAndSettle(network, options);
+  if (options.keep) {
+    result.base_url = network.client.ready.base_url;
+    await keepNetwork(options.root, network);
+  } else {
+    await network.stop();
+    network.clean();
+  }
+  result.seconds = Number(((Date.now() - started) / 1000).toFixed(1));
+  if (options.output === 'json') console.log(JSON.stringify(result, null, 2));
+  else printSummary(result, network);
+  process.exit(result.receipt_valid ? 0 : 1);
+} catch (error) {
+  if (!interrupted) {
+    console.error(`error: ${error.message}`);
+    network.explain(error);
+    await network.stop();
+    process.exit(error.exitCode ?? 1);
+  }
+}
+
+function fail(code, what, fix) {
+  console.error(`error: ${what}\n  fix  ${fix}`);
+  process.exit(code);
+}
