@@ -120,13 +120,13 @@ internal sealed partial class ChannelCloser(
         {
             while (true)
             {
-                TonTransaction? refund = (await TransactionsAsync(wallet.Address, linked.Token)).FirstOrDefault(transaction =>
+                TonTransaction? refund = (await TransactionsAsync(wallet.Address, from: null, linked.Token)).FirstOrDefault(transaction =>
                     transaction.InMessage is { OpCode: OpCodes.ChannelRefunded } arrived && arrived.Source == address && arrived.CreatedLt > sentAt);
                 if (refund is not null)
                 {
                     // A destroyed account may no longer be listed; then its own fees stay unknown.
                     TonTransaction? atChannel = sent.ReceiverTransaction is { } id
-                        ? (await TransactionsAsync(address, linked.Token)).FirstOrDefault(transaction => transaction.Id == id)
+                        ? (await TransactionsAsync(address, id, linked.Token)).FirstOrDefault(transaction => transaction.Id == id)
                         : null;
                     return await RecordAsync(channel, sent, atChannel, refund, cancellationToken);
                 }
@@ -172,11 +172,12 @@ internal sealed partial class ChannelCloser(
         return settlement;
     }
 
-    private async Task<IReadOnlyList<TonTransaction>> TransactionsAsync(TonAddress account, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<TonTransaction>> TransactionsAsync(
+        TonAddress account, TransactionId? from, CancellationToken cancellationToken)
     {
         try
         {
-            return await chain.GetTransactionsAsync(account, TransactionsLookedThrough, cancellationToken);
+            return await chain.GetTransactionsAsync(account, TransactionsLookedThrough, from, cancellationToken);
         }
         catch (TonException)
         {

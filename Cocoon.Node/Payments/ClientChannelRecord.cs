@@ -63,5 +63,23 @@ internal sealed record ClientChannelRecord
 
     public ulong Spendable => Deposit > HighestTotal ? Deposit - HighestTotal : 0;
 
+    public static ClientChannelRecord Of(ChannelTerms terms, PeerId peer, ulong deposit, DateTimeOffset now) => new()
+    {
+        Channel = new ChannelContract(terms).Address.Id,
+        Peer = peer,
+        Payout = terms.Payout,
+        ProviderKey = terms.ProviderKey,
+        CodeHash = ChannelContract.CodeHash,
+        PayKey = terms.PayKey,
+        Client = terms.Client,
+        Challenge = terms.Challenge,
+        OpenBefore = terms.OpenBefore,
+        ExpiresAt = terms.ExpiresAt,
+        GlobalId = terms.GlobalId,
+        Salt = terms.Salt,
+        CreatedAt = now,
+        Deposit = deposit,
+    };
+
     public ChannelTerms Terms => new(Client, PayKey, Payout, ProviderKey, Challenge, OpenBefore, ExpiresAt, GlobalId, Salt);
 }

@@ -149,6 +149,19 @@ internal sealed partial class ClientChannels : IAsyncDisposable
         _stopping.Dispose();
     }
 
+    /// <summary>Takes in a channel that the chain showed and the store had lost.</summary>
+    internal async Task<ClientChannel> TakeInAsync(ClientChannelRecord record, CancellationToken cancellationToken)
+    {
+        await _store.AddAsync(record, cancellationToken);
+        ClientChannel channel = Materialize(record);
+        lock (_lock)
+        {
+            _channels.Add(record.Channel, channel);
+        }
+
+        return channel;
+    }
+
     internal void Forget(ClientChannel channel)
     {
         lock (_lock)
@@ -287,7 +300,7 @@ internal sealed partial class ClientChannels : IAsyncDisposable
             _wallet.Address, payKey.PublicKey, terms.Payout, terms.ProviderKey, Math.Max(terms.MinChallengeSeconds, _options.MinChallengeSeconds),
             checked(now + _options.OpenWindowSeconds), checked(now + _options.LifetimeSeconds), terms.GlobalId, salt);
         ChannelContract contract = new(agreed);
-        ClientChannel channel = new(_store, RecordOf(contract, terms, deposit), payKey, _options, _time);
+        ClientChannel channel = new(_store, ClientChannelRecord.Of(agreed, terms.Peer, deposit, _time.GetUtcNow()), payKey, _options, _time);
 
         // Stored before it is sent: a crash in between leaves a channel that never opens, not money that nobody knows of.
         await _store.AddAsync(channel.Record, cancellationToken);
@@ -306,25 +319,6 @@ internal sealed partial class ClientChannels : IAsyncDisposable
         Log.Opened(_logger, channel.Channel, channel.Peer, channel.Record.Deposit);
         return channel;
     }
-
-    private ClientChannelRecord RecordOf(ChannelContract contract, ProviderTerms terms, ulong deposit) => new()
-    {
-        Channel = contract.Address.Id,
-        Peer = terms.Peer,
-        Payout = terms.Payout,
-        ProviderKey = terms.ProviderKey,
-        CodeHash = ChannelContract.CodeHash,
-        PayKey = contract.Terms.PayKey,
-        Client = contract.Terms.Client,
-        Challenge = contract.Terms.Challenge,
-        OpenBefore = contract.Terms.OpenBefore,
-        ExpiresAt = contract.Terms.ExpiresAt,
-        GlobalId = contract.Terms.GlobalId,
-        Salt = contract.Terms.Salt,
-        CreatedAt = _time.GetUtcNow(),
-        Deposit = deposit,
-        State = ChannelPhase.Opening,
-    };
 
     private void CheckTerms(ProviderTerms terms)
     {

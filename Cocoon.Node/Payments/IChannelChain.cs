@@ -14,6 +14,6 @@ internal interface IChannelChain
     /// <summary>Chain time, Unix seconds.</summary>
     Task<uint> GetTimeAsync(CancellationToken cancellationToken);
 
-    /// <summary>The account's newest transactions, newest first.</summary>
-    Task<IReadOnlyList<TonTransaction>> GetTransactionsAsync(TonAddress account, int limit, CancellationToken cancellationToken);
+    /// <summary>Newest first, from <paramref name="from"/> (inclusive), or from the newest one.</summary>
+    Task<IReadOnlyList<TonTransaction>> GetTransactionsAsync(TonAddress account, int limit, TransactionId? from, CancellationToken cancellationToken);
 }

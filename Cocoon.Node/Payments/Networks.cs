@@ -1,25 +1,22 @@
 using System.Diagnostics.CodeAnalysis;
 using Cocoon.Protocol.Contracts;
+using Cocoon.Protocol.Ton;
 
 namespace Cocoon.Node.Payments;
 
 /// <summary>The networks this version knows, by name.</summary>
 internal static class Networks
 {
-    /// <summary>Configuration parameter 19 of the local chain in <c>scripts/devnet</c> (<c>DEVNET_GLOBAL_ID</c>).</summary>
-    public const int DevnetGlobalId = -777;
-
-    public const int TestnetGlobalId = -3;
-
-    public const int MainnetGlobalId = -239;
+    /// <summary>The local chain of <c>scripts/devnet</c>.</summary>
+    public static int DevnetGlobalId => TonNetwork.Devnet.GlobalId;
 
     public static NetworkProfile Devnet { get; } = new("devnet", DevnetGlobalId, [], [ChannelContract.CodeHash], Registry: null, RealMoney: false);
 
     public static NetworkProfile Testnet { get; } = new(
-        "testnet", TestnetGlobalId, [new Uri("https://testnet.toncenter.com/api/v2/")], [ChannelContract.CodeHash], Registry: null, RealMoney: false);
+        "testnet", TonNetwork.Testnet.GlobalId, [new Uri("https://testnet.toncenter.com/api/v2/")], [ChannelContract.CodeHash], Registry: null, RealMoney: false);
 
     public static NetworkProfile Mainnet { get; } = new(
-        "mainnet", MainnetGlobalId, [new Uri("https://toncenter.com/api/v2/")], [ChannelContract.CodeHash], Registry: null, RealMoney: true);
+        "mainnet", TonNetwork.Mainnet.GlobalId, [new Uri("https://toncenter.com/api/v2/")], [ChannelContract.CodeHash], Registry: null, RealMoney: true);
 
     public static IReadOnlyList<NetworkProfile> All { get; } = [Devnet, Testnet, Mainnet];
 

@@ -101,7 +101,7 @@ internal sealed partial class ProviderWatcher(
         IReadOnlyList<TonTransaction> transactions;
         try
         {
-            transactions = await chain.GetTransactionsAsync(ledger.Identity.Payout, TransactionsPerLook, cancellationToken);
+            transactions = await chain.GetTransactionsAsync(ledger.Identity.Payout, TransactionsPerLook, from: null, cancellationToken);
         }
         catch (TonException failure)
         {

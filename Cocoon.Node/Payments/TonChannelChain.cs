@@ -19,6 +19,7 @@ internal sealed class TonChannelChain(ITonClient client, bool ownChain) : IChann
 
     public async Task<uint> GetTimeAsync(CancellationToken cancellationToken) => (await client.GetChainTimeAsync(cancellationToken)).Seconds;
 
-    public Task<IReadOnlyList<TonTransaction>> GetTransactionsAsync(TonAddress account, int limit, CancellationToken cancellationToken) =>
-        client.GetTransactionsAsync(account, limit, from: null, cancellationToken);
+    public Task<IReadOnlyList<TonTransaction>> GetTransactionsAsync(
+        TonAddress account, int limit, TransactionId? from, CancellationToken cancellationToken) =>
+        client.GetTransactionsAsync(account, limit, from, cancellationToken);
 }

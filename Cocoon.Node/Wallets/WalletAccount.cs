@@ -56,12 +56,15 @@ internal sealed class WalletAccount : IChainWallet, IAsyncDisposable
             throw new InvalidOperationException("The wallet is not started.");
         }
 
+        // The sender takes what waits when it is woken: all but the last are stored without waking it, so that they share an external.
         List<string> keys = [];
         foreach (PaymentIntent intent in intents)
         {
-            string key = await NextKeyAsync(intent.Name, cancellationToken);
-            await _sender.EnqueueAsync(new OutboxRequest(key, intent.Message.ToCell(), SendMode.PayFeesSeparately), cancellationToken);
-            keys.Add(key);
+            OutboxRequest request = new(await NextKeyAsync(intent.Name, cancellationToken), intent.Message.ToCell(), SendMode.PayFeesSeparately);
+            keys.Add(request.Key);
+            await (keys.Count < intents.Count
+                ? _store.EnqueueAsync(Address, request, cancellationToken)
+                : _sender.EnqueueAsync(request, cancellationToken));
         }
 
         List<SendOutcome> outcomes = [];

@@ -32,7 +32,7 @@ internal sealed class FakeChannelChain : IChannelChain
         return Task.FromResult(Now);
     }
 
-    public Task<IReadOnlyList<TonTransaction>> GetTransactionsAsync(TonAddress account, int limit, CancellationToken cancellationToken)
+    public Task<IReadOnlyList<TonTransaction>> GetTransactionsAsync(TonAddress account, int limit, TransactionId? from, CancellationToken cancellationToken)
     {
         Check();
         return Task.FromResult<IReadOnlyList<TonTransaction>>([]);

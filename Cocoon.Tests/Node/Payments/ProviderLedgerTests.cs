@@ -39,7 +39,7 @@ internal sealed class ProviderLedgerTests
         {
             "payout" => terms with { Payout = new TonAddress(0, ProviderFixture.Hash(8)) },
             "provider key" => terms with { ProviderKey = other.PublicKey },
-            "network" => terms with { GlobalId = Networks.MainnetGlobalId },
+            "network" => terms with { GlobalId = TonNetwork.Mainnet.GlobalId },
             "challenge" => terms with { Challenge = 3_599 },
             "weak pay key" => terms with { PayKey = new Ed25519PublicKey(identityPoint) },
             "expiry" => terms with { ExpiresAt = fixture.Chain.Now + 7_000 },
@@ -108,7 +108,7 @@ internal sealed class ProviderLedgerTests
         using Ed25519PrivateKey other = Ed25519PrivateKey.Generate();
         byte[] identityPoint = new byte[32];
         identityPoint[0] = 1;
-        CellHash elsewhere = new ChannelContract(fixture.Terms with { GlobalId = Networks.TestnetGlobalId }).Address.Id;
+        CellHash elsewhere = new ChannelContract(fixture.Terms with { GlobalId = TonNetwork.Testnet.GlobalId }).Address.Id;
         VoucherMessage message = what switch
         {
             "other channel" => fixture.Voucher(ProviderFixture.Hash(5), Step),

@@ -1,0 +1,243 @@
+using Cocoon.Node.Payments;
+using Cocoon.Node.Storage;
+using Cocoon.Protocol.Contracts;
+using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Payments.Proto;
+using Cocoon.Protocol.Ton;
+using Cocoon.Tests.Node.Storage;
+using Cocoon.Tests.Support;
+using FsCheck;
+using FsCheck.Fluent;
+using NUnit.Framework;
+
+namespace Cocoon.Tests.Node.Payments;
+
+internal sealed class ClientChannelTests
+{
+    private const ulong Deposit = 10_000;
+
+    [Test]
+    public async Task SignVoucherAsync_AnyOrderOfTotals_IsStoredBeforeItIsReturnedAndNeverFalls()
+    {
+        await using Fixture fixture = new();
+        ulong highest = 0;
+        foreach (ulong total in new ulong[] { 100, 50, 100, 700, 0, 699, 701 })
+        {
+            VoucherMessage message = await fixture.Channel.SignVoucherAsync(total, [], CancellationToken.None);
+            highest = Math.Max(highest, total);
+            Assert.That(Total(message), Is.EqualTo(highest));
+            Assert.That(fixture.Store.Find(fixture.Channel.Channel)!.HighestTotal, Is.EqualTo(highest));
+        }
+
+        Assert.That(fixture.Channel.Record.Nonce, Is.EqualTo(3), "only new totals take a number");
+    }
+
+    [Test]
+    public async Task SignVoucherAsync_ManyAtOnce_EachAnswerIsCoveredByTheStore()
+    {
+        await using Fixture fixture = new();
+        ulong[] totals = await Task.WhenAll(Enumerable.Range(1, 200).Select(i => Task.Run(async () =>
+        {
+            VoucherMessage message = await fixture.Channel.SignVoucherAsync((ulong)(i * 7 % 211), [], CancellationToken.None);
+            ulong stored = fixture.Store.Find(fixture.Channel.Channel)!.HighestTotal;
+            return stored >= Total(message) ? Total(message) : throw new AssertionException("returned before it was stored");
+        })));
+        Assert.That(totals.Max(), Is.EqualTo(fixture.Channel.HighestTotal));
+    }
+
+    [Test]
+    public async Task VouchAsync_OverALimit_ThrowsAndNothingIsSigned()
+    {
+        await using Fixture fixture = new(new SpendOptions { PerRequest = 1_000, PerDay = 2_500 });
+        ClientSession first = fixture.Channel.BeginSession(new SessionId(1));
+        PaymentException? request = await Assert.ThrowsAsync<PaymentException>(() => first.VouchAsync(1_001, CancellationToken.None));
+        Assert.That(request!.Code, Is.EqualTo(PaymentErrorCode.Limit));
+        await first.VouchAsync(1_000, CancellationToken.None);
+        await fixture.Channel.BeginSession(new SessionId(2)).VouchAsync(1_000, CancellationToken.None);
+        ClientSession third = fixture.Channel.BeginSession(new SessionId(3));
+        PaymentException? day = await Assert.ThrowsAsync<PaymentException>(() => third.VouchAsync(501, CancellationToken.None));
+        Assert.That(day!.Code, Is.EqualTo(PaymentErrorCode.Limit));
+        Assert.That(Total(await third.VouchAsync(500, CancellationToken.None)), Is.EqualTo(2_500));
+        Assert.That(fixture.Store.SpentOn(fixture.Time.GetUtcNow()), Is.EqualTo(2_500));
+        fixture.Time.Advance(TimeSpan.FromDays(1));
+        Assert.That(Total(await third.VouchAsync(1_000, CancellationToken.None)), Is.EqualTo(3_000), "a new day");
+    }
+
+    [Test]
+    public async Task VouchAsync_BeyondTheDeposit_IsRefusedAsFunds()
+    {
+        await using Fixture fixture = new();
+        PaymentException? refused = await Assert.ThrowsAsync<PaymentException>(
+            () => fixture.Channel.SignVoucherAsync(Deposit + 1, [], CancellationToken.None));
+        Assert.That(refused!.Code, Is.EqualTo(PaymentErrorCode.Funds));
+        Assert.That(fixture.Channel.HighestTotal, Is.Zero);
+    }
+
+    [Test]
+    public async Task VouchAsync_AfterAnEarlierSessionLeftCredit_UsesItBeforeRaisingTheTotal()
+    {
+        await using Fixture fixture = new();
+        ClientSession first = fixture.Channel.BeginSession(new SessionId(1));
+        await first.VouchAsync(1_000, CancellationToken.None);
+        await first.EndAsync(300, CancellationToken.None);
+        ClientSession second = fixture.Channel.BeginSession(new SessionId(2));
+        VoucherMessage covered = await second.VouchAsync(700, CancellationToken.None);
+        Assert.That(Total(covered), Is.EqualTo(1_000));
+        Assert.That(covered.Allocations.Single().Nanoton, Is.EqualTo(700));
+        Assert.That(Total(await second.VouchAsync(701, CancellationToken.None)), Is.EqualTo(1_001));
+    }
+
+    [Test]
+    public async Task ReconcileAsync_ProviderClaimsMoreThanWasVouched_Throws()
+    {
+        await using Fixture fixture = new();
+        await fixture.Channel.SignVoucherAsync(500, [], CancellationToken.None);
+        await fixture.Channel.ReconcileAsync(500, 400, CancellationToken.None);
+        Assert.That(fixture.Channel.Record.Due, Is.EqualTo(400));
+        foreach ((ulong total, ulong due) in new[] { (501UL, 0UL), (500UL, 501UL) })
+        {
+            PaymentException? refused = await Assert.ThrowsAsync<PaymentException>(
+                () => fixture.Channel.ReconcileAsync(total, due, CancellationToken.None));
+            Assert.That(refused!.Code, Is.EqualTo(PaymentErrorCode.Provider));
+        }
+    }
+
+    [Test]
+    public async Task Channel_ClosingOrClosed_SignsNothingNewButRepeatsTheLast()
+    {
+        await using Fixture fixture = new();
+        await fixture.Channel.SignVoucherAsync(500, [], CancellationToken.None);
+        await fixture.Channel.UpdateAsync(record => record with { State = ChannelPhase.Closing }, CancellationToken.None);
+        await Assert.ThrowsAsync<PaymentException>(() => fixture.Channel.SignVoucherAsync(501, [], CancellationToken.None));
+        Assert.That(Total(await fixture.Channel.SignVoucherAsync(500, [], CancellationToken.None)), Is.EqualTo(500));
+        Assert.That(() => fixture.Channel.BeginSession(new SessionId(1)), Throws.InstanceOf<PaymentException>());
+    }
+
+    [TestCase("0", "open", false)]
+    [TestCase("gone", "opening", false)]
+    [TestCase("gone late", "failed", false)]
+    [TestCase("gone", "closed", true)]
+    [TestCase("closing", "closing", true)]
+    public void Follow_WhatTheChainShows_DecidesThePhase(string account, string expected, bool wasOpen)
+    {
+        using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+        ClientChannelRecord record = Fixture.RecordOf(key) with { State = wasOpen ? ChannelPhase.Open : ChannelPhase.Opening };
+        ChannelAccount shown = new(record.Channel, ContractCode.Channel, new ChannelState(true, 0, 0, record.Terms), 1_000_000_000, record.OpenBefore - 10, true);
+        shown = account switch
+        {
+            "gone" => shown with { State = null },
+            "gone late" => shown with { State = null, ChainTime = record.OpenBefore + 1 },
+            "closing" => shown with { State = shown.State! with { CloseAt = 99 } },
+            _ => shown,
+        };
+        Assert.That(ClientChannels.Follow(record, shown).State.ToString().ToLowerInvariant(), Is.EqualTo(expected));
+    }
+
+    /// <summary>
+    /// Client and provider walk through any sequence of sessions together: nobody's total falls, both books agree on what was vouched,
+    /// and what the provider may ever claim is never above what the client signed or the deposit holds.
+    /// </summary>
+    [Test]
+    public void Books_AnySequenceOfSessions_ConserveMoney()
+    {
+        Gen<(int Kind, int Session, int Amount)> step =
+            from kind in Gen.Choose(0, 3)
+            from session in Gen.Choose(1, 3)
+            from amount in Gen.Choose(1, 2_000)
+            select (kind, session, amount);
+        Prop.ForAll(Arb.From(Gen.ListOf(step)), steps => WalkAsync([.. steps]).GetAwaiter().GetResult()).Check(
+            Config.QuickThrowOnFailure.WithMaxTest(40).WithEndSize(60));
+    }
+
+    private static async Task<bool> WalkAsync(IReadOnlyList<(int Kind, int Session, int Amount)> steps)
+    {
+        await using Fixture fixture = new();
+        CreditPolicy credit = new(Maximum: 500, Step: 100);
+        ChannelLedger provider = new(0, 0, Deposit);
+        Dictionary<int, ClientSession> live = [];
+        Dictionary<int, ulong> used = [];
+        int next = 0;
+        foreach ((int kind, int slot, int amount) in steps)
+        {
+            if (kind == 0 && !live.ContainsKey(slot))
+            {
+                live[slot] = fixture.Channel.BeginSession(new SessionId((UInt128)(++next)));
+                used[slot] = 0;
+            }
+            else if (kind == 1 && live.TryGetValue(slot, out ClientSession? paying))
+            {
+                try
+                {
+                    VoucherMessage message = await paying.VouchAsync(paying.Allocated + (ulong)amount, CancellationToken.None);
+                    provider.Apply(Total(message), message.ReadAllocations());
+                }
+                catch (PaymentException full) when (full.Code == PaymentErrorCode.Funds)
+                {
+                    continue;
+                }
+
+                provider.TryReserve(paying.Id, credit);
+            }
+            else if (kind == 2 && live.TryGetValue(slot, out ClientSession? working))
+            {
+                used[slot] = Math.Min(Math.Min(used[slot] + (ulong)amount, provider.GrantFor(working.Id)), Math.Max(used[slot], working.Allocated));
+                provider.ReportDue(working.Id, used[slot]);
+            }
+            else if (kind == 3 && live.Remove(slot, out ClientSession? ending))
+            {
+                provider.End(ending.Id, used[slot]);
+                await ending.EndAsync(used[slot], CancellationToken.None);
+            }
+
+            if (provider.Paid != fixture.Channel.HighestTotal || provider.Paid > Deposit || provider.Due > provider.Paid
+                || fixture.Store.Find(fixture.Channel.Channel)!.HighestTotal != fixture.Channel.HighestTotal)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private static ulong Total(VoucherMessage message) =>
+        VoucherStatement.TryDecode(message.Statement.Span, out VoucherStatement statement) ? statement.Total : throw new AssertionException("not a voucher");
+
+    private sealed class Fixture : IAsyncDisposable
+    {
+        private readonly TemporaryDirectory _directory = new();
+        private readonly CocoonDatabase _database;
+
+        public Fixture(SpendOptions? options = null)
+        {
+            _database = CocoonDatabase.Open(_directory.File("client.db"));
+            Store = new ClientChannelStore(_database);
+            Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+            ClientChannelRecord record = RecordOf(key) with { State = ChannelPhase.Open };
+            Store.AddAsync(record, CancellationToken.None).GetAwaiter().GetResult();
+            Channel = new ClientChannel(Store, record, key, options ?? new SpendOptions(), Time);
+        }
+
+        public ManualTimeProvider Time { get; } = new();
+
+        public ClientChannelStore Store { get; }
+
+        public ClientChannel Channel { get; }
+
+        public static ClientChannelRecord RecordOf(Ed25519PrivateKey payKey)
+        {
+            using Ed25519PrivateKey provider = Ed25519PrivateKey.Generate();
+            ChannelTerms terms = new(
+                new TonAddress(0, ProviderFixture.Hash(2)), payKey.PublicKey, new TonAddress(0, ProviderFixture.Hash(1)), provider.PublicKey, 3_600, 1_800_000_060,
+                1_800_604_800, Networks.DevnetGlobalId, 1);
+            return ClientChannelRecord.Of(terms, PeerId.FromPublicKey(provider.PublicKey), Deposit, DateTimeOffset.UnixEpoch);
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            Channel.Dispose();
+            await _database.DisposeAsync();
+            _directory.Dispose();
+        }
+    }
+}

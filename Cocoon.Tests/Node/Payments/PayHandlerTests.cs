@@ -1,0 +1,131 @@
+using Cocoon.Node.Payments;
+using Cocoon.Protocol.Contracts;
+using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Libp2p;
+using Cocoon.Protocol.Payments.Proto;
+using Cocoon.Tests.Support;
+using Google.Protobuf;
+using Microsoft.Extensions.Logging.Abstractions;
+using NUnit.Framework;
+
+namespace Cocoon.Tests.Node.Payments;
+
+internal sealed class PayHandlerTests
+{
+    [Test]
+    public async Task State_SignedByThePayKey_ShowsTheOwnLastVoucher()
+    {
+        await using ProviderFixture fixture = new();
+        await using MemoryNetwork network = new();
+        MemoryHost provider = network.AddHost(), client = network.AddHost();
+        network.IntroduceAll();
+        ProviderChannel channel = await fixture.AcceptAsync();
+        VoucherMessage voucher = fixture.Voucher(channel.Channel, 5_000);
+        await channel.AcceptVoucherAsync(voucher, CancellationToken.None);
+        Handler(fixture, provider.LocalPeer).Register(provider);
+        PayClient asking = new(client, fixture.Time);
+
+        PayResponse answer = await asking.GetStateAsync(provider.LocalPeer, channel.Channel, fixture.PayKey, CancellationToken.None);
+        Assert.That((answer.State.Voucher.Statement, answer.State.Closing), Is.EqualTo((voucher.Statement, false)));
+        using Ed25519PrivateKey stranger = Ed25519PrivateKey.Generate();
+        PayResponse refused = await asking.GetStateAsync(provider.LocalPeer, channel.Channel, stranger, CancellationToken.None);
+        Assert.That(refused.Refused.Reason, Is.EqualTo(PayRefused.Types.Reason.BadSignature));
+        PayResponse unknown = await asking.GetStateAsync(provider.LocalPeer, ProviderFixture.Hash(3), fixture.PayKey, CancellationToken.None);
+        Assert.That(unknown.Refused.Reason, Is.EqualTo(PayRefused.Types.Reason.UnknownChannel));
+    }
+
+    [Test]
+    public async Task State_OldOrForAnotherProvider_IsRefused()
+    {
+        await using ProviderFixture fixture = new();
+        using Ed25519PrivateKey self = Ed25519PrivateKey.Generate(), other = Ed25519PrivateKey.Generate();
+        PeerId peer = PeerId.FromPublicKey(self.PublicKey), otherPeer = PeerId.FromPublicKey(other.PublicKey);
+        ProviderChannel channel = await fixture.AcceptAsync();
+        PayHandler handler = Handler(fixture, peer);
+        ulong now = (ulong)fixture.Time.GetUtcNow().ToUnixTimeMilliseconds();
+        foreach ((PeerId asked, ulong time) in new[] { (otherPeer, now), (peer, now - 301_000), (peer, now + 301_000), (peer, ulong.MaxValue) })
+        {
+            PayRequest request = new()
+            {
+                State = new ChannelStateRequest
+                {
+                    Channel = ByteString.CopyFrom(channel.Channel.ToArray()),
+                    TimeMs = time,
+                    Signature = ByteString.CopyFrom(fixture.PayKey.Sign(PayProtocol.StateChallenge(channel.Channel, asked, time))),
+                },
+            };
+            PayResponse answer = await handler.AnswerAsync(request, CancellationToken.None);
+            Assert.That(answer.Refused?.Reason, Is.EqualTo(PayRefused.Types.Reason.BadSignature));
+        }
+    }
+
+    [Test]
+    public async Task Close_WithNothingLive_AcksOnceAndTheFlagSurvivesARestart()
+    {
+        await using ProviderFixture fixture = new();
+        using Ed25519PrivateKey self = Ed25519PrivateKey.Generate();
+        PeerId peer = PeerId.FromPublicKey(self.PublicKey);
+        ProviderChannel channel = await fixture.AcceptAsync();
+        await channel.AcceptVoucherAsync(fixture.Voucher(channel.Channel, 4_000), CancellationToken.None);
+        Assert.That(channel.TryReserveSession(new SessionId(1), 1_000), Is.InstanceOf<ReservationOutcome.Reserved>());
+        PayHandler handler = Handler(fixture, peer);
+
+        PayResponse live = await handler.AnswerAsync(Close(channel, fixture.Voucher(channel.Channel, 4_000)), CancellationToken.None);
+        Assert.That(live.Refused.Reason, Is.EqualTo(PayRefused.Types.Reason.SessionLive));
+        await channel.EndSessionAsync(new SessionId(1), 4_500, CancellationToken.None);
+        PayResponse below = await handler.AnswerAsync(Close(channel, fixture.Voucher(channel.Channel, 4_000)), CancellationToken.None);
+        Assert.That((below.Refused.Reason, below.Refused.DueNanoton), Is.EqualTo((PayRefused.Types.Reason.BelowDue, 4_500UL)));
+
+        PayResponse agreed = await handler.AnswerAsync(Close(channel, fixture.Voucher(channel.Channel, 4_500)), CancellationToken.None);
+        CloseAckStatement ack = new(channel.Channel, 4_500);
+        Assert.That(agreed.Close.AckStatement.ToByteArray(), Is.EqualTo(ack.ToBytes()));
+        Assert.That(ack.Verify(fixture.Identity.ProviderKey.PublicKey, agreed.Close.AckSignature.Span), Is.True);
+
+        await fixture.RestartAsync();
+        ProviderChannel again = fixture.Ledger.Find(channel.Channel)!;
+        Assert.That((again.Record.Closing, again.Record.AckTotal), Is.EqualTo((true, (ulong?)4_500)));
+        Assert.That(await again.AcceptVoucherAsync(fixture.Voucher(channel.Channel, 4_501), CancellationToken.None), Is.InstanceOf<VoucherOutcome.Refused>());
+        PayResponse repeated = await Handler(fixture, peer).AnswerAsync(Close(again, fixture.Voucher(channel.Channel, 4_500)), CancellationToken.None);
+        Assert.That(repeated.Close?.AckSignature, Is.EqualTo(agreed.Close.AckSignature), "the client may have lost the first");
+    }
+
+    [Test]
+    public async Task Stream_OfHostileBytes_EndsInAProtocolErrorOrARefusal()
+    {
+        await using ProviderFixture fixture = new();
+        await using MemoryNetwork network = new();
+        MemoryHost provider = network.AddHost(), client = network.AddHost();
+        network.IntroduceAll();
+        Handler(fixture, provider.LocalPeer).Register(provider);
+        await using (IPeerStream stream = await client.OpenStreamAsync(provider.LocalPeer, [PayProtocol.Id], CancellationToken.None))
+        {
+            await stream.WriteAsync(new byte[] { 0x81, 0x80, 0x04 }, CancellationToken.None);
+            Assert.That(async () => await stream.ReadAsync(new byte[16], CancellationToken.None), Throws.InstanceOf<IOException>(), "64 KiB + 1");
+        }
+
+        PayHandler handler = Handler(fixture, provider.LocalPeer);
+        ProviderChannel channel = await fixture.AcceptAsync();
+        string sample = Convert.ToHexString(Close(channel, fixture.Voucher(channel.Channel, 10)).ToByteArray());
+        Hostile.Bytes(
+            256,
+            bytes =>
+            {
+                try
+                {
+                    PayRequest request = LengthPrefixed.Parse(PayRequest.Parser, bytes);
+                    _ = handler.AnswerAsync(request, CancellationToken.None).GetAwaiter().GetResult();
+                }
+                catch (Libp2pException)
+                {
+                    // The one answer to bytes that are no message.
+                }
+            },
+            sample);
+    }
+
+    private static PayHandler Handler(ProviderFixture fixture, PeerId self) => new(fixture.Ledger, self, fixture.Time, NullLogger<PayHandler>.Instance);
+
+    private static PayRequest Close(ProviderChannel channel, VoucherMessage voucher) =>
+        new() { Close = new CloseRequest { Channel = ByteString.CopyFrom(channel.Channel.ToArray()), Voucher = voucher } };
+}
