@@ -20,7 +20,7 @@ internal sealed class StatusReporter(
     IEnclave? enclave = null,
     ServingMetrics? metrics = null)
 {
-    private readonly DateTimeOffset _started = time.GetUtcNow();
+    private readonly DateTimeOffset _started = System.Diagnostics.Process.GetCurrentProcess().StartTime.ToUniversalTime();
 
     public async Task<StatusDocument> StatusAsync(CancellationToken cancellationToken) => new(
         ControlJson.Schema,

@@ -115,7 +115,7 @@ internal static class NodeServices
         services.AddSingleton(Options.Create(options));
         services.AddSingleton<ClientChannelStore>().AddSingleton(new SpendOptions { Deposit = options.DepositNanoton });
         services.AddSingleton<ClientChannels>().AddSingleton<IPayClient, PayClient>().AddSingleton<ChannelCloser>();
-        services.AddSingleton<ReceiptStore>().AddSingleton<InferenceClient>();
+        services.AddSingleton<ReceiptStore>().AddSingleton<WarmSessions>().AddSingleton<InferenceClient>();
         services.AddSingleton<IInferenceClient>(provider => provider.GetRequiredService<InferenceClient>());
         services.AddOpenAi(new ClientDefaults(options.Shape, options.AllowOpenTier));
         services.AddHostedService<ClientMoney>();

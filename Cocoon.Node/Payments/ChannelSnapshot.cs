@@ -38,7 +38,7 @@ internal sealed record ChannelSnapshot(
     public static ChannelSnapshot Of(ClientChannelRecord record) => new(
         Incoming: false, record.Channel, record.Peer, record.Payout, record.State.ToString().ToLowerInvariant(), record.Deposit, record.Due,
         record.HighestTotal, checked((long)record.Nonce), record.Claimed,
-        record.HighestTotal > record.Due ? record.HighestTotal - record.Due : 0,
+        record.State is ChannelPhase.Open or ChannelPhase.Closing && record.HighestTotal > record.Due ? record.HighestTotal - record.Due : 0,
         record.Fees, record.CloseAt, record.ExpiresAt, 0, record.SettleTransaction, record.CreatedAt,
         record.State switch
         {

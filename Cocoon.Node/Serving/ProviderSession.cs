@@ -65,7 +65,9 @@ internal sealed partial class ProviderSession(
         }
         catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            return await DeclineAsync(DeclineReason.DeclineExpired, "no request came before the quote ran out", 0, cancellationToken);
+            // Clients open sessions ahead and may not need them: no decline that anybody should count.
+            await link.WriteAsync(Declined(DeclineReason.DeclineExpired, "no request came before the quote ran out", 0), cancellationToken);
+            return null;
         }
     }
 

@@ -19,6 +19,7 @@ internal sealed partial class InferenceClient(
     ClientChannels channels,
     ReceiptStore receipts,
     RouteTerms terms,
+    WarmSessions warm,
     IOptions<ClientOptions> options,
     TimeProvider time,
     ILogger<InferenceClient> logger) : IInferenceClient
@@ -84,11 +85,11 @@ internal sealed partial class InferenceClient(
 
     private async IAsyncEnumerable<AnswerPart> AttemptAsync(VerifiedOffer offer, Ask ask, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        long started = time.GetTimestamp();
         TimeSpan? first = null;
         // The channel comes first: opening one can outlast a quote.
         ClientChannel channel = await GetChannelAsync(offer, ask, cancellationToken);
-        await using OpenedSession session = await OpenAsync(offer, ask, cancellationToken);
+        long started = time.GetTimestamp();
+        await using OpenedSession session = await warm.TakeAsync(offer, ask.AllowOpenTier) ?? await OpenAsync(offer, ask.AllowOpenTier, cancellationToken);
         SessionRun run = new(session, channel, Begin(channel, session), ask, receipts, time);
         await foreach (AnswerPart part in run.RunAsync(cancellationToken))
         {
@@ -106,7 +107,12 @@ internal sealed partial class InferenceClient(
 
             yield return part;
         }
+
+        warm.Prepare(offer.Peer, ask.AllowOpenTier, fresh => OpenAsync(LatestOffer(offer), ask.AllowOpenTier, fresh));
     }
+
+    /// <summary>The provider's newest offer for the model: an older one may run out before the session is used.</summary>
+    private VerifiedOffer LatestOffer(VerifiedOffer offer) => book.ForModel(offer.ModelIdHex).FirstOrDefault(o => o.Peer == offer.Peer) ?? offer;
 
     private async Task<ClientChannel> GetChannelAsync(VerifiedOffer offer, Ask ask, CancellationToken cancellationToken)
     {
@@ -135,13 +141,13 @@ internal sealed partial class InferenceClient(
         }
     }
 
-    private async Task<OpenedSession> OpenAsync(VerifiedOffer offer, Ask ask, CancellationToken cancellationToken)
+    private async Task<OpenedSession> OpenAsync(VerifiedOffer offer, bool allowOpenTier, CancellationToken cancellationToken)
     {
         WelcomeVerifier verifier = new(EvidenceAppraiser.Standard, _evidence, time);
         AppraisalPolicy policy = AppraisalPolicy.Default with
         {
-            Id = ask.AllowOpenTier ? "default+simulated" : "default",
-            AllowSimulated = ask.AllowOpenTier,
+            Id = allowOpenTier ? "default+simulated" : "default",
+            AllowSimulated = allowOpenTier,
         };
         ReadOnlyMemory<byte>? known = _evidence.Contains(offer.Offer.EvidenceDigest.Span) ? offer.Offer.EvidenceDigest.Memory : null;
         OpenedSession session = await OpenedSession.OpenAsync(host, offer, verifier, policy, known, time, cancellationToken);
