@@ -21,6 +21,9 @@ internal sealed class ModelDirectory(TimeProvider time)
     private readonly Lock _lock = new();
     private readonly Dictionary<PeerId, Directory> _directories = [];
 
+    /// <summary>Raised when a provider's list is new or changed. Handlers return quickly.</summary>
+    public event Action? Changed;
+
     public ValidationResult Judge(ReadOnlyMemory<byte> signed, PeerId from)
     {
         if (!TryParse(signed, from, out Directory? directory))
@@ -41,14 +44,35 @@ internal sealed class ModelDirectory(TimeProvider time)
             return;
         }
 
+        bool news = false;
         lock (_lock)
         {
             Expire();
             bool known = _directories.TryGetValue(from, out Directory? before);
             if ((known && before!.Sequence < directory!.Sequence) || (!known && _directories.Count < MaxProviders))
             {
+                news = !known || !before!.Models.Equals(directory!.Models);
                 _directories[from] = directory!;
             }
+        }
+
+        if (news)
+        {
+            Changed?.Invoke();
+        }
+    }
+
+    /// <summary>Ids of known models, those with most providers first.</summary>
+    public IReadOnlyList<byte[]> Popular(int limit)
+    {
+        lock (_lock)
+        {
+            Expire();
+            return
+            [
+                .. _directories.Values.SelectMany(d => d.Models).GroupBy(m => Convert.ToHexStringLower(m.ModelId.Span))
+                    .OrderByDescending(g => g.Count()).Take(limit).Select(g => Convert.FromHexString(g.Key)),
+            ];
         }
     }
 

@@ -12,6 +12,9 @@ internal sealed partial class OfferFinder(
     private const int MaxPeersAsked = 8;
     private const int MaxProvidersAsked = 20;
 
+    /// <summary>Models that a node follows although nobody here has asked for them, so that lists are not empty.</summary>
+    private const int MaxFollowed = 16;
+
     private static readonly TimeSpan Round = TimeSpan.FromMilliseconds(500);
 
     public async Task<IReadOnlyList<VerifiedOffer>> FindAsync(string model, TimeSpan wait, CancellationToken cancellationToken)
@@ -48,17 +51,14 @@ internal sealed partial class OfferFinder(
         byte[] id = model is { Length: 64 } && IsHex(model) ? Convert.FromHexString(model) : [];
         await Task.WhenAll(host.Connections.Select(c => c.Peer).Distinct().Take(MaxPeersAsked).Select(p => FetchAsync(p, id, cancellationToken)));
         HashSet<string> ids = [.. book.All().Where(o => model is null || o.Offer.ModelName == model || o.ModelIdHex == model).Select(o => o.ModelIdHex)];
-        if (model is not null)
-        {
-            ids.UnionWith(directory.Find(model).Select(Convert.ToHexStringLower));
-        }
+        ids.UnionWith((model is null ? directory.Popular(MaxFollowed) : directory.Find(model)).Select(Convert.ToHexStringLower));
 
         if (id.Length > 0)
         {
             ids.Add(model!);
         }
 
-        await Task.WhenAll(ids.Select(hex => FollowAsync(Convert.FromHexString(hex), cancellationToken)));
+        await Task.WhenAll(ids.Take(MaxFollowed).Select(hex => FollowAsync(Convert.FromHexString(hex), cancellationToken)));
     }
 
     private async Task FollowAsync(byte[] modelId, CancellationToken cancellationToken)

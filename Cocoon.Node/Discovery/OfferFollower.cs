@@ -1,40 +1,72 @@
+using System.Threading.Channels;
 using Cocoon.Node.Hosting;
 using Cocoon.Protocol.Libp2p;
 
 namespace Cocoon.Node.Discovery;
 
-/// <summary>Keeps this node informed: joins the directory, answers and asks for offers, and follows the models it has heard of.</summary>
-internal sealed class OfferFollower(NodeOptions node, ILibp2pHost host, OfferGossip gossip, OfferExchange exchange, OfferFinder finder, TimeProvider time) : BackgroundService
+/// <summary>
+/// Keeps this node informed: joins the directory, answers and asks for offers, and follows the models it hears of. It searches soon
+/// after peers come or go and whenever the directory changes, else from time to time.
+/// </summary>
+internal sealed class OfferFollower(
+    NodeOptions node, ILibp2pHost host, ModelDirectory directory, OfferGossip gossip, OfferExchange exchange, OfferFinder finder, TimeProvider time) : BackgroundService
 {
-    private static readonly TimeSpan Eager = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Calm = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan Calm = TimeSpan.FromSeconds(10);
 
-    /// <summary>Rounds right after the first peers came, when the network may still be assembling.</summary>
-    private const int EagerRounds = 10;
+    private readonly Channel<bool> _news = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         exchange.Start();
+        directory.Changed += OnNews;
+        host.PeerChanged += OnPeer;
         try
         {
             await gossip.JoinDirectoryAsync(stoppingToken);
-            for (int round = 0; ; round++)
+            while (true)
             {
-                if (host.Connections.Count == 0)
-                {
-                    round = 0;
-                }
-                else if (node.Role != NodeRole.Provider)
+                if (host.Connections.Count > 0 && node.Role != NodeRole.Provider)
                 {
                     await finder.SearchAsync(model: null, stoppingToken);
                 }
 
-                await Task.Delay(round < EagerRounds ? Eager : Calm, time, stoppingToken);
+                await WaitForNewsAsync(stoppingToken);
+                await Task.Delay(Settle, time, stoppingToken);
             }
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
             exchange.Stop();
+        }
+        finally
+        {
+            directory.Changed -= OnNews;
+            host.PeerChanged -= OnPeer;
+        }
+    }
+
+    private async Task WaitForNewsAsync(CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource calm = new(Calm, time);
+        using CancellationTokenSource linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, calm.Token);
+        try
+        {
+            await _news.Reader.ReadAsync(linked.Token);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            // No news: look all the same.
+        }
+    }
+
+    private void OnNews() => _news.Writer.TryWrite(true);
+
+    private void OnPeer(PeerEvent change)
+    {
+        if (change is PeerEvent.Identified)
+        {
+            OnNews();
         }
     }
 }

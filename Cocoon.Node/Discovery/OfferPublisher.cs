@@ -31,7 +31,7 @@ internal sealed partial class OfferPublisher(
     ILogger<OfferPublisher> logger) : BackgroundService
 {
     private static readonly TimeSpan MinInterval = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan DirectoryInterval = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan DirectoryInterval = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan ProvideRetry = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan ProvideInterval = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan WithdrawWait = TimeSpan.FromSeconds(1);
