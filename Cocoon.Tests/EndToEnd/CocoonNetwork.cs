@@ -1,0 +1,139 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Cocoon.Protocol.Ton;
+using Cocoon.Tests.Support;
+using NUnit.Framework;
+
+namespace Cocoon.Tests.EndToEnd;
+
+/// <summary>A whole network on this machine: devnet and bootstrap node, with as many providers and clients as a test starts. Each node is its own process.</summary>
+/// <remarks>Providers serve the generated chain model, which answers <see cref="TestModel.Sentence"/>.</remarks>
+internal sealed class CocoonNetwork : IAsyncDisposable
+{
+    public const string ModelName = "cocoon-e2e";
+    public const ulong Ton = 1_000_000_000;
+
+    private static readonly TimeSpan s_discovery = TimeSpan.FromSeconds(40);
+
+    private readonly List<CocoonNode> _nodes = [];
+    private readonly string _directory;
+
+    private CocoonNetwork(string directory, DevnetProcess devnet)
+    {
+        _directory = directory;
+        Devnet = devnet;
+    }
+
+    public DevnetProcess Devnet { get; }
+
+    public CocoonNode Bootstrap { get; private set; } = null!;
+
+
+    /// <summary>Starts devnet and bootstrap node; the calling fixture is ignored by name where a prerequisite is missing.</summary>
+    public static async Task<CocoonNetwork> StartAsync(CancellationToken cancellationToken)
+    {
+        if (CocoonProgram.MissingPrerequisite() is { } missing)
+        {
+            Assert.Ignore(missing);
+        }
+
+        DevnetProcess devnet = await DevnetProcess.StartAsync();
+        // Short on purpose: the path of a Unix socket has at most 107 bytes.
+        CocoonNetwork network = new(Directory.CreateTempSubdirectory("cocoon-").FullName, devnet);
+        try
+        {
+            network.Bootstrap = await network.StartAsync("bootstrap", ["up", "--no-model", "--listen", "/ip4/127.0.0.1/tcp/0", "--lan"], cancellationToken);
+            return network;
+        }
+        catch
+        {
+            await network.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>A provider that is ready to serve, with half a TON for its claims.</summary>
+    public async Task<CocoonNode> StartProviderAsync(string name, decimal priceIn, decimal priceOut, CancellationToken cancellationToken)
+    {
+        CocoonNode provider = await StartAsync(
+            name,
+            [
+                "up", .. Common(Bootstrap.Address), "--listen", "/ip4/127.0.0.1/tcp/0", "--model", TestModel.Ensure(), "--name", ModelName, "--threads", "1",
+                "--price-in", priceIn.ToString(CultureInfo.InvariantCulture), "--price-out", priceOut.ToString(CultureInfo.InvariantCulture),
+            ],
+            cancellationToken);
+        await FundAsync(provider, Ton / 2, cancellationToken);
+        return provider;
+    }
+
+    /// <param name="ton">What the wallet gets, nanoTON.</param>
+    /// <param name="bootstrap">Address to join by; <c>null</c>: the bootstrap node's.</param>
+    public async Task<CocoonNode> StartClientAsync(string name, ulong ton, CancellationToken cancellationToken, string? bootstrap = null, string shape = "fast")
+    {
+        CocoonNode client = await StartAsync(
+            name, ["client", .. Common(bootstrap ?? Bootstrap.Address), "--api", "127.0.0.1:0", "--allow-open", "--shape", shape], cancellationToken);
+        if (ton > 0)
+        {
+            await FundAsync(client, ton, cancellationToken);
+        }
+
+        return client;
+    }
+
+    /// <summary>The same command on the same data directory, after the node has ended.</summary>
+    public Task<CocoonNode> RestartAsync(CocoonNode ended, CancellationToken cancellationToken) => StartAsync(ended.Name, ended.Arguments, cancellationToken);
+
+    /// <summary>Waits until the client knows current offers of exactly these providers, or of more.</summary>
+    public static Task WaitForOffersAsync(CocoonNode client, CancellationToken cancellationToken, params CocoonNode[] providers) => Eventually.GetAsync(
+        $"{client.Name} hears the offers of {string.Join(", ", providers.Select(p => p.Name))}",
+        async () =>
+        {
+            JsonObject document = await client.GetAsync("/control/offers", cancellationToken);
+            HashSet<string> heard = [.. document["offers"]!.AsArray().Select(o => (string)o!["peer"]!)];
+            return providers.All(p => heard.Contains(p.PeerId)) ? document : null;
+        },
+        s_discovery,
+        cancellationToken);
+
+    public static async Task<TonAddress> WalletAsync(CocoonNode node, CancellationToken cancellationToken) =>
+        TonAddress.Parse((string)(await node.GetAsync("/control/wallet", cancellationToken))["raw_address"]!);
+
+    /// <summary>By the chain, not by the node.</summary>
+    public async Task<ulong> BalanceAsync(TonAddress wallet, CancellationToken cancellationToken) =>
+        (await Devnet.Client.GetAccountAsync(wallet, cancellationToken)).Balance;
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (CocoonNode node in _nodes)
+        {
+            Signals.Thaw(node.ProcessId);
+        }
+
+        await Task.WhenAll(_nodes.Select(n => n.DisposeAsync().AsTask()));
+        await Devnet.DisposeAsync();
+        if (TestContext.CurrentContext.Result.FailCount == 0)
+        {
+            Directory.Delete(_directory, recursive: true);
+        }
+        else
+        {
+            await TestContext.Progress.WriteLineAsync($"logs and data of the failed network: {_directory}");
+        }
+    }
+
+    private string[] Common(string bootstrap) => ["--ton", Devnet.ApiUrl.ToString().TrimEnd('/'), "--bootstrap", bootstrap, "--lan"];
+
+    private async Task<CocoonNode> StartAsync(string name, IReadOnlyList<string> arguments, CancellationToken cancellationToken)
+    {
+        CocoonNode node = await CocoonNode.StartAsync(name, arguments, Path.Combine(_directory, name), cancellationToken);
+        lock (_nodes)
+        {
+            _nodes.Add(node);
+        }
+
+        return node;
+    }
+
+    private async Task FundAsync(CocoonNode node, ulong amount, CancellationToken cancellationToken) =>
+        await Devnet.FaucetAsync(await WalletAsync(node, cancellationToken), amount);
+}

@@ -1,0 +1,55 @@
+using System.Diagnostics;
+using Cocoon.Enclave.Inference.LlamaCpp.Interop;
+
+namespace Cocoon.Tests.EndToEnd;
+
+/// <summary>The built program beside the tests, and how its processes are started.</summary>
+internal static class CocoonProgram
+{
+    public static string Assembly { get; } = Path.Combine(AppContext.BaseDirectory, "cocoon.dll");
+
+    public static ProcessStartInfo Launch(IEnumerable<string> arguments)
+    {
+        ProcessStartInfo start = new(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet")
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.ArgumentList.Add(Assembly);
+        foreach (string argument in arguments)
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        start.Environment.Remove("COCOON_DATA");
+        start.Environment.Remove("COCOON_WALLET_PASSPHRASE");
+        return start;
+    }
+
+    /// <summary>One command to its end.</summary>
+    public static async Task<CommandResult> RunAsync(CancellationToken cancellationToken, params string[] arguments)
+    {
+        using Process process = Process.Start(Launch(arguments))!;
+        Task<string> output = process.StandardOutput.ReadToEndAsync(cancellationToken), error = process.StandardError.ReadToEndAsync(cancellationToken);
+        try
+        {
+            await process.WaitForExitAsync(cancellationToken);
+            return new CommandResult(process.ExitCode, await output, await error);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill();
+            throw;
+        }
+    }
+
+    /// <summary>What the end-to-end tests need and this machine lacks, or <c>null</c>.</summary>
+    public static string? MissingPrerequisite() =>
+        !OperatingSystem.IsLinux() ? "the end-to-end tests run on Linux"
+        : !File.Exists(Assembly) ? $"{Assembly} is missing: build Cocoon.Node"
+        : NativesFolder.Find() is null ? "llama.cpp libraries not found: run scripts/llama"
+        : null;
+}
+
+internal sealed record CommandResult(int ExitCode, string Output, string Error);

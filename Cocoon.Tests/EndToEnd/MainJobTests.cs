@@ -1,0 +1,136 @@
+using System.ClientModel;
+using System.ClientModel.Primitives;
+using System.Globalization;
+using System.Text;
+using System.Text.Json.Nodes;
+using Cocoon.Protocol.Ton;
+using Cocoon.Protocol.Ton.Messages;
+using Cocoon.Tests.Support;
+using NUnit.Framework;
+using OpenAI;
+using OpenAI.Chat;
+
+namespace Cocoon.Tests.EndToEnd;
+
+/// <summary>The main job with real parts: a private question, an answer paid while it streams, and money that arrives on the chain.</summary>
+public sealed class MainJobTests
+{
+    private static CocoonNetwork Network => SharedNetwork.Network;
+
+    [Test, CancelAfter(120_000)]
+    public async Task Answer_ByOfficialDotNetClient_IsPaidToTheNanoton(CancellationToken cancellationToken)
+    {
+        CocoonNode client = SharedNetwork.Client, provider = SharedNetwork.Cheap;
+        TonAddress wallet = await CocoonNetwork.WalletAsync(provider, cancellationToken);
+        ulong before = await Network.BalanceAsync(wallet, cancellationToken);
+
+        (string text, ChatTokenUsage? usage, int pieces) = await AskByOfficialClientAsync(client, "What do you keep private?", cancellationToken);
+        JsonObject channel = (await client.ChannelAsync(c => (string)c["peer"]! == provider.PeerId, cancellationToken))!;
+        await Network.Devnet.AdvanceAsync(61);
+        JsonObject settled = await client.Control.PostAsync($"/control/channels/{channel["channel"]}/close", [], cancellationToken);
+        ulong total = Nanoton(settled["claimed_total_nanoton"]);
+        TonTransaction receipt = await ReceiptAsync(wallet, (string)channel["address"]!, cancellationToken);
+        ulong after = await Network.BalanceAsync(wallet, cancellationToken);
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(text, Is.EqualTo(TestModel.Sentence));
+            Assert.That(pieces, Is.GreaterThan(1), "the answer streams");
+            Assert.That(usage!.OutputTokenCount, Is.GreaterThan(pieces / 2));
+            Assert.That(total, Is.GreaterThan(0UL).And.LessThanOrEqualTo(Nanoton(channel["vouchered_nanoton"])));
+            Assert.That(total, Is.EqualTo(Due(usage)), "what the client paid is what the usage costs");
+            Assert.That(after, Is.GreaterThan(before));
+            Assert.That(after - before, Is.EqualTo(total - receipt.TotalFees), "the voucher total less what the provider's own wallet was charged on receipt");
+        }
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Receipt_IsVerifiedOffline_AndNotAfterOneFlippedByte(CancellationToken cancellationToken)
+    {
+        ChatAnswer answer = await Chat.StreamAsync(SharedNetwork.Client, Chat.Ask("A receipt, please."), cancellationToken);
+        Assert.That(answer.ErrorText, Is.Empty);
+        string path = Path.Combine(SharedNetwork.Client.DataDirectory, "receipts", $"{answer.Cocoon?["receipt"]}.json");
+        JsonObject receipt = JsonNode.Parse(await File.ReadAllBytesAsync(path, cancellationToken))!.AsObject();
+        byte[] signed = Convert.FromBase64String((string)receipt["receipt"]!);
+        signed[signed.Length / 2] ^= 1;
+        receipt["receipt"] = Convert.ToBase64String(signed);
+        string flipped = Path.Combine(SharedNetwork.Client.DataDirectory, "flipped.json");
+        await File.WriteAllTextAsync(flipped, receipt.ToJsonString(), cancellationToken);
+
+        CommandResult[] results = await Task.WhenAll(
+            CocoonProgram.RunAsync(cancellationToken, "verify", path, "--allow-open", "-o", "json"),
+            CocoonProgram.RunAsync(cancellationToken, "verify", flipped, "--allow-open", "-o", "json"),
+            CocoonProgram.RunAsync(cancellationToken, "verify", path, "-o", "json"));
+        JsonObject[] verdicts = [.. results.Select(r => JsonNode.Parse(r.Output)!.AsObject())];
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(results.Select(r => r.ExitCode), Is.EqualTo(new[] { 0, 1, 7 }));
+            Assert.That(verdicts.Select(v => (bool)v["valid"]!), Is.EqualTo(new[] { true, false, false }));
+            Assert.That((string)verdicts[0]["tier"]!, Is.EqualTo("open"));
+            Assert.That((string)verdicts[0]["evidence_kind"]!, Is.EqualTo("simulated"));
+            Assert.That((string)verdicts[0]["total_nanoton"]!, Is.EqualTo((string)answer.Cocoon!["cost_nanoton"]!));
+        }
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Provider_ClaimsOnItsOwn_AndIsPaidWhatWasVouched(CancellationToken cancellationToken)
+    {
+        CocoonNode provider = SharedNetwork.Dear;
+        TonAddress wallet = await CocoonNetwork.WalletAsync(provider, cancellationToken);
+        ChatAnswer answer = await Chat.StreamAsync(SharedNetwork.Client, Chat.Ask("Claim this.", provider.PeerId), cancellationToken);
+        Assert.That(answer.ErrorText, Is.Empty);
+        ulong before = await Network.BalanceAsync(wallet, cancellationToken);
+        ulong last = (await Network.Devnet.Client.GetTransactionsAsync(wallet, 1, null, cancellationToken))[0].LogicalTime;
+
+        JsonObject claimed = await provider.Control.PostAsync($"/control/channels/{answer.Channel}/claim", [], cancellationToken);
+        IReadOnlyList<TonTransaction> transactions = await Network.Devnet.Client.GetTransactionsAsync(wallet, 8, null, cancellationToken);
+        TonTransaction[] own = [.. transactions.Where(t => t.LogicalTime > last)];
+        TonTransaction paid = own.Single(t => t.InMessage?.Source is { } source && source == TonAddress.Parse(answer.Channel));
+        JsonObject channel = (await provider.ChannelAsync(c => (string)c["address"]! == answer.Channel, cancellationToken))!;
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(Nanoton(claimed["paid_nanoton"]), Is.EqualTo(answer.VoucherTotal));
+            Assert.That(Nanoton(channel["redeemed_nanoton"]), Is.EqualTo(answer.VoucherTotal));
+            Assert.That((string)channel["state"]!, Is.EqualTo("open"), "a claim leaves the channel open");
+            Assert.That(paid.InMessage!.Value, Is.GreaterThanOrEqualTo(answer.VoucherTotal));
+            Assert.That((Int128)await Network.BalanceAsync(wallet, cancellationToken) - before, Is.EqualTo(own.Aggregate((Int128)0, (sum, t) => sum + t.BalanceChange)));
+        }
+    }
+
+    private static async Task<(string Text, ChatTokenUsage? Usage, int Pieces)> AskByOfficialClientAsync(
+        CocoonNode client, string question, CancellationToken cancellationToken)
+    {
+        ChatClient official = new(
+            CocoonNetwork.ModelName, new ApiKeyCredential("unused"), new OpenAIClientOptions { Endpoint = client.Api, RetryPolicy = new ClientRetryPolicy(0) });
+        StringBuilder text = new();
+        ChatTokenUsage? usage = null;
+        int pieces = 0;
+        await foreach (StreamingChatCompletionUpdate update in official.CompleteChatStreamingAsync(
+            [new UserChatMessage(question)], new ChatCompletionOptions { Temperature = 0 }, cancellationToken))
+        {
+            foreach (ChatMessageContentPart part in update.ContentUpdate)
+            {
+                text.Append(part.Text);
+                pieces += part.Text.Length > 0 ? 1 : 0;
+            }
+
+            usage = update.Usage ?? usage;
+        }
+
+        return (text.ToString(), usage, pieces);
+    }
+
+    private static async Task<TonTransaction> ReceiptAsync(TonAddress wallet, string channel, CancellationToken cancellationToken) =>
+        (await Network.Devnet.Client.GetTransactionsAsync(wallet, 8, null, cancellationToken))
+            .First(t => t.InMessage?.Source is { } source && source == TonAddress.Parse(channel));
+
+    /// <summary>By the cheap provider's prices of 0.04, 0.01 and 0.16 TON per million tokens.</summary>
+    private static ulong Due(ChatTokenUsage usage)
+    {
+        ulong cached = (ulong)(usage.InputTokenDetails?.CachedTokenCount ?? 0);
+        ulong sum = (((ulong)usage.InputTokenCount - cached) * 40_000_000) + (cached * 10_000_000) + ((ulong)usage.OutputTokenCount * 160_000_000);
+        return (sum + 999_999) / 1_000_000;
+    }
+
+    private static ulong Nanoton(JsonNode? amount) => ulong.Parse((string)amount!, CultureInfo.InvariantCulture);
+}
