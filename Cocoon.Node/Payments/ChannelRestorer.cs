@@ -5,7 +5,6 @@ using Cocoon.Protocol.Payments.Proto;
 using Cocoon.Protocol.Ton;
 using Cocoon.Protocol.Ton.Cells;
 using Cocoon.Protocol.Ton.Messages;
-using Microsoft.Extensions.Logging;
 
 namespace Cocoon.Node.Payments;
 
