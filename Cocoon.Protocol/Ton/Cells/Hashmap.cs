@@ -99,7 +99,7 @@ internal sealed class Hashmap(int keyBits)
     }
 
     /// <summary>The shortest label, ties broken as the node breaks them.</summary>
-    private static void StoreLabel(CellBuilder builder, byte[] key, int start, int length, int max)
+    internal static void StoreLabel(CellBuilder builder, byte[] key, int start, int length, int max)
     {
         int lengthBits = HashmapReader.LengthBits(max);
         bool same = true;

@@ -64,7 +64,7 @@ internal sealed class ToncenterClient : ITonClient
 
             return list;
         });
-        CheckChain(address, from, transactions);
+        TransactionChain.Check(address, from, transactions);
         return transactions;
     }
 
@@ -117,20 +117,5 @@ internal sealed class ToncenterClient : ITonClient
         // The API gives a time only with an account; the zero account exists on every network.
         TonAccount account = await GetAccountAsync(new TonAddress(-1, default), cancellationToken);
         return new ChainTime(account.SyncTime, account.Seqno);
-    }
-
-    /// <summary>One transaction names the next by hash, so a server cannot leave one out or invent one in between.</summary>
-    private static void CheckChain(TonAddress address, TransactionId? from, List<TonTransaction> transactions)
-    {
-        TransactionId? expected = from;
-        foreach (TonTransaction transaction in transactions)
-        {
-            if (transaction.AccountId != address.Id || (expected is { } id && transaction.Id != id))
-            {
-                throw new TonException(TonErrorCode.ProofInvalid, "the server's list of transactions is not an unbroken chain");
-            }
-
-            expected = transaction.Previous;
-        }
     }
 }

@@ -207,4 +207,30 @@ internal sealed class WalletSenderTests : ChainFixture
         Assert.That(client.Sent, Has.Count.EqualTo(1), "255 messages in one external");
         Assert.That(client.Sent[0], Has.Length.LessThan(65_536));
     }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Transactions_Mutated_AreOtherTransactionsOrProtocolErrors()
+    {
+        Person payer = await NewPersonAsync(1 * Ton);
+        await payer.SendAsync("pay", new InternalMessage(payer.Address, 1_000_000, Bounce: true, InternalMessage.Comment("to myself")));
+        Random random = new(9);
+        foreach (TonTransaction transaction in await HistoryAsync(payer.Address))
+        {
+            byte[] good = BocWriter.Write(transaction.Raw);
+            Assert.That(TonTransaction.Read(BocReader.ReadSingle(good)).Id, Is.EqualTo(transaction.Id));
+            for (int i = 0; i < 4_000; i++)
+            {
+                byte[] bad = (byte[])good.Clone();
+                bad[random.Next(good.Length - 4)] ^= (byte)(1 << random.Next(8));
+                System.Buffers.Binary.BinaryPrimitives.WriteUInt32LittleEndian(bad.AsSpan(bad.Length - 4), Checksums.Crc32C(bad.AsSpan(0, bad.Length - 4)));
+                try
+                {
+                    Assert.That(TonTransaction.Read(BocReader.ReadSingle(bad)).Id, Is.Not.EqualTo(transaction.Id));
+                }
+                catch (TonException)
+                {
+                }
+            }
+        }
+    }
 }
