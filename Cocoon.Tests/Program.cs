@@ -17,6 +17,10 @@ internal static class Program
                 return await StoreCrashTool.RunAsync(directory);
             case ["ton-vectors"]:
                 return Vectors.TonVectorsTool.Run(Console.In, Console.Out, Console.Error);
+            case [Node.Enclaves.EnclaveTool.ChildVerb, ..]:
+                return await Node.Enclaves.EnclaveTool.RunChildAsync(args[1..]);
+            case [Node.Enclaves.EnclaveTool.ParentVerb]:
+                return await Node.Enclaves.EnclaveTool.RunParentAsync();
             default:
                 await Console.Error.WriteLineAsync($"unknown tool '{(args.Length > 0 ? args[0] : "")}'");
                 return 2;

@@ -12,7 +12,7 @@ internal sealed unsafe class SelfTester
     private const int Unix = 1;
     private const int Stream = 1;
     private const int Datagram = 2;
-    private const int NewNetwork = 0x40000000;
+    private const int NoSuchDumpable = 2;
     private const int PtracePeek = 2;
 
     private readonly object _meeting = new();
@@ -36,9 +36,9 @@ internal sealed unsafe class SelfTester
         report.Checks.Add(Try("ptrace", table.Ptrace, PtracePeek));
         report.Checks.Add(Try("process_vm_readv", table.ProcessVmReadv, Environment.ProcessId));
         report.Checks.Add(Try("io_uring_setup", SyscallTable.IoUringSetup));
-        report.Checks.Add(Try("unshare", table.Unshare, NewNetwork));
+        report.Checks.Add(Try("unshare", table.Unshare));
         report.Checks.Add(Try("bpf", table.Bpf, -1));
-        report.Checks.Add(Try("set-dumpable", table.Prctl, LibC.PR_SET_DUMPABLE, 0));
+        report.Checks.Add(Try("set-dumpable", table.Prctl, LibC.PR_SET_DUMPABLE, NoSuchDumpable));
         report.Checks.Add(Try("clone3", SyscallTable.Clone3, expected: LibC.ENOSYS));
         report.Checks.Add(StartProcess());
         report.Checks.Add(ThreadsStillWork());
@@ -66,6 +66,11 @@ internal sealed unsafe class SelfTester
     {
         nint result = LibC.syscall(number, a, b, 0, 0, 0, 0);
         int error = Marshal.GetLastPInvokeError();
+        if (result > 0 && number == SyscallTable.Current!.Socket)
+        {
+            LibC.close((int)result);
+        }
+
         return new SelfTestReport.Types.Check
         {
             Name = name,

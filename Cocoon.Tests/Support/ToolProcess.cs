@@ -9,14 +9,23 @@ internal sealed class ToolProcess : IDisposable
 
     private ToolProcess(Process process) => _process = process;
 
-    public static ToolProcess Start(params ReadOnlySpan<string> arguments)
+    public static ToolProcess Start(params ReadOnlySpan<string> arguments) => StartWith([], arguments);
+
+    /// <param name="prefix">A program and its arguments that runs the tool, such as one that changes the user.</param>
+    public static ToolProcess StartWith(ReadOnlySpan<string> prefix, params ReadOnlySpan<string> arguments)
     {
-        ProcessStartInfo start = new(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet")
+        string dotnet = Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
+        ProcessStartInfo start = new(prefix.IsEmpty ? dotnet : prefix[0])
         {
             RedirectStandardOutput = true,
             RedirectStandardInput = true,
             UseShellExecute = false,
         };
+        foreach (string argument in prefix.IsEmpty ? [] : (string[])[.. prefix[1..], dotnet])
+        {
+            start.ArgumentList.Add(argument);
+        }
+
         start.ArgumentList.Add("exec");
         start.ArgumentList.Add(typeof(ToolProcess).Assembly.Location);
         foreach (string argument in arguments)
@@ -36,6 +45,13 @@ internal sealed class ToolProcess : IDisposable
     public async Task KillAsync(CancellationToken cancellationToken)
     {
         _process.Kill(entireProcessTree: true);
+        await _process.WaitForExitAsync(cancellationToken);
+    }
+
+    /// <summary>As <see cref="KillAsync"/>, but leaves the tool's own children alone.</summary>
+    public async Task KillHostOnlyAsync(CancellationToken cancellationToken)
+    {
+        _process.Kill();
         await _process.WaitForExitAsync(cancellationToken);
     }
 

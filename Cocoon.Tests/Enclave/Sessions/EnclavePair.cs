@@ -1,0 +1,119 @@
+using System.IO.Pipelines;
+using System.Security.Cryptography;
+using Cocoon.Enclave;
+using Cocoon.Node.Enclaves;
+using Cocoon.Protocol.Attestation;
+using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Enclaves.Proto;
+using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Inference;
+using Cocoon.Protocol.Payments.Proto;
+using Cocoon.Protocol.Sessions;
+using Cocoon.Protocol.Sessions.Proto;
+using Cocoon.Tests.Support;
+using Google.Protobuf;
+
+namespace Cocoon.Tests.Enclave.Sessions;
+
+/// <summary>A whole enclave in this process, the host's end of its pipe, and a client that appraises it.</summary>
+internal sealed class EnclavePair : IAsyncDisposable
+{
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private readonly Pipe _toEnclave = new();
+    private readonly Pipe _toHost = new();
+    private readonly Ed25519PrivateKey _peerKey = Ed25519PrivateKey.Generate();
+    private readonly KnownEvidence _known = new();
+    private readonly CancellationTokenSource _stop = new();
+
+    private EnclavePair(ManualTimeProvider? time, FakeEngine engine, string[] missing)
+    {
+        Time = time;
+        Engine = engine;
+        Peer = PeerId.FromPublicKey(_peerKey.PublicKey);
+        EnclaveHostOptions options = new()
+        {
+            Protection = new NoProtection(missing),
+            LoadEngine = (_, _, _, _) => Task.FromResult<Cocoon.Enclave.Inference.IInferenceEngine>(engine),
+            Time = time ?? TimeProvider.System,
+        };
+        Run = Task.Run(() => EnclaveHost.RunAsync(_toEnclave.Reader.AsStream(), _toHost.Writer.AsStream(), options, _stop.Token));
+        Connection = new EnclaveConnection(_toHost.Reader.AsStream(), _toEnclave.Writer.AsStream(), 64, Notices.Enqueue);
+    }
+
+    public ManualTimeProvider? Time { get; }
+
+    public FakeEngine Engine { get; }
+
+    public PeerId Peer { get; }
+
+    public EnclaveConnection Connection { get; }
+
+    public System.Collections.Concurrent.ConcurrentQueue<EnclaveFrame> Notices { get; } = new();
+
+    public Task<int> Run { get; }
+
+    public Ready Ready { get; private set; } = null!;
+
+    public ModelId Model => Engine.Models[0].Id;
+
+    public Prices Prices { get; } = new() { Prompt = 1_000_000, Cached = 500_000, Completion = 3_000_000 };
+
+    private DateTimeOffset Now => (Time ?? TimeProvider.System).GetUtcNow();
+
+    public static async Task<EnclavePair> StartAsync(ManualTimeProvider? time = null, FakeEngine? engine = null)
+    {
+        EnclavePair pair = Create(time, engine);
+        await pair.ConfigureAsync();
+        pair.Ready = await pair.Connection.Ready.WaitAsync(Patience);
+        return pair;
+    }
+
+    public static EnclavePair Create(ManualTimeProvider? time = null, FakeEngine? engine = null, params string[] missing) =>
+        new(time, engine ?? new FakeEngine(), missing);
+
+    public ValueTask ConfigureAsync() => Connection.PostAsync(
+        new HostFrame { Configure = new Configure { ModelPath = "/fake", PeerId = ByteString.CopyFrom(Peer.Bytes) } }, CancellationToken.None);
+
+    /// <summary>Hello, Welcome, appraisal.</summary>
+    public async Task<ClientSession> OpenAsync(uint unit = 1)
+    {
+        Hello hello = new()
+        {
+            Nonce = ByteString.CopyFrom(RandomNumberGenerator.GetBytes(32)),
+            Versions = { 1 },
+            ModelId = ByteString.CopyFrom(Model.ToArray()),
+            OfferDigest = ByteString.CopyFrom(new byte[32]),
+        };
+        Quote quote = new()
+        {
+            OfferDigest = hello.OfferDigest,
+            HelloNonce = hello.Nonce,
+            Prices = Prices,
+            UnitTokens = unit,
+            StepNanoton = 1000,
+            NotAfterMs = (ulong)Now.AddSeconds(60).ToUnixTimeMilliseconds(),
+        };
+        byte[] helloBytes = hello.ToByteArray();
+        IEnclaveSession session = await Connection
+            .OpenAsync(helloBytes, SignedRecords.SignQuote(_peerKey, quote), CancellationToken.None).WaitAsync(Patience);
+        WelcomeResult result = new WelcomeVerifier(EvidenceAppraiser.Standard, _known, Time ?? TimeProvider.System).Verify(
+            helloBytes,
+            session.Welcome,
+            new WelcomeExpectation(Peer, Prices, AppraisalPolicy.Default with { Id = "test", AllowSimulated = true }));
+        return result.IsAccepted
+            ? new ClientSession(session, result.Enclave!, Model, Now)
+            : throw new InvalidOperationException(string.Join(' ', result.Reasons));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _toEnclave.Writer.CompleteAsync();
+        await Run.WaitAsync(Patience);
+        await _toHost.Writer.CompleteAsync();
+        await Connection.DisposeAsync();
+        await _stop.CancelAsync();
+        _stop.Dispose();
+        _peerKey.Dispose();
+    }
+}
