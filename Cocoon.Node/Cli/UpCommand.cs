@@ -18,7 +18,7 @@ internal static class UpCommand
         Option<uint> slots = new("--slots") { Description = "Requests answered at a time", DefaultValueFactory = _ => 4 };
         Option<uint> context = new("--context") { Description = "Tokens of prompt and answer per request (0: the model's, at most 8192)" };
         Option<uint> threads = new("--threads") { Description = "Engine threads (0: chosen)" };
-        Option<int> gpuLayers = new("--gpu-layers") { Description = "Layers on the GPU (-1: all that fit)", DefaultValueFactory = _ => -1 };
+        Option<int> gpuLayers = new("--gpu-layers") { Description = "Layers on the GPU (0: none, -1: all that fit)" };
         Option<decimal> priceIn = new("--price-in") { Description = "TON per 1,000,000 prompt tokens", DefaultValueFactory = _ => 0.04m };
         Option<decimal> priceCached = new("--price-cached") { Description = "TON per 1,000,000 cached prompt tokens", DefaultValueFactory = _ => 0.01m };
         Option<decimal> priceOut = new("--price-out") { Description = "TON per 1,000,000 completion tokens", DefaultValueFactory = _ => 0.16m };

@@ -16,7 +16,7 @@ internal sealed class ServingOptions
     /// <summary>Engine threads; 0 chooses.</summary>
     public uint Threads { get; set; }
 
-    public int GpuLayers { get; set; } = -1;
+    public int GpuLayers { get; set; }
 
     public ulong PricePrompt { get; set; } = 40_000_000;
 

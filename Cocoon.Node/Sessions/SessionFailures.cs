@@ -1,5 +1,6 @@
 using System.Globalization;
 using Cocoon.Node.Serving;
+using Cocoon.Protocol.Attestation;
 using Cocoon.Protocol.Offers;
 using Cocoon.Protocol.Sessions.Proto;
 
@@ -22,7 +23,7 @@ internal static class SessionFailures
     public static InferenceException Refused(VerifiedOffer offer, IEnumerable<string> reasons)
     {
         string[] words = [.. reasons];
-        bool simulated = words.Contains("policy.simulated");
+        bool simulated = words.Contains(ReasonWords.PolicySimulated);
         return new InferenceException(
             simulated ? InferenceFailure.TierRefused : InferenceFailure.AttestationRefused,
             $"the enclave of provider {Short(offer)} was refused",

@@ -94,7 +94,9 @@ async function ask(network, options) {
   show.write('\n');
   result.ttft = Number((first - started).toFixed(1));
   const tokens = result.usage.completion_tokens;
-  result.rate = last > first ? Number(((tokens - 1) / ((last - first) / 1000)).toFixed(1)) : 0;
+  // In steady shape a short answer arrives in one frame: then the rate is over the whole request.
+  const [count, span] = last - first > 1 ? [tokens - 1, last - first] : [tokens, last - started];
+  result.rate = Number((count / (span / 1000)).toFixed(1));
   return result;
 }
 
@@ -118,7 +120,8 @@ async function close(network, cocoon) {
   await network.devnetCall('time', { advance: 61 });
   const settlement = JSON.parse(await network.cocoon('client', ['channels', 'close', cocoon.channel, '--yes', '-o', 'json']));
   progress(`channel closed together; ${settlement.claimed_total_nanoton} nanoTON to the provider`);
-  return { transaction: settlement.settle_tx, total: settlement.claimed_total_nanoton, vouchers: cocoon.vouchers, channel: cocoon.channel };
+  // The closing voucher, at what is owed, is one more.
+  return { transaction: settlement.settle_tx, total: settlement.claimed_total_nanoton, vouchers: cocoon.vouchers + 1, channel: cocoon.channel };
 }
 
 /** The provider redeems its vouchers alone; the channel stays open. */
