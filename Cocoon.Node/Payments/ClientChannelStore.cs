@@ -44,6 +44,10 @@ internal sealed class ClientChannelStore(CocoonDatabase database)
             unchecked((long)record.Nonce), record.Due),
         cancellationToken);
 
+    /// <summary>Forgets a channel whose opening never left the wallet.</summary>
+    public Task RemoveUnsentAsync(CellHash channel, CancellationToken cancellationToken) => database.WriteAsync(
+        session => session.Execute("DELETE FROM client_channel WHERE channel = $1 AND state = 'opening' AND highest_total = 0", channel.ToArray()), cancellationToken);
+
     /// <summary>Raises the highest total and the day's spending together, or neither.</summary>
     /// <exception cref="PaymentException">The day's limit does not allow it.</exception>
     public Task RaiseTotalAsync(

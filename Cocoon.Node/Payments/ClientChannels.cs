@@ -3,6 +3,7 @@ using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Ton;
 using Cocoon.Protocol.Ton.Cells;
+using Cocoon.Protocol.Ton.Messages;
 using Cocoon.Protocol.Ton.Sending;
 
 namespace Cocoon.Node.Payments;
@@ -208,9 +209,12 @@ internal sealed partial class ClientChannels : IAsyncDisposable
     internal static async Task<SendOutcome> SendAsync(IChainWallet wallet, PaymentIntent intent, CancellationToken cancellationToken)
     {
         SendOutcome outcome = (await wallet.SendAsync([intent], cancellationToken))[0];
-        return outcome.Result is SendResult.Delivered or SendResult.SentUnconfirmed
-            ? outcome
-            : throw new PaymentException(PaymentErrorCode.Chain, outcome.Words);
+        return outcome.Result switch
+        {
+            SendResult.Delivered or SendResult.SentUnconfirmed => outcome,
+            SendResult.NotSent => throw new PaymentException(PaymentErrorCode.Funds, outcome.Words),
+            _ => throw new PaymentException(PaymentErrorCode.Chain, outcome.Words),
+        };
     }
 
     internal static ulong QueryId() => ChannelTerms.RandomSalt() & long.MaxValue;
@@ -309,7 +313,7 @@ internal sealed partial class ClientChannels : IAsyncDisposable
             _channels.Add(channel.Channel, channel);
         }
 
-        await SendAsync(_wallet, new PaymentIntent($"open:{channel.Channel}", contract.Open(ChannelContract.ValueToOpen(deposit), QueryId())), cancellationToken);
+        await SendOpenAsync(channel, contract.Open(ChannelContract.ValueToOpen(deposit), QueryId()), cancellationToken);
         await WaitAsync(channel, record => record.State != ChannelPhase.Opening, cancellationToken);
         if (channel.Phase != ChannelPhase.Open)
         {
@@ -318,6 +322,28 @@ internal sealed partial class ClientChannels : IAsyncDisposable
 
         Log.Opened(_logger, channel.Channel, channel.Peer, channel.Record.Deposit);
         return channel;
+    }
+
+    /// <summary>An opening that never left the wallet is forgotten: it cost nothing and counts against no limit.</summary>
+    private async Task SendOpenAsync(ClientChannel channel, InternalMessage open, CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource clock = new(_options.OpenTimeout, _time);
+        using CancellationTokenSource linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, clock.Token);
+        try
+        {
+            await SendAsync(_wallet, new PaymentIntent($"open:{channel.Channel}", open), linked.Token);
+        }
+        catch (PaymentException exception) when (exception.Code == PaymentErrorCode.Funds)
+        {
+            Forget(channel);
+            await _store.RemoveUnsentAsync(channel.Channel, CancellationToken.None);
+            throw;
+        }
+        catch (OperationCanceledException) when (clock.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw new PaymentException(
+                PaymentErrorCode.Chain, $"The opening could not be sent within {_options.OpenTimeout.TotalSeconds:0} s; should it still leave after its window, the deposit comes back.");
+        }
     }
 
     private void CheckTerms(ProviderTerms terms)

@@ -45,6 +45,22 @@ internal sealed class PaymentChainTests : PaymentChainFixture
     }
 
     [Test, CancelAfter(240_000)]
+    public async Task Opening_WithoutFunds_IsRefusedAsFundsAndLeavesNothingBehind()
+    {
+        MemoryNetwork network = NewNetwork();
+        PaymentNode client = await NewNodeAsync(network, 0), provider = await NewNodeAsync(network, 0);
+        for (int i = 0; i <= new SpendOptions().OpensPerHour; i++)
+        {
+            PaymentException? refused = await Assert.ThrowsAsync<PaymentException>(() => client.Channels.GetOrOpenAsync(provider.Terms, 1_000, Patience));
+            Assert.That(refused!.Code, Is.EqualTo(PaymentErrorCode.Funds), refused.Message);
+            Assert.That(client.Channels.Channels, Is.Empty);
+        }
+
+        await Devnet.FaucetAsync(client.Address, Ton);
+        Assert.That((await client.Channels.GetOrOpenAsync(provider.Terms, 1_000, Patience)).Phase, Is.EqualTo(ChannelPhase.Open));
+    }
+
+    [Test, CancelAfter(240_000)]
     public async Task Claims_OfThreeChannelsInOneExternal_ReachThePayoutWallet()
     {
         MemoryNetwork network = NewNetwork();
