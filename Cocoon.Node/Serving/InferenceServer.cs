@@ -28,6 +28,7 @@ internal sealed partial class InferenceServer(
     private readonly HelloRate _rate = new(options.Value.HellosPerMinute, time);
     private readonly ConcurrentDictionary<Task, byte> _sessions = new();
     private readonly CancellationTokenSource _stopping = new();
+    private readonly CancellationTokenSource _draining = new();
     private int _open;
 
     public int OpenSessions => Volatile.Read(ref _open);
@@ -40,16 +41,21 @@ internal sealed partial class InferenceServer(
         return Task.CompletedTask;
     }
 
-    /// <summary>Takes no new session, lets the running ones end within the host's shutdown time, then cancels them.</summary>
+    /// <summary>Takes no new session and ends those without a request; lets the running ones end within the host's shutdown time, then cancels them.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         Draining = true;
         host.Unhandle(SessionLink.ProtocolId);
+        await _draining.CancelAsync();
         using CancellationTokenRegistration hurry = cancellationToken.Register(_stopping.Cancel);
         await Task.WhenAll(_sessions.Keys);
     }
 
-    public void Dispose() => _stopping.Dispose();
+    public void Dispose()
+    {
+        _stopping.Dispose();
+        _draining.Dispose();
+    }
 
     private Task HandleAsync(IPeerStream stream, CancellationToken cancellationToken)
     {
@@ -119,7 +125,7 @@ internal sealed partial class InferenceServer(
 
         await using (session)
         {
-            await new ProviderSession(link, session, ledger, quote, metrics, time, logger).RunAsync(cancellationToken);
+            await new ProviderSession(link, session, ledger, quote, metrics, time, logger).RunAsync(_draining.Token, cancellationToken);
         }
     }
 

@@ -24,10 +24,11 @@ internal sealed partial class ProviderSession(
     private readonly Quote _quote = Quote.Parser.ParseFrom(quote.Quote);
     private readonly SessionId _id = SessionId.From(enclave.SessionId.Span);
 
-    public async Task RunAsync(CancellationToken cancellationToken)
+    /// <param name="draining">Ends a session that has no request yet: a client keeps one open in case it asks again.</param>
+    public async Task RunAsync(CancellationToken draining, CancellationToken cancellationToken)
     {
         await link.WriteAsync(new ProviderMessage { Welcome = enclave.Welcome }, cancellationToken);
-        Request? request = await ReadRequestAsync(cancellationToken);
+        Request? request = await ReadRequestAsync(draining, cancellationToken);
         if (request is null || await BeginAsync(request, cancellationToken) is not { } channel)
         {
             return;
@@ -49,10 +50,10 @@ internal sealed partial class ProviderSession(
         }
     }
 
-    private async Task<Request?> ReadRequestAsync(CancellationToken cancellationToken)
+    private async Task<Request?> ReadRequestAsync(CancellationToken draining, CancellationToken cancellationToken)
     {
         using CancellationTokenSource timeout = new(RequestWait, time);
-        using CancellationTokenSource linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
+        using CancellationTokenSource linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, draining, timeout.Token);
         try
         {
             (ClientMessage Message, byte[] Bytes)? read = await link.ReadClientMessageAsync(SessionLink.MaxMessage, linked.Token);
