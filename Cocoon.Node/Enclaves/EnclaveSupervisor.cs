@@ -165,6 +165,7 @@ internal sealed partial class EnclaveSupervisor(EnclaveSupervisorOptions options
             {
                 _info = null;
                 _connection = null;
+                Status = EnclaveStatus.Restarting;
                 if (_becameReady.Task.IsCompleted)
                 {
                     _becameReady = new TaskCompletionSource<EnclaveInfo>(TaskCreationOptions.RunContinuationsAsynchronously);
