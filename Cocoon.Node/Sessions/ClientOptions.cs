@@ -22,6 +22,9 @@ internal sealed class ClientOptions
     /// <summary>Providers that may be asked for one request; in tier open each of them sees the prompt.</summary>
     public int MaxAttempts { get; set; } = 2;
 
-    /// <summary>Time to find an offer for a model that is not known yet.</summary>
+    /// <summary>Time to find an offer while none is known at all: the node may still be joining.</summary>
     public TimeSpan DiscoveryWait { get; set; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>Time to find an offer for a model while others are on offer.</summary>
+    public TimeSpan UnknownModelWait { get; set; } = TimeSpan.FromSeconds(5);
 }

@@ -46,10 +46,12 @@ internal sealed partial class InferenceClient(
     {
         HashSet<string> failed = [];
         InferenceException? last = null;
+        bool wasStale = false;
         for (int attempt = 0; attempt < options.Value.MaxAttempts; attempt++)
         {
             VerifiedOffer offer = await ChooseAsync(ask, failed, last, cancellationToken);
-            await using IAsyncEnumerator<AnswerPart> parts = AttemptAsync(offer, ask, cancellationToken).GetAsyncEnumerator(cancellationToken);
+            Attempt course = new();
+            await using IAsyncEnumerator<AnswerPart> parts = AttemptAsync(offer, ask, course, cancellationToken).GetAsyncEnumerator(cancellationToken);
             bool delivered = false;
             while (true)
             {
@@ -59,6 +61,13 @@ internal sealed partial class InferenceClient(
                     {
                         yield break;
                     }
+                }
+                catch (InferenceException exception) when (!wasStale && course.IsStale && exception.Failure == InferenceFailure.ProviderLost)
+                {
+                    // The session kept warm had died unseen: that says nothing about the provider, which is asked once more.
+                    wasStale = true;
+                    attempt--;
+                    break;
                 }
                 catch (InferenceException exception) when (exception.TryAnother && !delivered && attempt + 1 < options.Value.MaxAttempts)
                 {
@@ -83,18 +92,23 @@ internal sealed partial class InferenceClient(
         throw last!;
     }
 
-    private async IAsyncEnumerable<AnswerPart> AttemptAsync(VerifiedOffer offer, Ask ask, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<AnswerPart> AttemptAsync(
+        VerifiedOffer offer, Ask ask, Attempt course, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         TimeSpan? first = null;
-        // The channel comes first: opening one can outlast a quote.
-        ClientChannel channel = await GetChannelAsync(offer, ask, cancellationToken);
+        OpenedSession? ready = await warm.TakeAsync(offer, ask.AllowOpenTier);
+        course.IsStale = ready is not null;
+        (ClientChannel channel, OpenedSession session) = await PrepareAsync(offer, ask, ready, cancellationToken);
+        await using OpenedSession owned = session;
         long started = time.GetTimestamp();
-        await using OpenedSession session = await warm.TakeAsync(offer, ask.AllowOpenTier) ?? await OpenAsync(offer, ask.AllowOpenTier, cancellationToken);
         SessionRun run = new(session, channel, Begin(channel, session), ask, receipts, time);
         await foreach (AnswerPart part in run.RunAsync(cancellationToken))
         {
             switch (part)
             {
+                case AnswerPart.Opened:
+                    course.IsStale = false;
+                    break;
                 case AnswerPart.Text:
                     first ??= time.GetElapsedTime(started);
                     break;
@@ -109,6 +123,30 @@ internal sealed partial class InferenceClient(
         }
 
         warm.Prepare(offer.Peer, ask.AllowOpenTier, fresh => OpenAsync(LatestOffer(offer), ask.AllowOpenTier, fresh));
+    }
+
+    /// <summary>A channel and a session with an unexpired quote. No money moves towards an enclave that was not appraised first.</summary>
+    private async Task<(ClientChannel Channel, OpenedSession Session)> PrepareAsync(
+        VerifiedOffer offer, Ask ask, OpenedSession? ready, CancellationToken cancellationToken)
+    {
+        OpenedSession session = ready ?? await OpenAsync(offer, ask.AllowOpenTier, cancellationToken);
+        try
+        {
+            ClientChannel channel = await GetChannelAsync(offer, ask, cancellationToken);
+            if (session.QuoteEnds <= time.GetUtcNow() + WarmSessions.Margin)
+            {
+                // Opening a channel can outlast a quote.
+                await session.DisposeAsync();
+                session = await OpenAsync(LatestOffer(offer), ask.AllowOpenTier, cancellationToken);
+            }
+
+            return (channel, session);
+        }
+        catch
+        {
+            await session.DisposeAsync();
+            throw;
+        }
     }
 
     /// <summary>The provider's newest offer for the model: an older one may run out before the session is used.</summary>
@@ -157,10 +195,11 @@ internal sealed partial class InferenceClient(
 
     private async Task<VerifiedOffer> ChooseAsync(Ask ask, HashSet<string> failed, InferenceException? last, CancellationToken cancellationToken)
     {
-        IReadOnlyList<VerifiedOffer> offers = await finder.FindAsync(ask.Model, options.Value.DiscoveryWait, cancellationToken);
+        TimeSpan wait = book.All().Count > 0 ? options.Value.UnknownModelWait : options.Value.DiscoveryWait;
+        IReadOnlyList<VerifiedOffer> offers = await finder.FindAsync(ask.Model, wait, cancellationToken);
         if (offers.Count == 0)
         {
-            throw last ?? NoOffer(ask.Model);
+            throw last ?? NoOffer(ask.Model, wait);
         }
 
         uint prompt = (uint)Math.Min(int.MaxValue, ask.Body.Length / 4);
@@ -172,13 +211,13 @@ internal sealed partial class InferenceClient(
     private RouteRequest Route(uint prompt, uint completion, bool allowOpen, string? provider, IReadOnlySet<string> excluded) =>
         new(prompt, completion, allowOpen, provider, terms.ChannelCodeHashes, terms.GlobalId) { Excluded = excluded };
 
-    private InferenceException NoOffer(string model)
+    private InferenceException NoOffer(string model, TimeSpan waited)
     {
         bool anyModel = book.All().Count > 0;
         return new InferenceException(
             anyModel ? InferenceFailure.ModelNotFound : InferenceFailure.NoOffer,
             $"no provider offers '{model}'",
-            $"nothing was heard within {options.Value.DiscoveryWait.TotalSeconds:0} s from {host.Connections.Count} connected peers",
+            $"nothing was heard within {waited.TotalSeconds:0} s from {host.Connections.Count} connected peers",
             anyModel ? "See 'cocoon offers' or GET /v1/models for what is on offer." : "Check 'cocoon peers'; a bootstrap address may be wrong or down.");
     }
 
@@ -193,6 +232,13 @@ internal sealed partial class InferenceClient(
             tier
                 ? "Only tier 'open' is on offer, where nothing protects your prompt from the machine's owner. Allow it with --allow-open, or per request with \"cocoon\": {\"allow_open\": true}."
                 : "See 'cocoon offers --explain'.");
+    }
+
+    /// <summary>What an attempt tells the loop around it.</summary>
+    private sealed class Attempt
+    {
+        /// <summary>It runs on a session kept warm that has not answered yet.</summary>
+        public bool IsStale { get; set; }
     }
 
     private static int TierRank(string tier) => tier switch

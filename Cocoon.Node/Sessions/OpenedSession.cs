@@ -53,6 +53,8 @@ internal sealed class OpenedSession : IAsyncDisposable
         SessionLink? link = null;
         try
         {
+            // The offer is the newest word on where its signer listens; a provider that restarted may be known by a dead address only.
+            host.AddAddresses(offer.Peer, offer.Addresses, OfferLimits.TimeToLive);
             stream = await host.OpenStreamAsync(offer.Peer, [SessionLink.ProtocolId], linked.Token);
             link = new SessionLink(stream);
             Hello hello = new()
@@ -86,7 +88,7 @@ internal sealed class OpenedSession : IAsyncDisposable
         }
         catch (Exception exception) when (exception is IOException or Libp2pException)
         {
-            throw SessionFailures.Lost(offer, "the connection failed", exception);
+            throw SessionFailures.Lost(offer, $"the connection failed ({exception.Message.TrimEnd('.')})", exception);
         }
         finally
         {

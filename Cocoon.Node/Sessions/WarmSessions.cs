@@ -13,7 +13,8 @@ internal sealed class WarmSessions(TimeProvider time) : IAsyncDisposable
 {
     private const int MaxKept = 16;
 
-    private static readonly TimeSpan Margin = TimeSpan.FromSeconds(5);
+    /// <summary>Least time that a quote must still last for a request to be sent under it.</summary>
+    public static readonly TimeSpan Margin = TimeSpan.FromSeconds(5);
 
     private readonly ConcurrentDictionary<(PeerId Peer, bool AllowOpenTier), Task<OpenedSession?>> _sessions = new();
     private readonly CancellationTokenSource _stopping = new();

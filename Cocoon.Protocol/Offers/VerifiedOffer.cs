@@ -1,6 +1,8 @@
 using System.Security.Cryptography;
 using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Multiformats;
 using Cocoon.Protocol.Offers.Proto;
+using Google.Protobuf;
 
 namespace Cocoon.Protocol.Offers;
 
@@ -17,6 +19,21 @@ internal sealed record VerifiedOffer(PeerId Peer, Offer Offer, ReadOnlyMemory<by
     public DateTimeOffset IssuedAt => DateTimeOffset.FromUnixTimeMilliseconds((long)Offer.IssuedAtMs);
 
     public DateTimeOffset ExpiresAt => DateTimeOffset.FromUnixTimeMilliseconds((long)Offer.ExpiresAtMs);
+
+    /// <summary>Where the provider says it listens; what cannot be read is left out. Unproven, like any address.</summary>
+    public IEnumerable<Multiaddr> Addresses
+    {
+        get
+        {
+            foreach (ByteString bytes in Offer.Addresses)
+            {
+                if (Multiaddr.TryFromBytes(bytes.Span, out Multiaddr? address))
+                {
+                    yield return address;
+                }
+            }
+        }
+    }
 
     internal static byte[] ComputeDigest(ReadOnlySpan<byte> offer) => SHA256.HashData(offer);
 }
