@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Text.Json.Nodes;
 using Cocoon.Protocol.Ton;
 using Cocoon.Tests.Support;
@@ -22,9 +23,13 @@ internal sealed class CocoonNetwork : IAsyncDisposable
     {
         _directory = directory;
         Devnet = devnet;
+        Chain = new TcpForwarder(new IPEndPoint(IPAddress.Loopback, devnet.Url.Port), record: false);
     }
 
     public DevnetProcess Devnet { get; }
+
+    /// <summary>The only way of the nodes to the chain; the tests themselves go to the devnet.</summary>
+    public TcpForwarder Chain { get; }
 
     public CocoonNode Bootstrap { get; private set; } = null!;
 
@@ -83,14 +88,14 @@ internal sealed class CocoonNetwork : IAsyncDisposable
     /// <summary>The same command on the same data directory, after the node has ended.</summary>
     public Task<CocoonNode> RestartAsync(CocoonNode ended, CancellationToken cancellationToken) => StartAsync(ended.Name, ended.Arguments, cancellationToken);
 
-    /// <summary>Waits until the client knows current offers of exactly these providers, or of more.</summary>
+    /// <summary>Waits until the client knows an offer of each of these providers that it made in this life.</summary>
     public static Task WaitForOffersAsync(CocoonNode client, CancellationToken cancellationToken, params CocoonNode[] providers) => Eventually.GetAsync(
         $"{client.Name} hears the offers of {string.Join(", ", providers.Select(p => p.Name))}",
         async () =>
         {
             JsonObject document = await client.GetAsync("/control/offers", cancellationToken);
-            HashSet<string> heard = [.. document["offers"]!.AsArray().Select(o => (string)o!["peer"]!)];
-            return providers.All(p => heard.Contains(p.PeerId)) ? document : null;
+            Dictionary<string, double> ages = document["offers"]!.AsArray().ToDictionary(o => (string)o!["peer"]!, o => (double)o!["age_seconds"]!);
+            return providers.All(p => ages.TryGetValue(p.PeerId, out double age) && age < p.Age.TotalSeconds) ? document : null;
         },
         s_discovery,
         cancellationToken);
@@ -110,6 +115,7 @@ internal sealed class CocoonNetwork : IAsyncDisposable
         }
 
         await Task.WhenAll(_nodes.Select(n => n.DisposeAsync().AsTask()));
+        await Chain.DisposeAsync();
         await Devnet.DisposeAsync();
         if (TestContext.CurrentContext.Result.FailCount == 0)
         {
@@ -121,7 +127,7 @@ internal sealed class CocoonNetwork : IAsyncDisposable
         }
     }
 
-    private string[] Common(string bootstrap) => ["--ton", Devnet.ApiUrl.ToString().TrimEnd('/'), "--bootstrap", bootstrap, "--lan"];
+    private string[] Common(string bootstrap) => ["--ton", $"http://127.0.0.1:{Chain.Port}/api/v2", "--bootstrap", bootstrap, "--lan"];
 
     private async Task<CocoonNode> StartAsync(string name, IReadOnlyList<string> arguments, CancellationToken cancellationToken)
     {

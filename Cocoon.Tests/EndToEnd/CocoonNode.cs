@@ -16,6 +16,7 @@ internal sealed class CocoonNode : IAsyncDisposable
     private readonly Task _errors;
     private readonly Task _output;
     private readonly TaskCompletionSource<JsonObject> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly long _started = Stopwatch.GetTimestamp();
     private bool _ended;
 
     private CocoonNode(string name, IReadOnlyList<string> arguments, string dataDirectory, Process process)
@@ -53,6 +54,9 @@ internal sealed class CocoonNode : IAsyncDisposable
     /// <summary>Base URL of a client's OpenAI API, ending in <c>/v1</c>.</summary>
     public Uri Api => new((string)Ready["base_url"]!);
 
+    /// <summary>Time since the process was started.</summary>
+    public TimeSpan Age => Stopwatch.GetElapsedTime(_started);
+
     public bool IsAlive => Signals.IsAlive(ProcessId);
 
     public static async Task<CocoonNode> StartAsync(string name, IReadOnlyList<string> arguments, string dataDirectory, CancellationToken cancellationToken)
@@ -77,9 +81,12 @@ internal sealed class CocoonNode : IAsyncDisposable
     public async Task<JsonObject?> ChannelAsync(Func<JsonObject, bool> match, CancellationToken cancellationToken) =>
         (await GetAsync("/control/channels", cancellationToken))["channels"]!.AsArray().OfType<JsonObject>().SingleOrDefault(match);
 
-    /// <summary>Process id of the provider's enclave.</summary>
-    public async Task<int> EnclaveIdAsync(CancellationToken cancellationToken) =>
-        (int)(await GetAsync("/control/status", cancellationToken))["engine"]!["process_id"]!;
+    /// <summary>Process id of the provider's enclave, once it serves.</summary>
+    public async Task<int> EnclaveIdAsync(CancellationToken cancellationToken)
+    {
+        JsonObject engine = (await GetAsync("/control/status", cancellationToken))["engine"]!.AsObject();
+        return (int)engine["process_id"]! is > 0 and int id ? id : throw new InvalidOperationException($"{Name} has no enclave: {engine.ToJsonString()}");
+    }
 
     /// <summary>SIGKILL, and the end of the process seen.</summary>
     public async Task KillAsync()

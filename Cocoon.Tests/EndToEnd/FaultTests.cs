@@ -1,0 +1,252 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json.Nodes;
+using NUnit.Framework;
+
+namespace Cocoon.Tests.EndToEnd;
+
+/// <summary>Nodes that die, freeze and come back, on a network of their own. SIGKILL means that no handler ran.</summary>
+public sealed class FaultTests
+{
+    /// <summary>The most that a client waits for a provider that says nothing (10 s for a Welcome, 20 s for its word on a request), and some.</summary>
+    private static readonly TimeSpan s_lostProvider = TimeSpan.FromSeconds(32);
+
+    /// <summary>For what needs no waiting at all: a connection that is refused or reset.</summary>
+    private static readonly TimeSpan s_prompt = TimeSpan.FromSeconds(12);
+
+    /// <summary>The cheap provider's voucher step: 2,048 prompt tokens at 0.02 TON per million.</summary>
+    private const ulong Step = 40_960;
+
+    private CocoonNetwork _network = null!;
+    private CocoonNode _cheap = null!, _dear = null!, _client = null!;
+
+    [OneTimeSetUp]
+    public async Task StartAsync()
+    {
+        using CancellationTokenSource limit = new(TimeSpan.FromMinutes(3));
+        _network = await CocoonNetwork.StartAsync(limit.Token);
+        Task<CocoonNode> cheap = _network.StartProviderAsync("cheap", 0.02m, 0.02m, limit.Token);
+        Task<CocoonNode> dear = _network.StartProviderAsync("dear", 0.2m, 0.2m, limit.Token);
+        Task<CocoonNode> client = _network.StartClientAsync("client", 2 * CocoonNetwork.Ton, limit.Token);
+        (_cheap, _dear, _client) = (await cheap, await dear, await client);
+    }
+
+    /// <summary>Each test finds every node alive, whatever the one before it killed.</summary>
+    [SetUp]
+    public async Task ReviveAsync()
+    {
+        using CancellationTokenSource limit = new(TimeSpan.FromMinutes(2));
+        (_cheap, _dear, _client) = (await AliveAsync(_cheap, limit.Token), await AliveAsync(_dear, limit.Token), await AliveAsync(_client, limit.Token));
+        await CocoonNetwork.WaitForOffersAsync(_client, limit.Token, _cheap, _dear);
+    }
+
+    [OneTimeTearDown]
+    public async Task StopAsync()
+    {
+        if (_network is not null)
+        {
+            await _network.DisposeAsync();
+        }
+    }
+
+    [Test, CancelAfter(90_000)]
+    public async Task Client_KilledMidStream_KeepsWalletChannelAndHighestTotal(CancellationToken cancellationToken)
+    {
+        ChatAnswer first = await Chat.StreamAsync(_client, Chat.Ask("First.", _cheap.PeerId), cancellationToken);
+        Assert.That(first.ErrorText, Is.Empty);
+        string wallet = (string)(await _client.GetAsync("/control/wallet", cancellationToken))["raw_address"]!;
+        await KillMidStreamAsync(_client, _cheap, cancellationToken);
+        JsonObject atProvider = (await _cheap.ChannelAsync(c => (string)c["address"]! == first.Channel, cancellationToken))!;
+
+        _client = await _network.RestartAsync(_client, cancellationToken);
+        JsonObject restarted = (await _client.ChannelAsync(c => (string)c["address"]! == first.Channel, cancellationToken))!;
+        await CocoonNetwork.WaitForOffersAsync(_client, cancellationToken, _cheap);
+        ChatAnswer next = await Chat.StreamAsync(_client, Chat.Ask("Next.", _cheap.PeerId), cancellationToken);
+        JsonObject books = (await _cheap.ChannelAsync(c => (string)c["address"]! == first.Channel, cancellationToken))!;
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((string)(await _client.GetAsync("/control/wallet", cancellationToken))["raw_address"]!, Is.EqualTo(wallet));
+            Assert.That((string)restarted["state"]!, Is.EqualTo("open"));
+            Assert.That(Nanoton(atProvider, "vouchered_nanoton"), Is.GreaterThan(first.VoucherTotal), "the killed stream was paid while it flowed");
+            Assert.That(Nanoton(restarted, "vouchered_nanoton"), Is.GreaterThanOrEqualTo(Nanoton(atProvider, "vouchered_nanoton")), "on disk before it left");
+            Assert.That(next.ErrorText, Is.Empty);
+            Assert.That(next.Channel, Is.EqualTo(first.Channel));
+            Assert.That(next.VoucherTotal, Is.GreaterThanOrEqualTo(Nanoton(restarted, "vouchered_nanoton")));
+            Assert.That(Nanoton(books, "vouchered_nanoton"), Is.LessThanOrEqualTo(next.VoucherTotal));
+            Assert.That(Nanoton(books, "spent_nanoton"), Is.LessThanOrEqualTo(Nanoton(books, "vouchered_nanoton")), "nothing was served on credit");
+        }
+    }
+
+    [Test, CancelAfter(90_000)]
+    public async Task Provider_KilledMidStream_IsAClearErrorAndComesBackWithItsBooks(CancellationToken cancellationToken)
+    {
+        string peer = _cheap.PeerId;
+        int enclave = await _cheap.EnclaveIdAsync(cancellationToken);
+        JsonObject before = [];
+        TimeSpan toError = default;
+        Stopwatch watch = new();
+        int pieces = 0;
+        ChatAnswer cut = await Chat.StreamAsync(_client, Chat.Long(peer), cancellationToken, async _ =>
+        {
+            if (++pieces == 20)
+            {
+                before = (await _cheap.ChannelAsync(c => (string)c["state"]! == "open", cancellationToken))!;
+                await _cheap.KillAsync();
+                watch.Start();
+            }
+        });
+        toError = watch.Elapsed;
+        Assert.That(_cheap.IsAlive, Is.False, $"killed after 20 of {pieces} pieces: {cut.ErrorText}");
+        await Eventually.TrueAsync("the enclave follows its node", () => !Signals.IsAlive(enclave), TimeSpan.FromSeconds(10), cancellationToken);
+
+        _cheap = await _network.RestartAsync(_cheap, cancellationToken);
+        JsonObject after = (await _cheap.ChannelAsync(c => (string)c["address"]! == (string)before["address"]!, cancellationToken))!;
+        await CocoonNetwork.WaitForOffersAsync(_client, cancellationToken, _cheap);
+        ChatAnswer next = await Chat.StreamAsync(_client, Chat.Ask("Again.", peer), cancellationToken);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(cut.Text, Is.Not.Empty);
+            Assert.That(cut.ErrorText, Does.Contain("provider_lost").And.Contain("Ask again").And.Contain("At risk:"));
+            Assert.That(toError, Is.LessThan(s_prompt));
+            Assert.That(_cheap.PeerId, Is.EqualTo(peer));
+            Assert.That(Nanoton(after, "vouchered_nanoton"), Is.GreaterThanOrEqualTo(Nanoton(before, "vouchered_nanoton")));
+            Assert.That(
+                Nanoton(after, "spent_nanoton") + Step,
+                Is.GreaterThanOrEqualTo(Nanoton(before, "spent_nanoton")).And.LessThanOrEqualTo(Nanoton(after, "vouchered_nanoton") + Step),
+                "the due is stored with each voucher: of the living session at most one step is forgotten");
+            Assert.That(next.ErrorText, Is.Empty);
+            Assert.That(next.Channel, Is.EqualTo((string)before["address"]!));
+            Assert.That(next.VoucherTotal, Is.GreaterThanOrEqualTo(Nanoton(after, "vouchered_nanoton")));
+        }
+    }
+
+    [Test, CancelAfter(90_000)]
+    public async Task Enclave_KilledMidStream_IsRestartedAndServesAgain(CancellationToken cancellationToken)
+    {
+        int enclave = await _cheap.EnclaveIdAsync(cancellationToken);
+        int pieces = 0;
+        ChatAnswer cut = await Chat.StreamAsync(_client, Chat.Long(_cheap.PeerId), cancellationToken, _ =>
+        {
+            if (++pieces == 20)
+            {
+                Signals.SendKill(enclave);
+            }
+
+            return Task.CompletedTask;
+        });
+        await Eventually.GetAsync(
+            "the supervisor starts another enclave",
+            async () =>
+            {
+                JsonObject engine = (await _cheap.GetAsync("/control/status", cancellationToken))["engine"]!.AsObject();
+                return (string)engine["status"]! == "ready" && (int)engine["process_id"]! is > 0 and int id && id != enclave ? engine : null;
+            },
+            TimeSpan.FromSeconds(30),
+            cancellationToken);
+        await CocoonNetwork.WaitForOffersAsync(_client, cancellationToken, _cheap);
+        ChatAnswer next = await Chat.StreamAsync(_client, Chat.Ask("Again.", _cheap.PeerId), cancellationToken);
+        Assert.That(cut.ErrorText, Does.Contain("provider_lost"));
+        Assert.That(next.ErrorText, Is.Empty);
+    }
+
+    [Test, CancelAfter(90_000)]
+    public async Task Provider_KilledBeforeTheFirstToken_AnotherAnswersAndNoMoneyWentToTheDead(CancellationToken cancellationToken)
+    {
+        CocoonNode client = await _network.StartClientAsync("newcomer", 2 * CocoonNetwork.Ton, cancellationToken);
+        await CocoonNetwork.WaitForOffersAsync(client, cancellationToken, _cheap, _dear);
+        string dead = _cheap.PeerId;
+
+        // Frozen first, so that the client is in the middle of its question when the provider dies.
+        Signals.Freeze(_cheap.ProcessId);
+        Task<ChatAnswer> asking = Chat.StreamAsync(client, Chat.Ask("Whoever is there."), cancellationToken);
+        await _cheap.KillAsync();
+        Stopwatch watch = Stopwatch.StartNew();
+        ChatAnswer answer = await asking;
+        TimeSpan toAnswer = watch.Elapsed;
+
+        watch.Restart();
+        ChatAnswer alone = await Chat.StreamAsync(client, Chat.Ask("Only you.", dead), cancellationToken);
+        TimeSpan toError = watch.Elapsed;
+        JsonArray channels = (await client.GetAsync("/control/channels", cancellationToken))["channels"]!.AsArray();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(answer.ErrorText, Is.Empty);
+            Assert.That(answer.Cocoon?["provider"]?.ToString(), Is.EqualTo(_dear.PeerId));
+            Assert.That(toAnswer, Is.LessThan(s_lostProvider));
+            Assert.That(alone.ErrorText, Does.StartWith("502 provider_lost:").And.Contain("Ask again").Or.StartWith("503 no_offer:"));
+            Assert.That(toError, Is.LessThan(s_prompt));
+            Assert.That(channels.Select(c => (string)c!["peer"]!), Is.EqualTo(new[] { _dear.PeerId }));
+        }
+    }
+
+    [Test, CancelAfter(120_000)]
+    public async Task Chain_Down_OpenChannelsGoOnAndNewOnesAreAClearError(CancellationToken cancellationToken)
+    {
+        // This client knows no channel yet when the chain goes.
+        CocoonNode late = await _network.StartClientAsync("late", 2 * CocoonNetwork.Ton, cancellationToken);
+        ChatAnswer before = await Chat.StreamAsync(_client, Chat.Ask("While the chain is up.", _dear.PeerId), cancellationToken);
+        await CocoonNetwork.WaitForOffersAsync(late, cancellationToken, _dear);
+
+        await _network.Chain.CutAsync();
+        ChatAnswer open = await Chat.StreamAsync(_client, Chat.Ask("The chain is down.", _dear.PeerId), cancellationToken);
+        Stopwatch watch = Stopwatch.StartNew();
+        ChatAnswer refused = await Chat.StreamAsync(late, Chat.Ask("A new channel?", _dear.PeerId), cancellationToken);
+        TimeSpan toError = watch.Elapsed;
+        JsonObject status = await _client.GetAsync("/control/status", cancellationToken);
+
+        _network.Chain.Mend();
+        ChatAnswer mended = await Chat.StreamAsync(late, Chat.Ask("And now?", _dear.PeerId), cancellationToken);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(before.ErrorText, Is.Empty);
+            Assert.That(open.ErrorText, Is.Empty);
+            Assert.That(open.Channel, Is.EqualTo(before.Cocoon?["channel"]?.ToString()));
+            Assert.That(refused.ErrorText, Does.StartWith("503 chain_unavailable:").And.Contain("cocoon status"));
+            Assert.That(toError, Is.LessThan(TimeSpan.FromSeconds(35)), "the chain client gives up after 30 s at the latest");
+            Assert.That((bool)status["chain"]!["reachable"]!, Is.False);
+            Assert.That((string?)status["chain"]!["problem"], Is.Not.Empty);
+            Assert.That(mended.ErrorText, Is.Empty);
+        }
+    }
+
+    [Test, CancelAfter(90_000)]
+    public async Task Nodes_Terminated_EndCleanlyAndLeaveNoChild(CancellationToken cancellationToken)
+    {
+        int enclave = await _dear.EnclaveIdAsync(cancellationToken);
+        Assert.That(Signals.IsAlive(enclave), Is.True);
+        CocoonNode[] nodes = [_client, _dear];
+        int[] codes = await Task.WhenAll(nodes.Select(n => n.StopAsync()));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(codes, Is.All.Zero);
+            Assert.That(Signals.IsAlive(enclave), Is.False);
+            Assert.That(nodes.Select(n => File.Exists(Path.Combine(n.DataDirectory, "control.sock"))), Is.All.False, "no stale socket is left");
+        }
+    }
+
+    private Task<CocoonNode> AliveAsync(CocoonNode node, CancellationToken cancellationToken) =>
+        node.IsAlive ? Task.FromResult(node) : _network.RestartAsync(node, cancellationToken);
+
+    private static async Task KillMidStreamAsync(CocoonNode client, CocoonNode provider, CancellationToken cancellationToken)
+    {
+        int pieces = 0;
+        try
+        {
+            await Chat.StreamAsync(client, Chat.Long(provider.PeerId), cancellationToken, async _ =>
+            {
+                if (++pieces == 200)
+                {
+                    await client.KillAsync();
+                }
+            });
+        }
+        catch (Exception exception) when (exception is HttpRequestException or IOException)
+        {
+            return;
+        }
+
+        Assert.Fail("the stream survived its process");
+    }
+
+    private static ulong Nanoton(JsonObject row, string field) => ulong.Parse((string)row[field]!, CultureInfo.InvariantCulture);
+}
