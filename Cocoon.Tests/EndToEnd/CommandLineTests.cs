@@ -1,0 +1,95 @@
+using System.Text.Json.Nodes;
+using NUnit.Framework;
+
+namespace Cocoon.Tests.EndToEnd;
+
+/// <summary>The command line against running nodes, as a person or a script uses it.</summary>
+public sealed class CommandLineTests
+{
+    [Test, CancelAfter(60_000)]
+    public async Task Status_OfClientAndProvider_SaysWhoTheyAre(CancellationToken cancellationToken)
+    {
+        JsonObject[] documents = await ReadAsync(cancellationToken, (SharedNetwork.Client, ["status"]), (SharedNetwork.Cheap, ["status"]));
+        (JsonObject client, JsonObject provider) = (documents[0], documents[1]);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((string)client["role"]!, Is.EqualTo("client"));
+            Assert.That((string)client["peer_id"]!, Is.EqualTo(SharedNetwork.Client.PeerId));
+            Assert.That((string)client["api_url"]!, Is.EqualTo(SharedNetwork.Client.Api.ToString()));
+            Assert.That((int)client["peers"]!["connected"]!, Is.GreaterThan(0));
+            Assert.That((int)client["offers_seen"]!, Is.GreaterThanOrEqualTo(2));
+            Assert.That((bool)client["chain"]!["reachable"]!, Is.True);
+            Assert.That((string)client["wallet"]!["balance_nanoton"]!, Does.Match("^[0-9]+$"));
+            Assert.That((string)provider["role"]!, Is.EqualTo("provider"));
+            Assert.That((string)provider["engine"]!["status"]!, Is.EqualTo("ready"));
+            Assert.That((string)provider["engine"]!["tier"]!, Is.EqualTo("open"));
+            Assert.That((string)provider["engine"]!["evidence_kind"]!, Is.EqualTo("simulated"));
+        }
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task PeersAndOffers_NameTheProviders_AndExplainTheChoice(CancellationToken cancellationToken)
+    {
+        JsonObject[] documents = await ReadAsync(cancellationToken, (SharedNetwork.Client, ["peers"]), (SharedNetwork.Client, ["offers", "--explain"]));
+        JsonObject[] peers = Rows(documents[0], "peers"), offers = Rows(documents[1], "offers");
+        string[] providers = [SharedNetwork.Cheap.PeerId, SharedNetwork.Dear.PeerId];
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(peers.Select(p => (string)p["peer"]!), Does.Contain(SharedNetwork.Network.Bootstrap.PeerId));
+            Assert.That(peers.Select(p => (string?)p["path"]), Is.All.EqualTo("direct tcp"));
+            Assert.That(offers.Select(o => (string)o["peer"]!), Is.EquivalentTo(providers));
+            Assert.That(offers.Select(o => (string)o["model"]!), Is.All.EqualTo(CocoonNetwork.ModelName));
+            Assert.That(offers.Select(o => (string)o["model_id"]!).Distinct().Count(), Is.EqualTo(1), "the same file has the same id everywhere");
+            Assert.That(offers.Select(o => (int)o["rank"]!), Is.EqualTo(new[] { 1, 2 }));
+            Assert.That(offers.Select(o => (string)o["verdict"]!), Is.EqualTo(new[] { "chosen", "candidate" }));
+            Assert.That(offers.ToDictionary(o => (string)o["peer"]!, o => (string)o["price_prompt"]!)[providers[0]], Is.EqualTo("40000000"));
+        }
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task ChannelsAndWallet_AfterAnAnswer_AgreeOnBothSides(CancellationToken cancellationToken)
+    {
+        CocoonNode client = await SharedNetwork.Network.StartClientAsync("reader", CocoonNetwork.Ton, cancellationToken);
+        await CocoonNetwork.WaitForOffersAsync(client, cancellationToken, SharedNetwork.Dear);
+        ChatAnswer answer = await Chat.StreamAsync(client, Chat.Ask("Once.", SharedNetwork.Dear.PeerId), cancellationToken);
+        Assert.That(answer.ErrorText, Is.Empty);
+        JsonObject[] documents = await ReadAsync(cancellationToken, (client, ["channels"]), (SharedNetwork.Dear, ["channels"]), (client, ["wallet"]));
+        JsonObject paying = Rows(documents[0], "channels").Single(), paid = Rows(documents[1], "channels").Single(c => (string)c["address"]! == answer.Channel);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(((string)paying["direction"]!, (string)paid["direction"]!), Is.EqualTo(("out", "in")));
+            Assert.That(((string)paying["state"]!, (string)paid["state"]!), Is.EqualTo(("open", "open")));
+            Assert.That((string)paying["address"]!, Is.EqualTo(answer.Channel));
+            Assert.That((string)paying["vouchered_nanoton"]!, Is.EqualTo(answer.Cocoon!["voucher_total_nanoton"]!.ToString()));
+            Assert.That((string)paying["spent_nanoton"]!, Is.EqualTo(answer.Cocoon!["cost_nanoton"]!.ToString()));
+            Assert.That((string)paid["spent_nanoton"]!, Is.EqualTo((string)paying["spent_nanoton"]!), "both sides counted the same");
+            Assert.That(ulong.Parse((string)documents[2]["balance_nanoton"]!, System.Globalization.CultureInfo.InvariantCulture), Is.InRange(1UL, CocoonNetwork.Ton));
+        }
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task EveryReadCommand_WithoutANode_ExitsWithThreeAndSaysHowToStartOne(CancellationToken cancellationToken)
+    {
+        string nowhere = Path.Combine(SharedNetwork.Client.DataDirectory, "nobody");
+        string[] verbs = ["status", "peers", "offers", "channels", "wallet"];
+        CommandResult[] results = await Task.WhenAll(verbs.Select(v => CocoonProgram.RunAsync(cancellationToken, v, "-o", "json", "--data", nowhere)));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(results.Select(r => r.ExitCode), Is.All.EqualTo(3));
+            Assert.That(results.Select(r => r.Output), Is.All.Empty);
+            Assert.That(results.Select(r => r.Error), Is.All.Contain("error: ").And.All.Contain("why").And.All.Contain("fix"));
+            Assert.That(Directory.Exists(nowhere), Is.False, "reading makes no data directory");
+        }
+    }
+
+    private static async Task<JsonObject[]> ReadAsync(CancellationToken cancellationToken, params (CocoonNode Node, string[] Verb)[] commands)
+    {
+        CommandResult[] results = await Task.WhenAll(commands.Select(c => CocoonProgram.RunAsync(cancellationToken, [.. c.Verb, "-o", "json", "--data", c.Node.DataDirectory])));
+        Assert.That(results.Select(r => r.ExitCode), Is.All.Zero, string.Join('\n', results.Select(r => r.Error)));
+        JsonObject[] documents = [.. results.Select(r => JsonNode.Parse(r.Output)!.AsObject())];
+        Assert.That(documents.Select(d => (int)d["schema"]!), Is.All.EqualTo(1));
+        return documents;
+    }
+
+    private static JsonObject[] Rows(JsonObject document, string name) => [.. document[name]!.AsArray().OfType<JsonObject>()];
+}
