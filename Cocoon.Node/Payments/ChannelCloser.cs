@@ -79,15 +79,13 @@ internal sealed partial class ChannelCloser(
     private async Task AgreeAsync(ClientChannel channel, CancellationToken cancellationToken)
     {
         SignedVoucher voucher = channel.FinalVoucher(agreed: null);
-        PayResponse answer;
-        try
+        PayResponse answer = await RequestCloseAsync(channel, voucher, cancellationToken);
+        if (answer.Refused is { Reason: PayRefused.Types.Reason.BelowDue } below)
         {
-            answer = await pay.RequestCloseAsync(channel.Peer, channel.Channel, voucher.ToMessage(), cancellationToken);
-        }
-        catch (IOException unreachable)
-        {
-            throw new PaymentException(
-                PaymentErrorCode.Provider, $"The provider did not answer: {unreachable.Message} Try again, or close alone (the rest comes back after the challenge).", unreachable);
+            // A session that was cut off may have cost more than we saw of it.
+            await channel.ReconcileAsync(0, below.DueNanoton, asking: null, cancellationToken);
+            voucher = channel.FinalVoucher(agreed: null);
+            answer = await RequestCloseAsync(channel, voucher, cancellationToken);
         }
 
         if (answer.Refused is { } refused)
@@ -107,6 +105,19 @@ internal sealed partial class ChannelCloser(
         await channel.UpdateAsync(
             record => record with { State = ChannelPhase.Closing, CloseTotal = expected.Total, CloseAck = ack }, cancellationToken);
         Log.Agreed(logger, channel.Channel, expected.Total);
+    }
+
+    private async Task<PayResponse> RequestCloseAsync(ClientChannel channel, SignedVoucher voucher, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await pay.RequestCloseAsync(channel.Peer, channel.Channel, voucher.ToMessage(), cancellationToken);
+        }
+        catch (IOException unreachable)
+        {
+            throw new PaymentException(
+                PaymentErrorCode.Provider, $"The provider did not answer: {unreachable.Message} Try again, or close alone (the rest comes back after the challenge).", unreachable);
+        }
     }
 
     private async Task<ChannelSettlement> SettleAsync(ClientChannel channel, PaymentIntent intent, CancellationToken cancellationToken)

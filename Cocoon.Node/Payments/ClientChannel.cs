@@ -19,6 +19,7 @@ internal sealed class ClientChannel : IDisposable
     private readonly TimeProvider _time;
     private ClientChannelRecord _record;
     private ulong _ended;
+    private ulong _unseen;
 
     internal ClientChannel(ClientChannelStore store, ClientChannelRecord record, Ed25519PrivateKey payKey, SpendOptions options, TimeProvider time)
     {
@@ -33,6 +34,9 @@ internal sealed class ClientChannel : IDisposable
         _options = options;
         _time = time;
         _ended = record.Due;
+
+        // What ran when this process last ended is known to the provider alone.
+        _unseen = record.HighestTotal > record.Due ? record.HighestTotal - record.Due : 0;
     }
 
     public CellHash Channel => _record.Channel;
@@ -140,9 +144,13 @@ internal sealed class ClientChannel : IDisposable
         return new SignedVoucher(statement, statement.Sign(_payKey));
     }
 
-    /// <summary>Compares the books when a session is accepted. After a crash the provider may know of more that is owed; within what is vouched that is taken.</summary>
-    /// <exception cref="PaymentException">The provider claims what was never vouched.</exception>
-    public async Task ReconcileAsync(ulong providersTotal, ulong carriedDue, CancellationToken cancellationToken)
+    /// <summary>
+    /// Compares the books when a session is accepted. After a crash or a cut session the provider may know of more that is owed: that is
+    /// taken, within what was vouched for such sessions. Sessions that live here may have ended there already.
+    /// </summary>
+    /// <param name="asking">The session being accepted, which owes nothing yet.</param>
+    /// <exception cref="PaymentException">The provider claims what was never vouched, or more than any session can owe.</exception>
+    public async Task ReconcileAsync(ulong providersTotal, ulong carriedDue, ClientSession? asking, CancellationToken cancellationToken)
     {
         lock (_lock)
         {
@@ -153,12 +161,21 @@ internal sealed class ClientChannel : IDisposable
                     $"The provider says {providersTotal} nanoTON vouched and {carriedDue} owed, this wallet vouched {_record.HighestTotal}.");
             }
 
-            if (carriedDue <= _ended)
+            ulong known = Committed() - (asking is not null && _live.ContainsKey(asking.Id) ? asking.Allocated : 0);
+            if (carriedDue <= known)
             {
                 return;
             }
 
-            _ended = carriedDue;
+            ulong more = carriedDue - known;
+            if (more > _unseen)
+            {
+                throw new PaymentException(
+                    PaymentErrorCode.Provider, $"The provider says {carriedDue} nanoTON owed; at most {known + _unseen} can be.");
+            }
+
+            _unseen -= more;
+            _ended += more;
         }
 
         await _store.SaveDueAsync(Channel, EndedDue, cancellationToken);
@@ -214,7 +231,7 @@ internal sealed class ClientChannel : IDisposable
         }
     }
 
-    internal async Task EndAsync(ClientSession session, ulong due, CancellationToken cancellationToken)
+    internal async Task EndAsync(ClientSession session, ulong due, ulong mayOweUpTo, CancellationToken cancellationToken)
     {
         lock (_lock)
         {
@@ -224,6 +241,7 @@ internal sealed class ClientChannel : IDisposable
             }
 
             _ended = checked(_ended + due);
+            _unseen += mayOweUpTo > due ? mayOweUpTo - due : 0;
         }
 
         await _store.SaveDueAsync(Channel, EndedDue, cancellationToken);
@@ -266,6 +284,7 @@ internal sealed class ClientChannel : IDisposable
                 lock (_lock)
                 {
                     _record = _record with { HighestTotal = own.Statement.Total, Nonce = own.Statement.Nonce };
+                    _unseen = own.Statement.Total > _ended ? own.Statement.Total - _ended : 0;
                 }
             }
         }
@@ -274,7 +293,7 @@ internal sealed class ClientChannel : IDisposable
             _signing.Release();
         }
 
-        await ReconcileAsync(0, Math.Min(due, HighestTotal), cancellationToken);
+        await ReconcileAsync(0, Math.Min(due, HighestTotal), asking: null, cancellationToken);
     }
 
     /// <remarks>Called with <see cref="_signing"/> held.</remarks>

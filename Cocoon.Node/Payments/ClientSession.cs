@@ -22,5 +22,10 @@ internal sealed class ClientSession(ClientChannel channel, SessionId id, ulong l
     public Task<VoucherMessage> VouchAsync(ulong upTo, CancellationToken cancellationToken) => Channel.VouchAsync(this, upTo, cancellationToken);
 
     /// <summary>Settles the session at what it really cost; the rest of its allocation is credit for the next one.</summary>
-    public Task EndAsync(ulong due, CancellationToken cancellationToken) => Channel.EndAsync(this, due, cancellationToken);
+    public Task EndAsync(ulong due, CancellationToken cancellationToken) => EndAsync(due, mayOweUpTo: due, cancellationToken);
+
+    /// <param name="due">What was authenticated of it.</param>
+    /// <param name="mayOweUpTo">It was cut off: the provider may truly have served more than we saw, up to this.</param>
+    /// <param name="cancellationToken">Cancels the write to the store; memory is settled before.</param>
+    public Task EndAsync(ulong due, ulong mayOweUpTo, CancellationToken cancellationToken) => Channel.EndAsync(this, due, mayOweUpTo, cancellationToken);
 }

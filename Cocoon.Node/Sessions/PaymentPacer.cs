@@ -17,15 +17,23 @@ internal sealed class PaymentPacer(ulong step, ulong bound)
     /// <summary>What this session may cost by the vouchers so far.</summary>
     public ulong Allocated => _allocated;
 
+    /// <summary>The most that may have been served: a provider runs up to one step ahead of what was vouched.</summary>
+    public ulong Exposure => Math.Min(bound, _allocated > ulong.MaxValue - step ? ulong.MaxValue : _allocated + step);
+
     /// <summary>The allocation for the request itself: one step.</summary>
     public ulong First() => Raise(Math.Min(step, bound));
 
-    /// <summary>Notes the cumulative due. Dues never fall; one above the bound is the provider's fault.</summary>
+    /// <summary>Notes the cumulative due. Dues never fall; one above the bound is the provider's fault, and is neither noted nor ever paid.</summary>
     /// <returns><c>false</c> when the due exceeds the bound: cancel.</returns>
     public bool Observe(ulong due)
     {
+        if (due > bound)
+        {
+            return false;
+        }
+
         Due = Math.Max(Due, due);
-        return due <= bound;
+        return true;
     }
 
     /// <summary>The allocation to vouch now, or <c>null</c> while there is lead enough.</summary>

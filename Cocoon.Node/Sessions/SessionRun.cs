@@ -22,6 +22,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
     private readonly PaymentPacer _pacer = new(session.Enclave.Quote.StepNanoton, RequestBound.Due(ask, session.Enclave.Quote));
     private readonly string _address = new TonAddress(0, channel.Channel).ToFriendly(bounceable: true);
     private int _vouchers;
+    private bool _mayOweMore;
     private VoucherMessage? _lastVoucher;
 
     /// <summary>Whether any text left this run: after that the request must not silently go elsewhere.</summary>
@@ -30,28 +31,36 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
     /// <exception cref="InferenceException">Declined, lost, cut short, overcharged, or refused by the engine.</exception>
     public async IAsyncEnumerable<AnswerPart> RunAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        SealedCall call = Seal();
-        using AnswerReader reader = new(call.Response);
-        await SendRequestAsync(call, cancellationToken);
-        yield return new AnswerPart.Opened(session.Source(_address, ask.Shape));
-
         using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task blocks = ask.Shape == Shape.Fast ? Task.CompletedTask : VouchEachBlockAsync(ending.Token);
+        Task blocks = Task.CompletedTask;
         bool whole = false;
         try
         {
+            SealedCall call = Seal();
+            using AnswerReader reader = new(call.Response);
+            await SendRequestAsync(call, cancellationToken);
+            yield return new AnswerPart.Opened(session.Source(_address, ask.Shape));
+
+            blocks = ask.Shape == Shape.Fast ? blocks : VouchEachBlockAsync(ending.Token);
             Finished? finished = null;
             SignedReceipt? receipt = null;
             SignedSettlement? settlement = null;
             bool begun = false;
+            TimeSpan waited = TimeSpan.Zero;
             while (settlement is null)
             {
-                ProviderMessage? message = await ReadAsync(finished is not null ? SettleWait : begun ? StallWait : FirstFrameWait, cancellationToken);
+                TimeSpan patience = finished is not null ? SettleWait : begun ? StallWait : FirstFrameWait;
+                long asked = time.GetTimestamp();
+                ProviderMessage? message = await ReadAsync(patience - waited, finished is not null, cancellationToken);
+
+                // Acks and filler are no progress: a provider that sends nothing else is as lost as a silent one.
+                waited += time.GetElapsedTime(asked);
                 switch (message?.BodyCase)
                 {
                     case ProviderMessage.BodyOneofCase.Sealed:
                         foreach (AnswerEvent happened in Open(reader, message.Sealed.Data.Span))
                         {
+                            waited = TimeSpan.Zero;
                             switch (happened.BodyCase)
                             {
                                 case AnswerEvent.BodyOneofCase.Started:
@@ -74,6 +83,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
                                 case AnswerEvent.BodyOneofCase.Finished:
                                     finished = happened.Finished;
                                     whole = true;
+                                    _mayOweMore = false;
                                     await FinalVoucherAsync(finished.DueNanoton, cancellationToken);
                                     yield return new AnswerPart.Ended(finished);
                                     break;
@@ -101,25 +111,31 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
                 }
             }
 
-            ThrowIfIncomplete(reader);
-            string? id = null, path = null;
-            if (receipt is not null && finished is not null)
+            if (finished is null)
             {
-                (id, path) = await receipts.SaveAsync(session.Enclave, session.Offer.Peer.ToString(), receipt, settlement, _lastVoucher, cancellationToken);
+                ThrowIfIncomplete(reader);
+                throw SessionFailures.Lost(session.Offer, "the session ended before the answer did", atRisk: AtRisk());
             }
 
+            (string? id, string? path) = receipt is null ? (null, null) : await SaveAsync(receipt, settlement, cancellationToken);
             yield return new AnswerPart.Completed(new AnswerCost(_pacer.Due, _vouchers, channel.HighestTotal, _address), id, path);
         }
         finally
         {
-            await ending.CancelAsync();
-            await blocks;
-            if (!whole)
+            try
             {
-                await CancelAsync();
+                await ending.CancelAsync();
+                await blocks;
+                if (!whole)
+                {
+                    await CancelAsync();
+                }
             }
-
-            await payment.EndAsync(_pacer.Due, CancellationToken.None);
+            finally
+            {
+                // However it ended: a session left live would keep its share of the channel for ever.
+                await payment.EndAsync(_pacer.Due, _mayOweMore ? _pacer.Exposure : _pacer.Due, CancellationToken.None);
+            }
         }
     }
 
@@ -164,25 +180,38 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
             Sealed = UnsafeByteOperations.UnsafeWrap(call.Sealed),
             Voucher = _lastVoucher,
         };
-        try
-        {
-            await session.Link.WriteAsync(new ClientMessage { Request = request }, cancellationToken);
-        }
-        catch (IOException exception)
-        {
-            throw SessionFailures.Lost(session.Offer, "the connection failed", exception, AtRisk());
-        }
-
-        ProviderMessage? answer = await ReadAsync(AcceptWait, cancellationToken);
+        _mayOweMore = true;
+        await WriteRequestAsync(request, cancellationToken);
+        ProviderMessage? answer = await ReadAsync(AcceptWait, isWhole: false, cancellationToken);
         switch (answer?.BodyCase)
         {
             case ProviderMessage.BodyOneofCase.Accepted:
                 await ReconcileAsync(answer.Accepted, cancellationToken);
                 return;
             case ProviderMessage.BodyOneofCase.Declined:
+                _mayOweMore = false;
                 throw SessionFailures.FromDecline(session.Offer, answer.Declined, AtRisk());
             default:
                 throw SessionFailures.Lost(session.Offer, "it did not accept the request", atRisk: AtRisk());
+        }
+    }
+
+    /// <summary>A request can be larger than what a stream takes unread, so writing it has a limit too.</summary>
+    private async Task WriteRequestAsync(Request request, CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource timeout = new(AcceptWait, time);
+        using CancellationTokenSource linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
+        try
+        {
+            await session.Link.WriteAsync(new ClientMessage { Request = request }, linked.Token);
+        }
+        catch (IOException exception)
+        {
+            throw SessionFailures.Lost(session.Offer, "the connection failed", exception, AtRisk());
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw SessionFailures.Lost(session.Offer, $"it did not take the request within {AcceptWait.TotalSeconds:0} s", atRisk: AtRisk());
         }
     }
 
@@ -276,7 +305,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
     {
         try
         {
-            await channel.ReconcileAsync(accepted.HighestTotal, accepted.CarriedDue, cancellationToken);
+            await channel.ReconcileAsync(accepted.HighestTotal, accepted.CarriedDue, payment, cancellationToken);
         }
         catch (PaymentException exception)
         {
@@ -284,9 +313,10 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
         }
     }
 
-    private async Task<ProviderMessage?> ReadAsync(TimeSpan wait, CancellationToken cancellationToken)
+    /// <param name="isWhole">The answer is complete and paid: then a loss is only the end of the session.</param>
+    private async Task<ProviderMessage?> ReadAsync(TimeSpan wait, bool isWhole, CancellationToken cancellationToken)
     {
-        using CancellationTokenSource timeout = new(wait, time);
+        using CancellationTokenSource timeout = new(wait > TimeSpan.Zero ? wait : TimeSpan.Zero, time);
         using CancellationTokenSource linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
         try
         {
@@ -294,11 +324,11 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            throw SessionFailures.Lost(session.Offer, $"nothing came for {wait.TotalSeconds:0} s", atRisk: AtRisk());
+            return isWhole ? null : throw SessionFailures.Lost(session.Offer, "the answer does not go on", atRisk: AtRisk());
         }
         catch (Exception exception) when (exception is IOException or Libp2pException)
         {
-            throw SessionFailures.Lost(session.Offer, "the connection broke", exception, AtRisk());
+            return isWhole ? null : throw SessionFailures.Lost(session.Offer, "the connection broke", exception, AtRisk());
         }
     }
 
@@ -311,6 +341,19 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
         catch (SessionException exception)
         {
             throw Truncated(exception);
+        }
+    }
+
+    /// <summary>A receipt that is no receipt is as good as none: it must not spoil an answer that is whole.</summary>
+    private async Task<(string? Id, string? Path)> SaveAsync(SignedReceipt receipt, SignedSettlement settlement, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await receipts.SaveAsync(session.Enclave, session.Offer.Peer.ToString(), receipt, settlement, _lastVoucher, cancellationToken);
+        }
+        catch (InvalidProtocolBufferException)
+        {
+            return (null, null);
         }
     }
 

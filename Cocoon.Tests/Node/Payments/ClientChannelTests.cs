@@ -92,15 +92,60 @@ internal sealed class ClientChannelTests
     public async Task ReconcileAsync_ProviderClaimsMoreThanWasVouched_Throws()
     {
         await using Fixture fixture = new();
-        await fixture.Channel.SignVoucherAsync(500, [], CancellationToken.None);
-        await fixture.Channel.ReconcileAsync(500, 400, CancellationToken.None);
+        await CutOffAsync(fixture.Channel, allocated: 500);
+        await fixture.Channel.ReconcileAsync(500, 400, asking: null, CancellationToken.None);
         Assert.That(fixture.Channel.Record.Due, Is.EqualTo(400));
         foreach ((ulong total, ulong due) in new[] { (501UL, 0UL), (500UL, 501UL) })
         {
             PaymentException? refused = await Assert.ThrowsAsync<PaymentException>(
-                () => fixture.Channel.ReconcileAsync(total, due, CancellationToken.None));
+                () => fixture.Channel.ReconcileAsync(total, due, asking: null, CancellationToken.None));
             Assert.That(refused!.Code, Is.EqualTo(PaymentErrorCode.Provider));
         }
+    }
+
+    [Test]
+    public async Task ReconcileAsync_SessionsThatEndedWhole_OweNothingMore()
+    {
+        await using Fixture fixture = new();
+        ClientSession whole = fixture.Channel.BeginSession(new SessionId(1));
+        await whole.VouchAsync(1_000, CancellationToken.None);
+        await whole.EndAsync(10, CancellationToken.None);
+        ClientSession asking = fixture.Channel.BeginSession(new SessionId(2));
+        await asking.VouchAsync(1_000, CancellationToken.None);
+        PaymentException? refused = await Assert.ThrowsAsync<PaymentException>(
+            () => fixture.Channel.ReconcileAsync(1_010, 11, asking, CancellationToken.None), "the lead is ours, not the provider's to keep");
+        Assert.That((refused!.Code, fixture.Channel.Record.Due), Is.EqualTo((PaymentErrorCode.Provider, 10UL)));
+    }
+
+    [Test]
+    public async Task ReconcileAsync_AnotherSessionEndedThereFirst_IsNotCountedTwice()
+    {
+        await using Fixture fixture = new();
+        ClientSession ending = fixture.Channel.BeginSession(new SessionId(1));
+        await ending.VouchAsync(1_000, CancellationToken.None);
+        ClientSession asking = fixture.Channel.BeginSession(new SessionId(2));
+        await asking.VouchAsync(1_000, CancellationToken.None);
+        await fixture.Channel.ReconcileAsync(2_000, carriedDue: 300, asking, CancellationToken.None);
+        await ending.EndAsync(300, CancellationToken.None);
+        await asking.EndAsync(50, CancellationToken.None);
+        Assert.That(fixture.Channel.Record.Due, Is.EqualTo(350));
+    }
+
+    [Test]
+    public async Task Close_AfterASessionWasCutOff_AgreesToWhatItReallyCost()
+    {
+        await using Fixture fixture = new();
+        await CutOffAsync(fixture.Channel, allocated: 1_000);
+        await fixture.Channel.ReconcileAsync(0, 120, asking: null, CancellationToken.None);
+        VoucherStatement statement = fixture.Channel.FinalVoucher(agreed: null).Statement;
+        Assert.That((statement.Total, statement.Nonce), Is.EqualTo((120UL, 2UL)));
+    }
+
+    private static async Task CutOffAsync(ClientChannel channel, ulong allocated)
+    {
+        ClientSession session = channel.BeginSession(new SessionId(99));
+        await session.VouchAsync(allocated, CancellationToken.None);
+        await session.EndAsync(0, mayOweUpTo: allocated, CancellationToken.None);
     }
 
     [Test]
@@ -203,7 +248,7 @@ internal sealed class ClientChannelTests
     private static ulong Total(VoucherMessage message) =>
         VoucherStatement.TryDecode(message.Statement.Span, out VoucherStatement statement) ? statement.Total : throw new AssertionException("not a voucher");
 
-    private sealed class Fixture : IAsyncDisposable
+    internal sealed class Fixture : IAsyncDisposable
     {
         private readonly TemporaryDirectory _directory = new();
         private readonly CocoonDatabase _database;

@@ -43,6 +43,16 @@ public sealed class PaymentPacerTests
     public void Observe_AboveTheBound_IsRefused() => Assert.That(new PaymentPacer(step: 10, bound: 100).Observe(101), Is.False);
 
     [Test]
+    public void Observe_AboveTheBound_IsNeverOwed()
+    {
+        PaymentPacer pacer = new(step: 10, bound: 100);
+        pacer.First();
+        pacer.Observe(7);
+        pacer.Observe(ulong.MaxValue);
+        Assert.That((pacer.Due, pacer.NextBlock()), Is.EqualTo((7UL, 17UL)), "what is booked is what later sessions vouch for");
+    }
+
+    [Test]
     public void Final_LeadsNoMore()
     {
         PaymentPacer pacer = new(step: 10, bound: 100);
