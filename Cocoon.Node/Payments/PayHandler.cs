@@ -106,6 +106,11 @@ internal sealed partial class PayHandler(ProviderLedger ledger, PeerId self, Tim
             return Refuse(PayRefusal.BadSignature, wrong.Detail);
         }
 
+        if (IsPublic(channel.Record, statement))
+        {
+            return Refuse(PayRefusal.BadSignature, "that voucher has been on the chain: anybody can show it; sign a new one to close");
+        }
+
         if (await channel.AcceptVoucherAsync(request.Voucher, cancellationToken) is VoucherOutcome.Refused refused)
         {
             return Refuse(refused.Fault == VoucherFault.Malformed ? PayRefusal.Malformed : PayRefusal.BadSignature, refused.Detail);
@@ -128,6 +133,13 @@ internal sealed partial class PayHandler(ProviderLedger ledger, PeerId self, Tim
             },
         };
     }
+
+    /// <summary>A claim publishes its voucher, so that one no longer proves that the client asks. The client signs each close with a fresh nonce.</summary>
+    private static bool IsPublic(ProviderChannelRecord record, VoucherStatement statement) =>
+        record.AckTotal is null
+        && record.Voucher is { } held
+        && statement.Nonce <= held.Statement.Nonce
+        && (statement.Total <= record.Claimed || record.ClaimQueued);
 
     private static string Explain(PayRefusal refusal) => refusal switch
     {

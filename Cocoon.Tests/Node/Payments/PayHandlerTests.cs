@@ -91,6 +91,26 @@ internal sealed class PayHandlerTests
     }
 
     [Test]
+    public async Task Close_WithAVoucherThatAClaimPublished_IsRefused()
+    {
+        await using ProviderFixture fixture = new();
+        ProviderChannel channel = await fixture.AcceptAsync();
+        VoucherMessage published = fixture.Voucher(channel.Channel, 4_000);
+        await channel.AcceptVoucherAsync(published, CancellationToken.None);
+        ChannelAccount account = fixture.Chain.Accounts[channel.Channel];
+        fixture.Chain.Accounts[channel.Channel] = account with { State = account.State! with { Claimed = 4_000 } };
+        await fixture.Ledger.RefreshAsync(channel, CancellationToken.None);
+        using Ed25519PrivateKey self = Ed25519PrivateKey.Generate();
+        PayHandler handler = Handler(fixture, PeerId.FromPublicKey(self.PublicKey));
+
+        PayResponse stranger = await handler.AnswerAsync(Close(channel, published), CancellationToken.None);
+        Assert.That(stranger.Refused?.Reason, Is.EqualTo(PayRefused.Types.Reason.BadSignature));
+        Assert.That(channel.Record.Closing, Is.False, "anybody who reads the chain could freeze the channel");
+        PayResponse client = await handler.AnswerAsync(Close(channel, fixture.Voucher(channel.Channel, 4_000, nonce: 2)), CancellationToken.None);
+        Assert.That(client.Close, Is.Not.Null);
+    }
+
+    [Test]
     public async Task Stream_OfHostileBytes_EndsInAProtocolErrorOrARefusal()
     {
         await using ProviderFixture fixture = new();
