@@ -48,6 +48,11 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
             return false;
         }
 
+        if (_allocations.Count + allocations.Length > 2 * MaxSessions)
+        {
+            ForgetEnded(allocations);
+        }
+
         foreach (SessionAllocation allocation in allocations)
         {
             if (allocation.NanoTon > total
@@ -172,6 +177,21 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
 
     /// <summary>For a channel that stored its flag in an earlier run, or is closing on chain.</summary>
     public void MarkClosing() => Closing = true;
+
+    /// <summary>A voucher that crosses the end of a session names it once more; such leftovers must not take the places of new ones.</summary>
+    private void ForgetEnded(ReadOnlySpan<SessionAllocation> named)
+    {
+        HashSet<SessionId> kept = [.. _live.Keys];
+        foreach (SessionAllocation allocation in named)
+        {
+            kept.Add(allocation.Session);
+        }
+
+        foreach (SessionId session in _allocations.Keys.Where(id => !kept.Contains(id)).ToArray())
+        {
+            _allocations.Remove(session);
+        }
+    }
 
     private ulong Committed(SessionId? except)
     {

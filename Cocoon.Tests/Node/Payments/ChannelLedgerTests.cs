@@ -50,6 +50,26 @@ internal sealed class ChannelLedgerTests
     }
 
     [Test]
+    public void GrantFor_AfterManyVouchersThatCrossedTheirSessionsEnd_StillFollowsTheAllocation()
+    {
+        ChannelLedger ledger = new(paid: 0, due: 0, capacity: 1_000_000_000);
+        ulong total = 0;
+        for (uint i = 1; i <= 4 * ChannelLedger.MaxSessions; i++)
+        {
+            SessionId session = new(i);
+            ledger.Apply(total += Step, [new(session, Step)]);
+            Assert.That(ledger.TryReserve(session, Credit), Is.EqualTo(DeclineReason.DeclineUnspecified));
+            ledger.End(session, Step);
+            ledger.Apply(total, [new(session, Step)]);
+        }
+
+        SessionId fresh = new(1_000);
+        ledger.Apply(total + (20 * Step), [new(fresh, 20 * Step)]);
+        ledger.TryReserve(fresh, Credit);
+        Assert.That(ledger.GrantFor(fresh), Is.GreaterThanOrEqualTo(20 * Step));
+    }
+
+    [Test]
     public void GrantFor_SessionThatEnded_IsZero()
     {
         ChannelLedger ledger = new(paid: Step, due: 0, capacity: 1_000_000);
