@@ -32,6 +32,7 @@ internal static class ReasonWords
     public const string QuoteExpired = "quote.expired";
     public const string QuoteTooLong = "quote.valid_too_long";
     public const string QuoteDearer = "quote.dearer_than_offer";
+    public const string QuoteStep = "quote.step_too_large";
 
     public static IReadOnlyList<string> All { get; } =
     [
@@ -39,5 +40,6 @@ internal static class ReasonWords
         EvidenceFuture, BindingMalformed, ReportDataMismatch, PeerMismatch, ModelMismatch, ChallengeMismatch, PolicySimulated,
         PolicyKind, PolicyModel, PolicyTier, WelcomeMalformed, WelcomeVersion, WelcomeLiveness, WelcomeKeySignature,
         WelcomeKeyUnusable, QuoteMalformed, QuoteSignature, QuoteNonce, QuoteOffer, QuoteExpired, QuoteTooLong, QuoteDearer,
+        QuoteStep,
     ];
 }

@@ -73,6 +73,9 @@ internal sealed class WelcomeVerifier(EvidenceAppraiser appraiser, KnownEvidence
     /// <summary>Longest time that a quote may bind the provider's price, and the clock difference that is forgiven.</summary>
     public static readonly TimeSpan MaxQuoteLifetime = TimeSpan.FromSeconds(60);
 
+    /// <summary>Most tokens that one step may cover, per class: four default steps. The client leads by a step, so it is the money at risk.</summary>
+    private const uint MaxStepPromptTokens = 8192, MaxStepCompletionTokens = 256;
+
     private static readonly TimeSpan ClockSkew = TimeSpan.FromMinutes(5);
 
     /// <param name="hello">The exact bytes sent.</param>
@@ -220,8 +223,12 @@ internal sealed class WelcomeVerifier(EvidenceAppraiser appraiser, KnownEvidence
         AddIf(reasons, quote.NotAfterMs <= (ulong)now.ToUnixTimeMilliseconds(), ReasonWords.QuoteExpired);
         AddIf(reasons, quote.NotAfterMs > (ulong)(now + MaxQuoteLifetime + ClockSkew).ToUnixTimeMilliseconds(), ReasonWords.QuoteTooLong);
         AddIf(reasons, !Metering.NotDearer(quote.Prices, expectation.OfferPrices), ReasonWords.QuoteDearer);
+        AddIf(reasons, quote.StepNanoton > MaxStep(quote.Prices), ReasonWords.QuoteStep);
         return reasons.Count == before ? quote : null;
     }
+
+    private static ulong MaxStep(Prices prices) => Math.Max(
+        Metering.Due(prices, new TokenCounts(MaxStepPromptTokens, 0, 0)), Metering.Due(prices, new TokenCounts(0, 0, MaxStepCompletionTokens)));
 
     private static void AddIf(List<string> reasons, bool condition, string word)
     {

@@ -49,7 +49,7 @@ public sealed class WelcomeVerifierTests
             HelloNonce = _hello.Nonce,
             Prices = new Prices { Prompt = 10, Cached = 1, Completion = 30 },
             UnitTokens = 64,
-            StepNanoton = 1000,
+            StepNanoton = 1,
             NotAfterMs = Ms(60),
         };
         _key = new KeyRecord
@@ -146,6 +146,7 @@ public sealed class WelcomeVerifierTests
     [TestCase(ReasonWords.QuoteExpired)]
     [TestCase(ReasonWords.QuoteTooLong)]
     [TestCase(ReasonWords.QuoteDearer)]
+    [TestCase(ReasonWords.QuoteStep)]
     [TestCase(ReasonWords.QuoteMalformed)]
     public void Verify_QuoteWithAFlaw_IsRefusedByItsWord(string word)
     {
@@ -165,6 +166,9 @@ public sealed class WelcomeVerifierTests
                 break;
             case ReasonWords.QuoteDearer:
                 _quote.Prices.Completion = 31;
+                break;
+            case ReasonWords.QuoteStep:
+                _quote.StepNanoton = 2;
                 break;
             default:
                 _quote.Prices = null;
