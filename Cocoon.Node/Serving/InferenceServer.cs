@@ -69,7 +69,6 @@ internal sealed partial class InferenceServer(
     {
         using SessionLink link = new(stream);
         using CancellationTokenSource linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token);
-        Interlocked.Increment(ref _open);
         try
         {
             await ServeAsync(link, stream.RemotePeer, linked.Token);
@@ -83,10 +82,6 @@ internal sealed partial class InferenceServer(
         {
             Log.SessionFailed(logger, exception);
             stream.Reset();
-        }
-        finally
-        {
-            Interlocked.Decrement(ref _open);
         }
     }
 
@@ -110,11 +105,24 @@ internal sealed partial class InferenceServer(
             return;
         }
 
-        SignedQuote quote = quotes.Issue(followed!, hello!, options.Value.MaxCreditNanoton);
+        // Counted from here on: streams without a hello are the connection's to bound, and take no place from anybody.
+        Interlocked.Increment(ref _open);
+        try
+        {
+            await ServeAsync(link, quotes.Issue(followed!, hello!, options.Value.MaxCreditNanoton), bytes!, cancellationToken);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _open);
+        }
+    }
+
+    private async Task ServeAsync(SessionLink link, SignedQuote quote, byte[] hello, CancellationToken cancellationToken)
+    {
         IEnclaveSession session;
         try
         {
-            session = await enclave.OpenAsync(bytes!, quote, cancellationToken);
+            session = await enclave.OpenAsync(hello, quote, cancellationToken);
         }
         catch (EnclaveException exception)
         {
@@ -146,7 +154,7 @@ internal sealed partial class InferenceServer(
             return (DeclineReason.DeclineDraining, "this node takes no new sessions", null);
         }
 
-        if (OpenSessions > options.Value.MaxSessions)
+        if (OpenSessions >= options.Value.MaxSessions)
         {
             return (DeclineReason.DeclineSlots, "too many open sessions", null);
         }

@@ -20,6 +20,7 @@ internal sealed partial class ProviderSession(
 
     private static readonly TimeSpan RequestWait = TimeSpan.FromSeconds(75);
     private static readonly TimeSpan DrainWait = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan SendWait = TimeSpan.FromSeconds(30);
 
     private readonly Quote _quote = Quote.Parser.ParseFrom(quote.Quote);
     private readonly SessionId _id = SessionId.From(enclave.SessionId.Span);
@@ -252,13 +253,17 @@ internal sealed partial class ProviderSession(
 
     private async Task<bool> TrySendAsync(ProviderMessage message, CancellationToken cancellationToken)
     {
+        using CancellationTokenSource timeout = new(SendWait, time);
+        using CancellationTokenSource linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
         try
         {
-            await link.WriteAsync(message, cancellationToken);
+            await link.WriteAsync(message, linked.Token);
             return true;
         }
         catch (Exception exception) when (exception is IOException or OperationCanceledException)
         {
+            // Also one that keeps its stream and does not read: it must not hold a slot.
+            link.Stream.Reset();
             await enclave.CancelAsync(CancellationToken.None);
             return false;
         }
