@@ -359,6 +359,12 @@ internal sealed partial class ClientChannels : IAsyncDisposable
                 PaymentErrorCode.Terms, $"The provider wants a challenge of {terms.MinChallengeSeconds} s, the most accepted is {_options.MaxChallengeSeconds} s.");
         }
 
+        if (terms.MinDeposit > _options.DepositCapPerProvider)
+        {
+            throw new PaymentException(
+                PaymentErrorCode.Terms, $"The provider wants a deposit of {terms.MinDeposit} nanoTON, the most for one provider is {_options.DepositCapPerProvider}.");
+        }
+
         if (!terms.ProviderKey.IsPrimeOrder() || terms.Payout.Workchain != 0)
         {
             throw new PaymentException(PaymentErrorCode.Terms, "The provider's key is no valid key, or its payout address is not in the basechain.");

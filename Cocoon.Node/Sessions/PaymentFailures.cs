@@ -18,7 +18,8 @@ internal static class PaymentFailures
         };
         return new InferenceException(failure, what, exception.Message.TrimEnd('.'), fix, exception)
         {
-            TryAnother = exception.Code is PaymentErrorCode.Terms or PaymentErrorCode.Provider or PaymentErrorCode.State,
+            // An open channel to somebody else goes on when no further one may be opened.
+            TryAnother = exception.Code is PaymentErrorCode.Terms or PaymentErrorCode.Limit or PaymentErrorCode.Provider or PaymentErrorCode.State,
         };
     }
 }
