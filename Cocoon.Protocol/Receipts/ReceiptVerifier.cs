@@ -61,7 +61,8 @@ internal static class ReceiptVerifier
 
     private static void AddQuote(List<ReceiptCheck> checks, ReceiptFile file, Receipt receipt, Quote quote, EnclaveClaims claims)
     {
-        bool known = PeerId.TryFromBytes(claims.PeerId.AsSpan(), out PeerId? peer) & peer!.TryGetPublicKey(out Ed25519PublicKey? key);
+        Ed25519PublicKey? key = null;
+        bool known = PeerId.TryFromBytes(claims.PeerId.AsSpan(), out PeerId? peer) && peer.TryGetPublicKey(out key);
         SignedQuote signed = new() { Quote = ByteString.CopyFrom(file.Quote), Signature = ByteString.CopyFrom(file.QuoteSignature) };
         Add(checks, "quote", known && SignedRecords.TryVerifyQuote(key!.Bytes, signed, out _)
             && receipt.QuoteDigest.Span.SequenceEqual(SHA256.HashData(file.Quote)), $"signed by provider {peer}");
