@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Cocoon.Enclave.Attestation;
+using Cocoon.Enclave.Hardening;
 using Cocoon.Enclave.Inference;
 using Cocoon.Enclave.Ipc;
 using Cocoon.Enclave.Sessions;
@@ -112,7 +113,7 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
     /// <summary><c>null</c> when ready, else the exit code.</summary>
     private async Task<int?> StartAsync(Configure configure)
     {
-        bool filterFirst = configure.GpuLayers == 0;
+        bool filterFirst = configure.GpuLayers == 0 || !GpuDevices.MayExist;
         if (filterFirst)
         {
             _options.Protection.ApplyFilter();
@@ -133,6 +134,11 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
         if (!filterFirst)
         {
             _options.Protection.ApplyFilter();
+        }
+
+        if (_options.WarmUp)
+        {
+            await EngineWarmUp.RunAsync(_engine, _logger, _options.Time, _shutdown.Token);
         }
 
         Protections protections = _options.Protection.Report();

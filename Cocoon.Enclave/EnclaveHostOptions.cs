@@ -21,6 +21,9 @@ internal sealed class EnclaveHostOptions
     /// <summary>Makes keys although a required protection is off. The evidence says so.</summary>
     public bool AllowUnprotected { get; init; }
 
+    /// <summary>Run a short generation before Ready: measures the rates that offers name, and pays the first request's start-up costs.</summary>
+    public bool WarmUp { get; init; }
+
     /// <summary>How often the host hears of load and measured rates.</summary>
     public TimeSpan LoadInterval { get; init; } = TimeSpan.FromSeconds(2);
 }

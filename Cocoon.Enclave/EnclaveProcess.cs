@@ -39,6 +39,7 @@ internal static class EnclaveProcess
                 Protection = new ProcessProtection(arguments.Parent, arguments.IsConfined),
                 LoadEngine = loadEngine ?? LlamaCppLoader.For(arguments.Natives),
                 AllowUnprotected = arguments.AllowUnprotected,
+                WarmUp = true,
             };
             return await EnclaveHost.RunAsync(input, output, options, cancellationToken);
         }

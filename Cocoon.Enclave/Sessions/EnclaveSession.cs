@@ -216,6 +216,24 @@ internal sealed partial class EnclaveSession : IAsyncDisposable
         {
             // The host is gone, which the reader of the pipe notices too.
         }
+        catch (Exception e)
+        {
+            // Edge of the session: without its final frame the client knows that the answer is cut, and the host gets its settlement.
+            Log.SessionFailed(_context.Logger, e.GetType().Name);
+            await EndAfterFailureAsync(opened, state.Due, shutdown);
+        }
+    }
+
+    private async Task EndAfterFailureAsync(OpenedRequest opened, ulong due, CancellationToken shutdown)
+    {
+        try
+        {
+            await _output.EndedAsync("failed", due, BuildSettlement(opened, due), shutdown);
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException)
+        {
+            // The process is ending.
+        }
     }
 
     private async Task WaitForVoucherAsync(ulong due, CancellationToken shutdown)

@@ -2,12 +2,13 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Reflection;
 using System.Runtime.InteropServices;
+using System.Text.RegularExpressions;
 using Cocoon.Node.Cli;
 
 namespace Cocoon.Node.Enclaves;
 
 /// <summary>How the enclave process is started: this program again, its own verb, a nearly empty environment.</summary>
-internal static class EnclaveLaunch
+internal static partial class EnclaveLaunch
 {
     // What a person may need to pass on; none of them loads code.
     private static readonly string[] PassedOn = ["COCOON_CRYPTO", "CUDA_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES"];
@@ -29,8 +30,11 @@ internal static class EnclaveLaunch
 
         Add("--parent", Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
 
-        // The folder, not the file: a model may be split over several.
-        Add("--read", Path.GetDirectoryName(Path.GetFullPath(options.ModelPath)) ?? "/");
+        foreach (string file in ModelParts(Path.GetFullPath(options.ModelPath)))
+        {
+            Add("--read", file);
+        }
+
         if (options.NativesPath is not null)
         {
             Add("--natives", Path.GetFullPath(options.NativesPath));
@@ -62,6 +66,19 @@ internal static class EnclaveLaunch
             info.ArgumentList.Add(value);
         }
     }
+
+    /// <summary>The model's files and nothing beside them: a folder may hold more than models.</summary>
+    private static string[] ModelParts(string path)
+    {
+        Match split = SplitName().Match(path);
+        string? folder = Path.GetDirectoryName(path);
+        return split.Success && Directory.Exists(folder)
+            ? Directory.GetFiles(folder, Path.GetFileName(split.Groups["stem"].Value) + "-?????-of-?????.gguf")
+            : [path];
+    }
+
+    [GeneratedRegex(@"^(?<stem>.*)-\d{5}-of-\d{5}\.gguf$", RegexOptions.ExplicitCapture)]
+    private static partial Regex SplitName();
 
     private static string[] OwnCommand()
     {

@@ -1,5 +1,10 @@
+using System.Security.Cryptography;
 using Cocoon.Node.Enclaves;
+using Cocoon.Protocol.Attestation;
+using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Inference;
+using Cocoon.Protocol.Payments.Proto;
 using Cocoon.Protocol.Sessions;
 using Cocoon.Protocol.Sessions.Proto;
 using Google.Protobuf;
@@ -15,6 +20,42 @@ internal sealed class ClientSession(IEnclaveSession session, AppraisedEnclave en
     private AnswerReader? _reader;
 
     public IEnclaveSession Host => session;
+
+    /// <summary>Hello, Welcome, appraisal, with the host's quote in between.</summary>
+    public static async Task<ClientSession> OpenAsync(
+        Func<ReadOnlyMemory<byte>, SignedQuote, Task<IEnclaveSession>> open,
+        Ed25519PrivateKey peerKey,
+        ModelId model,
+        Prices prices,
+        uint unit,
+        TimeProvider time)
+    {
+        Hello hello = new()
+        {
+            Nonce = ByteString.CopyFrom(RandomNumberGenerator.GetBytes(32)),
+            Versions = { 1 },
+            ModelId = ByteString.CopyFrom(model.ToArray()),
+            OfferDigest = ByteString.CopyFrom(new byte[32]),
+        };
+        Quote quote = new()
+        {
+            OfferDigest = hello.OfferDigest,
+            HelloNonce = hello.Nonce,
+            Prices = prices,
+            UnitTokens = unit,
+            StepNanoton = 1000,
+            NotAfterMs = (ulong)time.GetUtcNow().AddSeconds(60).ToUnixTimeMilliseconds(),
+        };
+        byte[] helloBytes = hello.ToByteArray();
+        IEnclaveSession session = await open(helloBytes, SignedRecords.SignQuote(peerKey, quote)).WaitAsync(EnclavePair.Patience);
+        WelcomeResult result = new WelcomeVerifier(EvidenceAppraiser.Standard, new KnownEvidence(), time).Verify(
+            helloBytes,
+            session.Welcome,
+            new WelcomeExpectation(PeerId.FromPublicKey(peerKey.PublicKey), prices, AppraisalPolicy.Default with { Id = "test", AllowSimulated = true }));
+        return result.IsAccepted
+            ? new ClientSession(session, result.Enclave!, model, time.GetUtcNow())
+            : throw new InvalidOperationException(string.Join(' ', result.Reasons));
+    }
 
     public AppraisedEnclave Enclave => enclave;
 

@@ -1,15 +1,11 @@
 using System.IO.Pipelines;
-using System.Security.Cryptography;
 using Cocoon.Enclave;
 using Cocoon.Node.Enclaves;
-using Cocoon.Protocol.Attestation;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Enclaves.Proto;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Inference;
 using Cocoon.Protocol.Payments.Proto;
-using Cocoon.Protocol.Sessions;
-using Cocoon.Protocol.Sessions.Proto;
 using Cocoon.Tests.Support;
 using Google.Protobuf;
 
@@ -23,7 +19,6 @@ internal sealed class EnclavePair : IAsyncDisposable
     private readonly Pipe _toEnclave = new();
     private readonly Pipe _toHost = new();
     private readonly Ed25519PrivateKey _peerKey = Ed25519PrivateKey.Generate();
-    private readonly KnownEvidence _known = new();
     private readonly CancellationTokenSource _stop = new();
 
     private EnclavePair(ManualTimeProvider? time, FakeEngine engine, string[] missing)
@@ -59,8 +54,6 @@ internal sealed class EnclavePair : IAsyncDisposable
 
     public Prices Prices { get; } = new() { Prompt = 1_000_000, Cached = 500_000, Completion = 3_000_000 };
 
-    private DateTimeOffset Now => (Time ?? TimeProvider.System).GetUtcNow();
-
     public static async Task<EnclavePair> StartAsync(ManualTimeProvider? time = null, FakeEngine? engine = null)
     {
         EnclavePair pair = Create(time, engine);
@@ -76,35 +69,8 @@ internal sealed class EnclavePair : IAsyncDisposable
         new HostFrame { Configure = new Configure { ModelPath = "/fake", PeerId = ByteString.CopyFrom(Peer.Bytes) } }, CancellationToken.None);
 
     /// <summary>Hello, Welcome, appraisal.</summary>
-    public async Task<ClientSession> OpenAsync(uint unit = 1)
-    {
-        Hello hello = new()
-        {
-            Nonce = ByteString.CopyFrom(RandomNumberGenerator.GetBytes(32)),
-            Versions = { 1 },
-            ModelId = ByteString.CopyFrom(Model.ToArray()),
-            OfferDigest = ByteString.CopyFrom(new byte[32]),
-        };
-        Quote quote = new()
-        {
-            OfferDigest = hello.OfferDigest,
-            HelloNonce = hello.Nonce,
-            Prices = Prices,
-            UnitTokens = unit,
-            StepNanoton = 1000,
-            NotAfterMs = (ulong)Now.AddSeconds(60).ToUnixTimeMilliseconds(),
-        };
-        byte[] helloBytes = hello.ToByteArray();
-        IEnclaveSession session = await Connection
-            .OpenAsync(helloBytes, SignedRecords.SignQuote(_peerKey, quote), CancellationToken.None).WaitAsync(Patience);
-        WelcomeResult result = new WelcomeVerifier(EvidenceAppraiser.Standard, _known, Time ?? TimeProvider.System).Verify(
-            helloBytes,
-            session.Welcome,
-            new WelcomeExpectation(Peer, Prices, AppraisalPolicy.Default with { Id = "test", AllowSimulated = true }));
-        return result.IsAccepted
-            ? new ClientSession(session, result.Enclave!, Model, Now)
-            : throw new InvalidOperationException(string.Join(' ', result.Reasons));
-    }
+    public Task<ClientSession> OpenAsync(uint unit = 1) => ClientSession.OpenAsync(
+        (hello, quote) => Connection.OpenAsync(hello, quote, CancellationToken.None), _peerKey, Model, Prices, unit, Time ?? TimeProvider.System);
 
     public async ValueTask DisposeAsync()
     {

@@ -1,0 +1,9 @@
+namespace Cocoon.Enclave.Hardening;
+
+/// <summary>Whether this machine could have a GPU for inference at all.</summary>
+internal static class GpuDevices
+{
+    private static readonly string[] Exact = ["/dev/nvidiactl", "/dev/kfd", "/dev/dxg"];
+
+    public static bool MayExist => !OperatingSystem.IsLinux() || Exact.Any(File.Exists) || Directory.Exists("/dev/dri");
+}

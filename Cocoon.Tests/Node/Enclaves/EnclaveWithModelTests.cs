@@ -1,0 +1,113 @@
+using Cocoon.Enclave.Inference.LlamaCpp.Interop;
+using Cocoon.Node.Cli;
+using Cocoon.Node.Enclaves;
+using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Inference;
+using Cocoon.Protocol.Payments.Proto;
+using Cocoon.Protocol.Sessions.Proto;
+using Cocoon.Tests.Enclave.Sessions;
+using Cocoon.Tests.Support;
+using Microsoft.Extensions.Logging.Abstractions;
+using NUnit.Framework;
+
+namespace Cocoon.Tests.Node.Enclaves;
+
+/// <summary>The product's own enclave process with llama.cpp and a generated model, all protections on.</summary>
+[Platform("Linux")]
+public sealed class EnclaveWithModelTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
+    private readonly Ed25519PrivateKey _peerKey = Ed25519PrivateKey.Generate();
+    private readonly Prices _prices = new() { Prompt = 40_000_000, Cached = 10_000_000, Completion = 160_000_000 };
+    private EnclaveSupervisor _supervisor = null!;
+    private EnclaveInfo _info = null!;
+
+    [OneTimeSetUp]
+    public async Task StartAsync()
+    {
+        if (NativesFolder.Find() is not { } natives)
+        {
+            Assert.Ignore("the llama.cpp libraries are missing (scripts/setup)");
+            return;
+        }
+
+        EnclaveSupervisorOptions options = new()
+        {
+            ModelPath = TestModel.Ensure(),
+            PeerId = PeerId.FromPublicKey(_peerKey.PublicKey).ToArray(),
+            Slots = 2,
+            ContextTokens = 256,
+            Threads = 1,
+            NativesPath = natives,
+            Command =
+            [
+                Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "/usr/bin/dotnet",
+                "exec",
+                typeof(EnclaveCommand).Assembly.Location,
+                EnclaveCommand.Name,
+            ],
+        };
+        _supervisor = new EnclaveSupervisor(options, TimeProvider.System, NullLogger<EnclaveSupervisor>.Instance);
+        await _supervisor.StartAsync(CancellationToken.None);
+        _info = await _supervisor.WaitReadyAsync(CancellationToken.None).WaitAsync(Patience);
+    }
+
+    [OneTimeTearDown]
+    public async Task StopAsync()
+    {
+        if (_supervisor is not null)
+        {
+            await _supervisor.DisposeAsync();
+        }
+
+        _peerKey.Dispose();
+    }
+
+    [Test]
+    public async Task Chat_ThroughTheProcess_StreamsTheModelsSentence()
+    {
+        await using ClientSession client = await OpenAsync();
+        await client.StartAsync(client.Seal(body: """{"messages":[{"role":"user","content":"Cocoon"}],"temperature":0,"max_tokens":40}"""));
+        EnclaveEvent.Ended ended = await client.FinishAsync();
+        Assert.That(client.Answers.Where(a => a.Failed is not null), Is.Empty);
+        Assert.That(ended.Outcome, Is.EqualTo("finished"));
+        Assert.That(client.Text, Is.Not.Empty);
+        Usage usage = client.Answers.Single(a => a.Finished is not null).Finished.Usage;
+        Assert.That(client.Answers.Where(a => a.Delta is not null).Sum(a => a.Delta.TokenIds.Count), Is.EqualTo(usage.CompletionTokens));
+        Assert.That(client.IsComplete);
+    }
+
+    [Test]
+    public async Task Chat_TwoAtOnceOneUnpaid_TheOtherFinishes()
+    {
+        await using ClientSession poor = await OpenAsync();
+        await poor.StartAsync(poor.Seal(), upToDue: 0);
+        EnclaveEvent.Metered blocked = await poor.UntilAsync<EnclaveEvent.Metered>(m => m.IsBlocked);
+        await using ClientSession rich = await OpenAsync();
+        await rich.StartAsync(rich.Seal());
+        Assert.That((await rich.FinishAsync()).Outcome, Is.EqualTo("finished"));
+        await poor.Host.AllowAsync(blocked.DueNanoton + 1_000_000_000, CancellationToken.None);
+        Assert.That((await poor.FinishAsync()).Outcome, Is.EqualTo("finished"));
+    }
+
+    [Test]
+    public async Task SelfTest_WithTheModelLoaded_EverythingIsBlocked()
+    {
+        Cocoon.Protocol.Enclaves.Proto.SelfTestReport report = await _supervisor.SelfTestAsync(CancellationToken.None).WaitAsync(Patience);
+        Assert.That(report.Checks.Where(c => !c.Blocked), Is.Empty);
+        foreach (string thread in Directory.GetDirectories($"/proc/{_info.ProcessId}/task"))
+        {
+            Assert.That(await File.ReadAllTextAsync(Path.Combine(thread, "status")), Does.Contain("Seccomp:\t2").And.Contain("NoNewPrivs:\t1"));
+        }
+    }
+
+    private Task<ClientSession> OpenAsync() => ClientSession.OpenAsync(
+        (hello, quote) => _supervisor.OpenAsync(hello, quote, CancellationToken.None),
+        _peerKey,
+        new ModelId(_info.Ready.ModelId.Span),
+        _prices,
+        64,
+        TimeProvider.System);
+}
