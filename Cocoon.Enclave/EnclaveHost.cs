@@ -130,7 +130,6 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
             return ExitEngine;
         }
 
-        await Calibration.RunAsync(_engine, _options.Time, _shutdown.Token);
         if (!filterFirst)
         {
             _options.Protection.ApplyFilter();
