@@ -68,7 +68,7 @@ internal sealed class ChatConversation(ControlClient client, string model)
                 answer.Append(text);
                 if (live is not null)
                 {
-                    await live.WriteAsync(text);
+                    await live.WriteAsync(Rendering.Words.Printable(text));
                     await live.FlushAsync(cancellationToken);
                 }
             }

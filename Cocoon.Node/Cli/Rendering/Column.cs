@@ -7,7 +7,7 @@ namespace Cocoon.Node.Cli.Rendering;
 /// <param name="IsHidden">Only with <c>--columns</c>, and in machine formats.</param>
 internal sealed record Column(string Field, string Header, Func<JsonObject, string>? Text = null, bool IsRight = false, bool IsHidden = false)
 {
-    public string Render(JsonObject row) => Text?.Invoke(row) ?? Raw(row) ?? "-";
+    public string Render(JsonObject row) => Words.Printable(Text?.Invoke(row) ?? Raw(row) ?? "-");
 
     public string? Raw(JsonObject row) => row[Field] switch
     {

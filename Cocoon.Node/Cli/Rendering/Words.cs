@@ -17,6 +17,12 @@ internal static class Words
         return decimal.Round(value / 1_000_000_000m, digits).ToString("0." + new string('#', digits), CultureInfo.InvariantCulture);
     }
 
+    /// <summary>Strangers' text on our terminal: control characters (escape sequences among them) become spaces, line ends and tabs stay.</summary>
+    public static string Printable(string text) =>
+        text.Any(IsHostile) ? new string([.. text.Select(c => IsHostile(c) ? ' ' : c)]) : text;
+
+    private static bool IsHostile(char c) => char.IsControl(c) && c is not ('\n' or '\r' or '\t');
+
     public static string Short(JsonNode? id)
     {
         string text = id?.ToString() ?? "";
