@@ -148,14 +148,15 @@ internal sealed class ChatConversation(ControlClient client, string model)
 /// <summary>One answer with its figures.</summary>
 internal sealed record ChatResult(string Answer, string Model, TimeSpan TimeToFirstToken, TimeSpan LastToken, JsonObject? Usage, JsonObject? Cocoon)
 {
-    /// <summary>Completion tokens after the first over the time between first and last text; 0 when it all came at once.</summary>
+    /// <summary>Completion tokens after the first over the time between first and last text; over the whole request when the answer came in one burst.</summary>
     public double TokensPerSecond
     {
         get
         {
             double tokens = Usage?["completion_tokens"]?.GetValue<double>() ?? 0;
             double seconds = (LastToken - TimeToFirstToken).TotalSeconds;
-            return seconds > 0.001 && tokens > 1 ? (tokens - 1) / seconds : 0;
+            bool burst = seconds < 0.02 || tokens < 2;
+            return burst ? tokens / Math.Max(0.001, LastToken.TotalSeconds) : (tokens - 1) / seconds;
         }
     }
 
