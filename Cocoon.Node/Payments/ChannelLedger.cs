@@ -18,6 +18,9 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
 
     private readonly Dictionary<SessionId, Live> _live = [];
     private readonly Dictionary<SessionId, ulong> _allocations = [];
+
+    /// <summary>Sessions that ended here and that a voucher under way may still name.</summary>
+    private readonly Queue<SessionId> _over = [];
     private ulong _ended = due;
 
     /// <summary>The highest voucher total held.</summary>
@@ -48,14 +51,10 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
             return false;
         }
 
-        if (_allocations.Count + allocations.Length > 2 * MaxSessions)
-        {
-            ForgetEnded(allocations);
-        }
-
+        ForgetEnded(allocations);
         foreach (SessionAllocation allocation in allocations)
         {
-            if (allocation.NanoTon > total
+            if (allocation.NanoTon > total || _over.Contains(allocation.Session)
                 || (!_allocations.ContainsKey(allocation.Session) && _allocations.Count >= 2 * MaxSessions))
             {
                 continue;
@@ -70,6 +69,10 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
     }
 
     /// <summary>Sets one step aside for a new session, or names the reason why not.</summary>
+    /// <remarks>
+    /// A client that allocates less than a step to the session cannot owe more for it: then that much is set aside, so that many small
+    /// requests run side by side. All places of a channel together still cost a step at least.
+    /// </remarks>
     public DeclineReason TryReserve(SessionId session, CreditPolicy credit)
     {
         if (Closing)
@@ -92,7 +95,10 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
             return DeclineReason.DeclineVoucher;
         }
 
-        ulong needed = Committed(except: null) + credit.Step;
+        ulong reserved = _allocations.TryGetValue(session, out ulong allocated)
+            ? Math.Clamp(allocated, (credit.Step + MaxSessions - 1) / MaxSessions, credit.Step)
+            : credit.Step;
+        ulong needed = Committed(except: null) + reserved;
         if (needed > Capacity)
         {
             return DeclineReason.DeclineFunds;
@@ -103,7 +109,7 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
             return DeclineReason.DeclineVoucher;
         }
 
-        _live.Add(session, new Live(credit));
+        _live.Add(session, new Live(credit, reserved));
         return DeclineReason.DeclineUnspecified;
     }
 
@@ -117,7 +123,7 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
 
         ulong credit = live.Credit.For(Paid);
         ulong budget = Math.Min(Paid + credit, Capacity);
-        ulong others = Committed(except: session);
+        ulong others = Committed(except: session) + AwaitedAllocations();
         ulong remainder = budget > others ? budget - others : 0;
         ulong wanted = _allocations.TryGetValue(session, out ulong allocated) ? allocated + credit
             : _allocations.Count == 0 ? remainder
@@ -148,6 +154,12 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
         }
 
         _ = _allocations.Remove(session);
+        _over.Enqueue(session);
+        if (_over.Count > MaxSessions)
+        {
+            _over.Dequeue();
+        }
+
         _ended = checked(_ended + sessionDue);
         return true;
     }
@@ -178,7 +190,10 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
     /// <summary>For a channel that stored its flag in an earlier run, or is closing on chain.</summary>
     public void MarkClosing() => Closing = true;
 
-    /// <summary>A voucher that crosses the end of a session names it once more; such leftovers must not take the places of new ones.</summary>
+    /// <summary>
+    /// Keeps the allocations of live sessions and of those that the newest voucher names: the others ended on the client's side before
+    /// they began here.
+    /// </summary>
     private void ForgetEnded(ReadOnlySpan<SessionAllocation> named)
     {
         HashSet<SessionId> kept = [.. _live.Keys];
@@ -193,6 +208,9 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
         }
     }
 
+    /// <summary>Vouched for sessions whose requests are still on their way: not for others to use.</summary>
+    private ulong AwaitedAllocations() => Sum(_allocations.Where(a => !_live.ContainsKey(a.Key)), a => a.Value);
+
     private ulong Committed(SessionId? except)
     {
         ulong sum = _ended;
@@ -200,27 +218,29 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
         {
             if (id != except)
             {
-                sum += Math.Max(Math.Max(live.Granted, live.Due), live.Granted == 0 ? live.Credit.Step : 0);
+                sum += Math.Max(Math.Max(live.Granted, live.Due), live.Granted == 0 ? live.Reserved : 0);
             }
         }
 
         return sum;
     }
 
-    private static ulong Sum(IEnumerable<Live> sessions, Func<Live, ulong> amount)
+    private static ulong Sum<T>(IEnumerable<T> items, Func<T, ulong> amount)
     {
         ulong sum = 0;
-        foreach (Live session in sessions)
+        foreach (T item in items)
         {
-            sum += amount(session);
+            sum += amount(item);
         }
 
         return sum;
     }
 
-    private sealed class Live(CreditPolicy credit)
+    private sealed class Live(CreditPolicy credit, ulong reserved)
     {
         public CreditPolicy Credit { get; } = credit;
+
+        public ulong Reserved { get; } = reserved;
 
         public ulong Due { get; set; }
 

@@ -70,6 +70,57 @@ internal sealed class ChannelLedgerTests
     }
 
     [Test]
+    public void TryReserve_RequestsSmallerThanAStep_RunSideBySide()
+    {
+        ChannelLedger ledger = new(paid: 0, due: 0, capacity: 1_000_000);
+        List<SessionAllocation> allocations = [];
+        for (ulong i = 1; i <= 6; i++)
+        {
+            SessionId session = new(i);
+            allocations.Add(new(session, Step / 4));
+            ledger.Apply(i * (Step / 4), [.. allocations]);
+            Assert.That(ledger.TryReserve(session, Credit), Is.EqualTo(DeclineReason.DeclineUnspecified), $"number {i}");
+            Assert.That(ledger.GrantFor(session), Is.GreaterThanOrEqualTo(Step / 4));
+        }
+    }
+
+    [Test]
+    public void GrantFor_AllocationsOfRequestsUnderWay_AreNotGivenToOthers()
+    {
+        ChannelLedger ledger = new(paid: 0, due: 0, capacity: 1_000_000);
+        SessionAllocation[] all = [.. Enumerable.Range(1, 6).Select(i => new SessionAllocation(new SessionId((UInt128)i), Step / 4))];
+        ledger.Apply(6 * (Step / 4), all);
+        foreach (SessionAllocation allocation in all.Reverse())
+        {
+            Assert.That(ledger.TryReserve(allocation.Session, Credit), Is.EqualTo(DeclineReason.DeclineUnspecified), $"number {allocation.Session}");
+            Assert.That(ledger.GrantFor(allocation.Session), Is.GreaterThanOrEqualTo(Step / 4));
+        }
+    }
+
+    [Test]
+    public void Apply_SessionsThatEndedOrNeverCame_HoldNothingBack()
+    {
+        ChannelLedger ledger = new(paid: 0, due: 0, capacity: 1_000_000);
+        SessionId never = new(3);
+        ledger.Apply(3 * Step, [new(First, Step), new(never, 2 * Step)]);
+        ledger.TryReserve(First, Credit);
+        ledger.End(First, Step);
+        ledger.Apply(4 * Step, [new(First, Step), new(Second, Step)]);
+        Assert.That(ledger.TryReserve(Second, Credit), Is.EqualTo(DeclineReason.DeclineUnspecified));
+        Assert.That(ledger.GrantFor(Second), Is.EqualTo(Step + Credit.For(4 * Step)));
+    }
+
+    [Test]
+    public void TryReserve_DustAllocatedToASecondSession_IsDeclinedAsVoucher()
+    {
+        ChannelLedger ledger = new(paid: 0, due: 0, capacity: 1_000_000);
+        ledger.Apply(2, [new(First, 1), new(Second, 1)]);
+        Assert.That(ledger.TryReserve(First, Credit), Is.EqualTo(DeclineReason.DeclineUnspecified));
+        ledger.GrantFor(First);
+        Assert.That(ledger.TryReserve(Second, Credit), Is.EqualTo(DeclineReason.DeclineVoucher));
+    }
+
+    [Test]
     public void GrantFor_SessionThatEnded_IsZero()
     {
         ChannelLedger ledger = new(paid: Step, due: 0, capacity: 1_000_000);
