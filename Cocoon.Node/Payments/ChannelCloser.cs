@@ -78,6 +78,7 @@ internal sealed partial class ChannelCloser(
 
     private async Task AgreeAsync(ClientChannel channel, CancellationToken cancellationToken)
     {
+        await RefreshAsync(channel, cancellationToken);
         SignedVoucher voucher = channel.FinalVoucher(agreed: null);
         PayResponse answer = await RequestCloseAsync(channel, voucher, cancellationToken);
         if (answer.Refused is { Reason: PayRefused.Types.Reason.BelowDue } below)
@@ -105,6 +106,24 @@ internal sealed partial class ChannelCloser(
         await channel.UpdateAsync(
             record => record with { State = ChannelPhase.Closing, CloseTotal = expected.Total, CloseAck = ack }, cancellationToken);
         Log.Agreed(logger, channel.Channel, expected.Total);
+    }
+
+    /// <summary>Claims that the provider made meanwhile are a floor of what it can agree to.</summary>
+    private async Task RefreshAsync(ClientChannel channel, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await channels.RefreshAsync(channel, cancellationToken);
+        }
+        catch (TonException failure)
+        {
+            throw new PaymentException(PaymentErrorCode.Chain, $"The channel cannot be closed while the chain is away: {failure.Message}", failure);
+        }
+
+        if (channel.Phase is not (ChannelPhase.Open or ChannelPhase.Closing))
+        {
+            throw new PaymentException(PaymentErrorCode.State, $"The channel is {channel.Phase.ToString().ToLowerInvariant()}.");
+        }
     }
 
     private async Task<PayResponse> RequestCloseAsync(ClientChannel channel, SignedVoucher voucher, CancellationToken cancellationToken)
