@@ -97,7 +97,10 @@ internal sealed class ChatConversation(ControlClient client, string model)
             body["max_tokens"] = max;
         }
 
-        body["temperature"] = Temperature ?? 0;
+        if (Temperature is { } temperature)
+        {
+            body["temperature"] = temperature;
+        }
 
         JsonObject extension = [];
         if (Shape is not null)

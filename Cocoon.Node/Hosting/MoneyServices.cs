@@ -60,16 +60,19 @@ internal sealed partial class ClientMoney(ClientChannels channels, TimeProvider 
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
 
+    /// <summary>While an opening of an earlier run is on its way.</summary>
+    private static readonly TimeSpan OpeningInterval = TimeSpan.FromSeconds(2);
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        using PeriodicTimer timer = new(Interval, time);
         try
         {
-            do
+            while (true)
             {
                 await RecoverAsync(stoppingToken);
+                bool opening = channels.Channels.Any(c => c.Phase == ChannelPhase.Opening);
+                await Task.Delay(opening ? OpeningInterval : Interval, time, stoppingToken);
             }
-            while (await timer.WaitForNextTickAsync(stoppingToken));
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
