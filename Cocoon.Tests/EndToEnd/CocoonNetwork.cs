@@ -14,7 +14,7 @@ internal sealed class CocoonNetwork : IAsyncDisposable
     public const string ModelName = "cocoon-e2e";
     public const ulong Ton = 1_000_000_000;
 
-    private static readonly TimeSpan s_discovery = TimeSpan.FromSeconds(40);
+    private static readonly TimeSpan s_discovery = TimeSpan.FromSeconds(90);
 
     private readonly List<CocoonNode> _nodes = [];
     private readonly string _directory;

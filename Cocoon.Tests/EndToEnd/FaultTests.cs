@@ -150,6 +150,97 @@ public sealed class FaultTests
     }
 
     [Test, CancelAfter(90_000)]
+    public async Task Application_HangsUpMidStream_TheSlotIsFreedAndTheChannelClosesAtWhatIsOwed(CancellationToken cancellationToken)
+    {
+        CocoonNode client = await _network.StartClientAsync("leaver", CocoonNetwork.Ton, cancellationToken);
+        await CocoonNetwork.WaitForOffersAsync(client, cancellationToken, _dear);
+        using (CancellationTokenSource hangUp = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken))
+        {
+            int pieces = 0;
+            Assert.That(
+                () => Chat.StreamAsync(client, Chat.Long(_dear.PeerId), hangUp.Token, _ => ++pieces == 100 ? hangUp.CancelAsync() : Task.CompletedTask),
+                Throws.InstanceOf<OperationCanceledException>());
+        }
+
+        JsonObject books = await Eventually.GetAsync(
+            "the session ends on the provider",
+            () => _dear.ChannelAsync(c => (string)c["state"]! == "open" && (int)c["live_sessions"]! == 0 && Nanoton(c, "spent_nanoton") > 0, cancellationToken),
+            TimeSpan.FromSeconds(15),
+            cancellationToken);
+        await Eventually.GetAsync(
+            "the slot is free",
+            async () => (await _dear.GetAsync("/control/status", cancellationToken))["engine"]!.AsObject() is { } engine && (int)engine["slots_busy"]! == 0 ? engine : null,
+            TimeSpan.FromSeconds(15),
+            cancellationToken);
+        await _network.Devnet.AdvanceAsync(61);
+        JsonObject settled = await client.Control.PostAsync($"/control/channels/{books["channel"]}/close", [], cancellationToken);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(Nanoton(settled, "claimed_total_nanoton"), Is.EqualTo(Nanoton(books, "spent_nanoton")));
+            Assert.That(Nanoton(books, "spent_nanoton"), Is.LessThanOrEqualTo(Nanoton(books, "vouchered_nanoton")));
+        }
+    }
+
+    [Test, CancelAfter(90_000)]
+    public async Task Client_KilledWhileItsChannelOpens_FindsItAgain(CancellationToken cancellationToken)
+    {
+        CocoonNode client = await _network.StartClientAsync("opener", CocoonNetwork.Ton, cancellationToken);
+        await CocoonNetwork.WaitForOffersAsync(client, cancellationToken, _dear);
+        Task<ChatAnswer> asking = Chat.StreamAsync(client, Chat.Ask("Open and die.", _dear.PeerId), cancellationToken);
+        JsonObject opening = await Eventually.GetAsync(
+            "a channel is written down", () => client.ChannelAsync(_ => true, cancellationToken), TimeSpan.FromSeconds(20), cancellationToken);
+        await client.KillAsync();
+        Assert.That(async () => await asking, Throws.InstanceOf<HttpRequestException>().Or.InstanceOf<IOException>());
+
+        client = await _network.RestartAsync(client, cancellationToken);
+        await CocoonNetwork.WaitForOffersAsync(client, cancellationToken, _dear);
+        await Eventually.GetAsync(
+            "the channel opens", () => client.ChannelAsync(c => (string)c["state"]! == "open", cancellationToken), TimeSpan.FromSeconds(30), cancellationToken);
+        ChatAnswer answer = await Chat.StreamAsync(client, Chat.Ask("And again.", _dear.PeerId), cancellationToken);
+        JsonArray channels = (await client.GetAsync("/control/channels", cancellationToken))["channels"]!.AsArray();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(answer.ErrorText, Is.Empty);
+            Assert.That(answer.Cocoon?["channel"]?.ToString(), Is.EqualTo((string)opening["address"]!));
+            Assert.That(channels, Has.Count.EqualTo(1), "no second deposit was locked");
+        }
+    }
+
+    [Test, CancelAfter(90_000)]
+    public async Task Requests_SideBySideOnOneChannel_AreAllAnsweredAndCountedTheSame(CancellationToken cancellationToken)
+    {
+        CocoonNode client = await _network.StartClientAsync("crowd", CocoonNetwork.Ton, cancellationToken);
+        await CocoonNetwork.WaitForOffersAsync(client, cancellationToken, _dear);
+        ChatAnswer[] answers = await Task.WhenAll(Enumerable.Range(0, 6).Select(i =>
+            Chat.StreamAsync(client, Chat.Long(_dear.PeerId, $"Number {i}.", tokens: 60 + (20 * i)), cancellationToken)));
+        Assert.That(answers.Select(a => a.ErrorText), Is.All.Empty);
+        string channel = answers.Select(a => a.Channel).Distinct().Single();
+        JsonObject paying = (await client.ChannelAsync(c => (string)c["address"]! == channel, cancellationToken))!;
+        JsonObject paid = (await _dear.ChannelAsync(c => (string)c["address"]! == channel, cancellationToken))!;
+        ulong cost = answers.Aggregate(0UL, (sum, a) => sum + Nanoton(a.Cocoon!, "cost_nanoton"));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(Nanoton(paying, "spent_nanoton"), Is.EqualTo(cost));
+            Assert.That(Nanoton(paid, "spent_nanoton"), Is.EqualTo(cost));
+            Assert.That(answers.Select(a => (int)a.Usage!["completion_tokens"]!), Is.EqualTo(Enumerable.Range(0, 6).Select(i => 60 + (20 * i))));
+        }
+    }
+
+    [Test, CancelAfter(90_000)]
+    public async Task Provider_TerminatedMidStream_LetsTheAnswerEnd(CancellationToken cancellationToken)
+    {
+        Task<int>? stopping = null;
+        ChatAnswer answer = await Chat.StreamAsync(_client, Chat.Long(_dear.PeerId, tokens: 600), cancellationToken, _ =>
+        {
+            stopping ??= _dear.StopAsync();
+            return Task.CompletedTask;
+        });
+        Assert.That(answer.ErrorText, Is.Empty);
+        Assert.That((int)answer.Usage!["completion_tokens"]!, Is.EqualTo(600));
+        Assert.That(await stopping!, Is.Zero);
+    }
+
+    [Test, CancelAfter(90_000)]
     public async Task Provider_KilledBeforeTheFirstToken_AnotherAnswersAndNoMoneyWentToTheDead(CancellationToken cancellationToken)
     {
         CocoonNode client = await _network.StartClientAsync("newcomer", 2 * CocoonNetwork.Ton, cancellationToken);

@@ -89,9 +89,10 @@ public sealed class MainJobTests
     [Test, CancelAfter(60_000)]
     public async Task Provider_ClaimsOnItsOwn_AndIsPaidWhatWasVouched(CancellationToken cancellationToken)
     {
-        CocoonNode provider = SharedNetwork.Dear;
+        CocoonNode provider = SharedNetwork.Dear, client = await Network.StartClientAsync("claimed", CocoonNetwork.Ton, cancellationToken);
         TonAddress wallet = await CocoonNetwork.WalletAsync(provider, cancellationToken);
-        ChatAnswer answer = await Chat.StreamAsync(SharedNetwork.Client, Chat.Ask("Claim this.", provider.PeerId), cancellationToken);
+        await CocoonNetwork.WaitForOffersAsync(client, cancellationToken, provider);
+        ChatAnswer answer = await Chat.StreamAsync(client, Chat.Ask("Claim this.", provider.PeerId), cancellationToken);
         Assert.That(answer.ErrorText, Is.Empty);
         ulong before = await Network.BalanceAsync(wallet, cancellationToken);
         ulong last = (await Network.Devnet.Client.GetTransactionsAsync(wallet, 1, null, cancellationToken))[0].LogicalTime;
@@ -109,6 +110,10 @@ public sealed class MainJobTests
             Assert.That(paid.InMessage!.Value, Is.GreaterThanOrEqualTo(answer.VoucherTotal));
             Assert.That((Int128)await Network.BalanceAsync(wallet, cancellationToken) - before, Is.EqualTo(own.Aggregate((Int128)0, (sum, t) => sum + t.BalanceChange)));
         }
+
+        await Network.Devnet.AdvanceAsync(61);
+        JsonObject settled = await client.Control.PostAsync($"/control/channels/{answer.Channel}/close", [], cancellationToken);
+        Assert.That(Nanoton(settled["claimed_total_nanoton"]), Is.EqualTo(answer.VoucherTotal), "what was claimed stays claimed, and no more is taken");
     }
 
     private static async Task<(string Text, ChatTokenUsage? Usage, int Pieces)> AskByOfficialClientAsync(
