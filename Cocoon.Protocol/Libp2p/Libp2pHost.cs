@@ -84,8 +84,9 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
         }
 
         await LoadPeersAsync(cancellationToken);
-        _swarm.Start(endPoints);
+        _swarm.Listen(endPoints);
         Addresses = _options.AnnounceAddresses.Count > 0 ? _options.AnnounceAddresses : [.. _swarm.ListenEndPoints.SelectMany(Expand)];
+        _swarm.Start();
         _eventLoop = Task.Run(DispatchEventsAsync, CancellationToken.None);
         _saveLoop = Task.Run(SavePeriodicallyAsync, CancellationToken.None);
         Log.Started(_logger, LocalPeer, string.Join(", ", Addresses));
@@ -123,10 +124,16 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
     public async ValueTask<IPeerStream> OpenStreamAsync(PeerId peer, IReadOnlyList<string> protocols, CancellationToken cancellationToken)
     {
         PeerConnection connection = await _swarm.ConnectAsync(peer, cancellationToken);
-        string? announced = connection.Identity is { } identity ? protocols.FirstOrDefault(identity.Protocols.Contains) : null;
-        return announced is null
-            ? await connection.OpenStreamAsync(protocols, optimistic: false, cancellationToken)
-            : await connection.OpenStreamAsync([announced], optimistic: true, cancellationToken);
+        try
+        {
+            return await OpenStreamAsync(connection, protocols, cancellationToken);
+        }
+        catch (Libp2pException exception) when (exception.Code == Libp2pErrorCode.ConnectionClosed)
+        {
+            // The remote left at this moment, and may be back under the same address.
+            connection = await _swarm.ConnectAsync(peer, cancellationToken);
+            return await OpenStreamAsync(connection, protocols, cancellationToken);
+        }
     }
 
     /// <summary>As <see cref="OpenStreamAsync(PeerId, IReadOnlyList{string}, CancellationToken)"/>, without waiting for the remote's agreement: a refusal shows at the first read.</summary>
@@ -177,6 +184,14 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
         await SavePeersAsync(CancellationToken.None);
         _identity.Dispose();
         _stopping.Dispose();
+    }
+
+    private static async ValueTask<IPeerStream> OpenStreamAsync(PeerConnection connection, IReadOnlyList<string> protocols, CancellationToken cancellationToken)
+    {
+        string? announced = connection.Identity is { } identity ? protocols.FirstOrDefault(identity.Protocols.Contains) : null;
+        return announced is null
+            ? await connection.OpenStreamAsync(protocols, optimistic: false, cancellationToken)
+            : await connection.OpenStreamAsync([announced], optimistic: true, cancellationToken);
     }
 
     /// <summary>A wildcard address stands for those of all interfaces; only addresses that others may dial are announced.</summary>

@@ -9,6 +9,9 @@ internal sealed class ReceiveQueue(MemoryBudget budget)
     // Powers of two, which the pool hands out in exactly this size.
     private const int SmallSegment = 4 * 1024, MediumSegment = 16 * 1024, LargeSegment = 64 * 1024;
 
+    /// <summary>Holds a full window's segments: the shared pool keeps 32 a core and would let a fast stream allocate.</summary>
+    private static readonly ArrayPool<byte> Pool = ArrayPool<byte>.Create(LargeSegment, maxArraysPerBucket: 256);
+
     private Segment[] _ring = [];
     private int _first;
     private int _count;
@@ -72,7 +75,7 @@ internal sealed class ReceiveQueue(MemoryBudget budget)
     private void RemoveFirst()
     {
         ref Segment head = ref At(0);
-        ArrayPool<byte>.Shared.Return(head.Array);
+        Pool.Return(head.Array);
         budget.Release(head.Array.Length);
         head = default;
         _first = (_first + 1) & (_ring.Length - 1);
@@ -99,7 +102,7 @@ internal sealed class ReceiveQueue(MemoryBudget budget)
         }
 
         _count++;
-        At(_count - 1) = new Segment { Array = ArrayPool<byte>.Shared.Rent(size) };
+        At(_count - 1) = new Segment { Array = Pool.Rent(size) };
         return true;
     }
 

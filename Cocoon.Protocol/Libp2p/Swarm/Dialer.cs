@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p.Security;
@@ -30,12 +31,14 @@ internal sealed partial class Dialer(TcpTransport transport, Upgrader upgrader, 
         using CancellationTokenSource timeout = new(context.Limits.DialTimeout, context.Time);
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
         List<Task<NoiseChannel>> running = [];
+        List<Multiaddr> tried = [];
         Exception? last = null;
         while (waiting.Count > 0 || running.Count > 0)
         {
             while (running.Count < context.Limits.ParallelDialsPerPeer && waiting.TryDequeue(out Multiaddr? address))
             {
-                running.Add(DialOneAsync(expected, address, stop.Token));
+                tried.Add(address);
+                running.Add(DialOneAsync(expected, address, isExplicit, stop.Token));
             }
 
             Task<NoiseChannel> done = await Task.WhenAny(running);
@@ -51,6 +54,12 @@ internal sealed partial class Dialer(TcpTransport transport, Upgrader upgrader, 
         }
 
         cancellationToken.ThrowIfCancellationRequested();
+        if (timeout.IsCancellationRequested)
+        {
+            // Silence is a failure too; an address that refused was counted already and only waits longer.
+            tried.ForEach(Backoff.Fail);
+        }
+
         throw new Libp2pException(
             timeout.IsCancellationRequested ? Libp2pErrorCode.TimedOut : (last as Libp2pException)?.Code ?? Libp2pErrorCode.DialFailed,
             $"No address of {expected?.ToString() ?? "the peer"} answered: {last?.Message ?? "time is up"}",
@@ -60,19 +69,22 @@ internal sealed partial class Dialer(TcpTransport transport, Upgrader upgrader, 
     public void Dispose() => _places.Dispose();
 
     /// <summary>Whether an address that came from others may be dialled.</summary>
-    public bool IsAllowed(Multiaddr address) => address.IpAddress is not { } ip || IpScopes.Of(ip) switch
+    public bool IsAllowed(Multiaddr address) => address.IpAddress is not { } ip || IsAllowed(ip);
+
+    private bool IsAllowed(IPAddress ip) => IpScopes.Of(ip) switch
     {
         IpScope.Public => true,
         IpScope.Unusable => false,
         _ => allowPrivate,
     };
 
-    private async Task<NoiseChannel> DialOneAsync(PeerId? expected, Multiaddr address, CancellationToken cancellationToken)
+    private async Task<NoiseChannel> DialOneAsync(PeerId? expected, Multiaddr address, bool isExplicit, CancellationToken cancellationToken)
     {
         await _places.WaitAsync(cancellationToken);
         try
         {
-            IRawConnection connection = await transport.DialAsync(address, cancellationToken);
+            // A name of a stranger may resolve to an address inside of our network.
+            IRawConnection connection = await transport.DialAsync(address, isExplicit ? static _ => true : IsAllowed, cancellationToken);
             NoiseChannel channel = await upgrader.UpgradeAsync(connection, isInitiator: true, expected ?? address.Peer, cancellationToken);
             Backoff.Succeed(address);
             return channel;
@@ -93,7 +105,7 @@ internal sealed partial class Dialer(TcpTransport transport, Upgrader upgrader, 
     {
         foreach (Task<NoiseChannel> loser in losers)
         {
-            await loser.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            await loser.ContinueWith(static done => done.Exception, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
             if (loser.IsCompletedSuccessfully)
             {
                 await loser.Result.DisposeAsync();

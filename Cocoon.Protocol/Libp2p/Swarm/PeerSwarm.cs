@@ -54,17 +54,22 @@ internal sealed partial class PeerSwarm : IAsyncDisposable
     /// <summary>The bound end points of the listeners.</summary>
     public IReadOnlyList<IPEndPoint> ListenEndPoints { get; private set; } = [];
 
+    /// <summary>Opens the listeners; connections wait until <see cref="Start"/>.</summary>
     /// <exception cref="SocketException">An address is taken or not ours.</exception>
-    public void Start(IEnumerable<IPEndPoint> endPoints)
+    public void Listen(IEnumerable<IPEndPoint> endPoints)
     {
         foreach (IPEndPoint endPoint in endPoints)
         {
-            Socket listener = _transport.Listen(endPoint);
-            _listeners.Add(listener);
-            Track(AcceptLoopAsync(listener));
+            _listeners.Add(_transport.Listen(endPoint));
         }
 
         ListenEndPoints = [.. _listeners.Select(listener => (IPEndPoint)listener.LocalEndPoint!)];
+    }
+
+    /// <summary>Begins to accept connections and to look after the open ones.</summary>
+    public void Start()
+    {
+        _listeners.ForEach(listener => Track(AcceptLoopAsync(listener)));
         Track(MaintainAsync());
     }
 

@@ -50,11 +50,12 @@ internal sealed class TcpTransport
         || (address.Components is [{ Protocol: MultiaddrProtocol.Dns or MultiaddrProtocol.Dns4 or MultiaddrProtocol.Dns6 }, { Protocol: MultiaddrProtocol.Tcp }, ..]
             && address.Components.Skip(2).All(component => component.Protocol == MultiaddrProtocol.P2P));
 
+    /// <param name="isAllowed">Asked about the address that a name resolved to.</param>
     /// <exception cref="SocketException">Nobody answers.</exception>
-    /// <exception cref="Libp2pException">The name has no address.</exception>
-    public async Task<IRawConnection> DialAsync(Multiaddr address, CancellationToken cancellationToken)
+    /// <exception cref="Libp2pException">The name has no allowed address.</exception>
+    public async Task<IRawConnection> DialAsync(Multiaddr address, Func<IPAddress, bool> isAllowed, CancellationToken cancellationToken)
     {
-        IPEndPoint endPoint = address.TryGetTcpEndPoint(out IPEndPoint? literal) ? literal : await ResolveAsync(address, cancellationToken);
+        IPEndPoint endPoint = address.TryGetTcpEndPoint(out IPEndPoint? literal) ? literal : await ResolveAsync(address, isAllowed, cancellationToken);
         return new SocketConnection(await ConnectAsync(endPoint, cancellationToken));
     }
 
@@ -105,7 +106,7 @@ internal sealed class TcpTransport
         }
     }
 
-    private static async Task<IPEndPoint> ResolveAsync(Multiaddr address, CancellationToken cancellationToken)
+    private static async Task<IPEndPoint> ResolveAsync(Multiaddr address, Func<IPAddress, bool> isAllowed, CancellationToken cancellationToken)
     {
         AddressFamily family = address.Components[0].Protocol switch
         {
@@ -114,8 +115,8 @@ internal sealed class TcpTransport
             _ => AddressFamily.Unspecified,
         };
         IPAddress[] found = await Dns.GetHostAddressesAsync(address.Components[0].Value, family, cancellationToken);
-        return found.Length > 0
-            ? new IPEndPoint(found[0], int.Parse(address.Components[1].Value, CultureInfo.InvariantCulture))
+        return Array.Find(found, ip => isAllowed(ip)) is { } first
+            ? new IPEndPoint(first, int.Parse(address.Components[1].Value, CultureInfo.InvariantCulture))
             : throw new Libp2pException(Libp2pErrorCode.DialFailed, $"{address} has no address.");
     }
 
