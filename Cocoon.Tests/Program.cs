@@ -21,6 +21,8 @@ internal static class Program
                 return await Node.Enclaves.EnclaveTool.RunChildAsync(args[1..]);
             case [Node.Enclaves.EnclaveTool.ParentVerb]:
                 return await Node.Enclaves.EnclaveTool.RunParentAsync();
+            case [Interop.Libp2pPeerTool.Verb, .. string[] rest]:
+                return await Interop.Libp2pPeerTool.RunAsync(rest, Console.In, Console.Out, Console.Error);
             default:
                 await Console.Error.WriteLineAsync($"unknown tool '{(args.Length > 0 ? args[0] : "")}'");
                 return 2;
