@@ -17,7 +17,7 @@ public sealed class JsLibp2pTests
     [SetUp]
     public async Task StartPeersAsync()
     {
-        using CancellationTokenSource timeout = new(TimeSpan.FromSeconds(30));
+        using CancellationTokenSource timeout = new(TimeSpan.FromSeconds(90));
         _js = await JsPeer.StartAsync(timeout.Token);
         _host = await TestHosts.StartAsync(servePerf: true);
     }
@@ -36,7 +36,7 @@ public sealed class JsLibp2pTests
         }
     }
 
-    [Test, CancelAfter(30_000)]
+    [Test, CancelAfter(120_000)]
     public async Task JsDials_IdentifiesPingsAndEchoes(CancellationToken cancellationToken)
     {
         Task<PeerEvent.Identified> identified = _host.NextAsync<PeerEvent.Identified>(cancellationToken);
@@ -66,7 +66,7 @@ public sealed class JsLibp2pTests
         }
     }
 
-    [Test, CancelAfter(30_000)]
+    [Test, CancelAfter(120_000)]
     public async Task WeDialJs_PingsAndEchoes(CancellationToken cancellationToken)
     {
         await _host.ConnectAsync(_js.Address, cancellationToken);
@@ -87,7 +87,7 @@ public sealed class JsLibp2pTests
         }
     }
 
-    [Test, CancelAfter(30_000)]
+    [Test, CancelAfter(120_000)]
     public async Task Protocols_ThatChange_ArePushedBothWays(CancellationToken cancellationToken)
     {
         await _host.ConnectAsync(_js.Address, cancellationToken);
@@ -106,7 +106,7 @@ public sealed class JsLibp2pTests
         await pushed.Task.WaitAsync(cancellationToken);
     }
 
-    [Test, CancelAfter(60_000)]
+    [Test, CancelAfter(120_000)]
     public async Task Perf_BothRoles_MovesTheBytes(CancellationToken cancellationToken)
     {
         const int Size = 32 * 1024 * 1024;
@@ -120,7 +120,7 @@ public sealed class JsLibp2pTests
             + $"js to us {8e-3 * Size / js.GetProperty("upload_ms").GetDouble():F0}, js from us {8e-3 * Size / js.GetProperty("download_ms").GetDouble():F0} Mbit/s");
     }
 
-    [Test, CancelAfter(30_000)]
+    [Test, CancelAfter(120_000)]
     public async Task HangUp_ByEitherSide_IsSeenByTheOther(CancellationToken cancellationToken)
     {
         Task<PeerEvent.Disconnected> seen = _host.NextAsync<PeerEvent.Disconnected>(cancellationToken);

@@ -13,7 +13,7 @@ namespace Cocoon.Tests.Protocol.Libp2p;
 /// <summary>What a hostile remote sends ends its own connection or stream; honest traffic goes on.</summary>
 public sealed class HostileRemoteTests
 {
-    [Test, CancelAfter(30_000)]
+    [Test, CancelAfter(90_000)]
     public async Task Garbage_AtEachStageOfTheHandshake_ClosesOnlyThatConnection(CancellationToken cancellationToken)
     {
         await using Libp2pHost host = await TestHosts.StartAsync(), honest = await TestHosts.StartAsync();
@@ -43,10 +43,11 @@ public sealed class HostileRemoteTests
         Assert.That(host.Connections, Has.Count.EqualTo(1));
     }
 
-    [Test, CancelAfter(30_000)]
+    [Test, CancelAfter(90_000)]
     public async Task Frames_ThatViolateYamux_AreAnsweredByGoAway(CancellationToken cancellationToken)
     {
-        await using Libp2pHost host = await TestHosts.StartAsync();
+        // Time stands still, so that no allowance is refilled on a slow machine.
+        await using Libp2pHost host = await StartWithAsync(new ManualTimeProvider(), new Libp2pLimits());
         byte[][] attacks =
         [
             [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
@@ -65,7 +66,7 @@ public sealed class HostileRemoteTests
         }
     }
 
-    [Test, CancelAfter(30_000)]
+    [Test, CancelAfter(90_000)]
     public async Task Streams_MoreThanAllowed_AreResetAndTheConnectionStays(CancellationToken cancellationToken)
     {
         await using Libp2pHost host = await TestHosts.StartAsync(new Libp2pLimits { InboundStreams = 8 });
@@ -85,7 +86,7 @@ public sealed class HostileRemoteTests
         }
     }
 
-    [Test, CancelAfter(30_000)]
+    [Test, CancelAfter(90_000)]
     public async Task Streams_OfOneProtocol_AreLimitedByItsOwnNumber(CancellationToken cancellationToken)
     {
         await using Libp2pHost host = await TestHosts.StartAsync();
@@ -98,7 +99,7 @@ public sealed class HostileRemoteTests
         Assert.That(await peer.NextAsync(frame => (frame.Flags & YamuxFlags.Rst) != 0, cancellationToken), Is.Not.Null);
     }
 
-    [Test, CancelAfter(30_000)]
+    [Test, CancelAfter(90_000)]
     public async Task Handshake_ThatNeverMovesOn_IsClosedAfterItsTime(CancellationToken cancellationToken)
     {
         ManualTimeProvider time = new();
@@ -109,12 +110,13 @@ public sealed class HostileRemoteTests
         Assert.That(host.Connections, Is.Empty);
     }
 
-    [Test, CancelAfter(30_000)]
+    [Test, CancelAfter(90_000)]
     public async Task Stream_ThatNeverNegotiatesOrFallsSilent_IsReset(CancellationToken cancellationToken)
     {
         ManualTimeProvider time = new();
         await using Libp2pHost host = await StartWithAsync(time, new Libp2pLimits { KeepAliveInterval = TimeSpan.FromHours(1) });
         await using RawPeer peer = await RawPeer.ConnectAsync(host, cancellationToken);
+        await WaitUntilUpAsync(peer, cancellationToken);
         await peer.SendAsync(YamuxFrameType.WindowUpdate, YamuxFlags.Syn, 1, 0, cancellationToken);
         await peer.OpenAsync(3, TestHosts.EchoProtocol, cancellationToken);
         Task<YamuxHeader?> first = peer.NextAsync(frame => frame is { StreamId: 1, Flags: YamuxFlags.Rst }, cancellationToken);
@@ -125,17 +127,18 @@ public sealed class HostileRemoteTests
         Assert.That(await second, Is.Not.Null);
     }
 
-    [Test, CancelAfter(30_000)]
+    [Test, CancelAfter(90_000)]
     public async Task Connection_ThatAnswersNoKeepAlive_IsClosed(CancellationToken cancellationToken)
     {
         ManualTimeProvider time = new();
         await using Libp2pHost host = await StartWithAsync(time, new Libp2pLimits());
         await using RawPeer peer = await RawPeer.ConnectAsync(host, cancellationToken);
+        await WaitUntilUpAsync(peer, cancellationToken);
         await AdvanceUntilAsync(time, peer.NextAsync(_ => false, cancellationToken), cancellationToken);
         Assert.That(host.Connections, Is.Empty);
     }
 
-    [Test, CancelAfter(30_000)]
+    [Test, CancelAfter(90_000)]
     public async Task Connections_FromOneAddress_AreLimited(CancellationToken cancellationToken)
     {
         // Loopback is not exempt without the LAN setting.
@@ -179,14 +182,20 @@ public sealed class HostileRemoteTests
         return host;
     }
 
-    /// <summary>Real sockets under a clock of ours: moves it on until what must happen has happened.</summary>
+    /// <summary>The host's first ping says that its side of the handshake is over, so that moving the clock does not hit that.</summary>
+    private static async Task WaitUntilUpAsync(RawPeer peer, CancellationToken cancellationToken) =>
+        Assert.That(await peer.NextAsync(frame => frame.Type == YamuxFrameType.Ping, cancellationToken), Is.Not.Null);
+
+    /// <summary>
+    /// Real sockets under a clock of ours: a virtual second passes every few real milliseconds, which the sockets need, until what must
+    /// happen has happened.
+    /// </summary>
     private static async Task AdvanceUntilAsync(ManualTimeProvider time, Task task, CancellationToken cancellationToken)
     {
-        while (!task.IsCompleted)
+        using PeriodicTimer pace = new(TimeSpan.FromMilliseconds(5));
+        while (!task.IsCompleted && await pace.WaitForNextTickAsync(cancellationToken))
         {
-            cancellationToken.ThrowIfCancellationRequested();
             time.Advance(TimeSpan.FromSeconds(1));
-            await Task.Yield();
         }
 
         await task;

@@ -9,7 +9,7 @@ namespace Cocoon.Tests.Protocol.Libp2p;
 
 public sealed class Libp2pHostTests
 {
-    [Test, CancelAfter(20_000)]
+    [Test, CancelAfter(60_000)]
     public async Task Connect_Dialled_IdentifiesBothWaysAndPings(CancellationToken cancellationToken)
     {
         await using Libp2pHost a = await TestHosts.StartAsync(), b = await TestHosts.StartAsync();
@@ -38,7 +38,7 @@ public sealed class Libp2pHostTests
     [TestCase(1)]
     [TestCase(1024 * 1024)]
     [TestCase(20 * 1024 * 1024)]
-    [CancelAfter(30_000)]
+    [CancelAfter(60_000)]
     public async Task Stream_EchoOfManyBytes_ComesBackWhole(int size, CancellationToken cancellationToken)
     {
         await using Libp2pHost a = await TestHosts.StartAsync(), b = await TestHosts.StartAsync();
@@ -49,7 +49,7 @@ public sealed class Libp2pHostTests
         Assert.That(echo.AsSpan().SequenceEqual(data), Is.True);
     }
 
-    [Test, CancelAfter(30_000)]
+    [Test, CancelAfter(60_000)]
     public async Task Streams_ManyAtOnce_KeepTheirBytesApart(CancellationToken cancellationToken)
     {
         await using Libp2pHost a = await TestHosts.StartAsync(new Libp2pLimits { StreamsPerProtocol = 100 }), b = await TestHosts.StartAsync(new Libp2pLimits { StreamsPerProtocol = 100 });
@@ -63,7 +63,7 @@ public sealed class Libp2pHostTests
         }));
     }
 
-    [Test, CancelAfter(20_000)]
+    [Test, CancelAfter(60_000)]
     public async Task OpenStream_NoProtocolInCommon_ThrowsIoException(CancellationToken cancellationToken)
     {
         await using Libp2pHost a = await TestHosts.StartAsync(), b = await TestHosts.StartAsync();
@@ -73,7 +73,7 @@ public sealed class Libp2pHostTests
             Throws.InstanceOf<Libp2pException>().With.Property(nameof(Libp2pException.Code)).EqualTo(Libp2pErrorCode.ProtocolNotSupported));
     }
 
-    [Test, CancelAfter(20_000)]
+    [Test, CancelAfter(60_000)]
     public async Task OpenOptimisticStream_Refused_ShowsAtTheFirstRead(CancellationToken cancellationToken)
     {
         await using Libp2pHost a = await TestHosts.StartAsync(), b = await TestHosts.StartAsync();
@@ -83,7 +83,7 @@ public sealed class Libp2pHostTests
         Assert.That(async () => await stream.ReadAsync(new byte[1], cancellationToken), Throws.InstanceOf<IOException>());
     }
 
-    [Test, CancelAfter(20_000)]
+    [Test, CancelAfter(60_000)]
     public async Task Connect_AddressOfAnotherPeer_IsRefused(CancellationToken cancellationToken)
     {
         await using Libp2pHost a = await TestHosts.StartAsync(), b = await TestHosts.StartAsync(), c = await TestHosts.StartAsync();
@@ -93,14 +93,14 @@ public sealed class Libp2pHostTests
         Assert.That(a.Connections, Is.Empty);
     }
 
-    [Test, CancelAfter(20_000)]
+    [Test, CancelAfter(60_000)]
     public async Task Connect_ToItself_IsRefused(CancellationToken cancellationToken)
     {
         await using Libp2pHost a = await TestHosts.StartAsync();
         Assert.That(async () => await a.ConnectAsync(a.Addresses[0], cancellationToken), Throws.InstanceOf<IOException>());
     }
 
-    [Test, CancelAfter(20_000)]
+    [Test, CancelAfter(60_000)]
     public async Task Connect_FailedAddress_IsLeftAloneForAWhile(CancellationToken cancellationToken)
     {
         await using Libp2pHost a = await TestHosts.StartAsync();
@@ -111,7 +111,7 @@ public sealed class Libp2pHostTests
         Assert.That(async () => await a.ConnectAsync(gone.LocalPeer, cancellationToken), Throws.InstanceOf<Libp2pException>().With.Message.Contains("a moment ago"));
     }
 
-    [Test, CancelAfter(20_000)]
+    [Test, CancelAfter(60_000)]
     public async Task Connect_ManyCallersAtOnce_ShareOneConnection(CancellationToken cancellationToken)
     {
         await using Libp2pHost a = await TestHosts.StartAsync(), b = await TestHosts.StartAsync();
@@ -120,7 +120,7 @@ public sealed class Libp2pHostTests
         Assert.That(a.Connections, Has.Count.EqualTo(1));
     }
 
-    [Test, CancelAfter(20_000)]
+    [Test, CancelAfter(60_000)]
     public async Task Disconnect_TellsBothSidesAndEndsStreams(CancellationToken cancellationToken)
     {
         await using Libp2pHost a = await TestHosts.StartAsync(), b = await TestHosts.StartAsync();
@@ -134,7 +134,7 @@ public sealed class Libp2pHostTests
         Assert.That(a.Connections, Is.Empty);
     }
 
-    [Test, CancelAfter(20_000)]
+    [Test, CancelAfter(60_000)]
     public async Task Handle_AfterConnecting_IsPushed(CancellationToken cancellationToken)
     {
         await using Libp2pHost a = await TestHosts.StartAsync(), b = await TestHosts.StartAsync();
@@ -154,7 +154,7 @@ public sealed class Libp2pHostTests
         Assert.That(a.Connections.Single().Protocols, Does.Contain("/new/1"));
     }
 
-    [Test, CancelAfter(20_000)]
+    [Test, CancelAfter(60_000)]
     public async Task PeerStore_AfterARestart_DialsKnownPeers(CancellationToken cancellationToken)
     {
         string path = Path.Combine(Path.GetTempPath(), $"cocoon-peers-{Guid.NewGuid():N}.json");
@@ -178,7 +178,7 @@ public sealed class Libp2pHostTests
         }
     }
 
-    [Test, CancelAfter(20_000)]
+    [Test, CancelAfter(60_000)]
     public async Task Listen_OnATakenPort_Throws(CancellationToken cancellationToken)
     {
         await using Libp2pHost a = await TestHosts.StartAsync();
