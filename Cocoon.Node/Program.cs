@@ -1,6 +1,19 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using Cocoon.Node.Cli;
+
+ParseResult parsed = RootCommandBuilder.Build().Parse(args);
+if (parsed.Errors.Count > 0)
+{
+    foreach (ParseError error in parsed.Errors)
+    {
+        await Console.Error.WriteLineAsync($"error: {error.Message}");
+    }
+
+    await Console.Error.WriteLineAsync("  fix  add --help to see what the command takes");
+    return ExitCode.Usage;
+}
 
 // A node lets running answers end; without this the command line would end the process two seconds after the signal.
 InvocationConfiguration invocation = new() { ProcessTerminationTimeout = TimeSpan.FromSeconds(30) };
-return await RootCommandBuilder.Build().Parse(args).InvokeAsync(invocation);
+return await parsed.InvokeAsync(invocation);

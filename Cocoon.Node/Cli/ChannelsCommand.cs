@@ -75,7 +75,7 @@ internal static class ChannelsCommand
             JsonObject document = await client.GetAsync("/control/channels", cancellationToken);
             string wanted = parse.GetValue(id)!;
             JsonObject[] found = [.. document["channels"]!.AsArray().OfType<JsonObject>().Where(c =>
-                c["address"]!.ToString() == wanted || c["channel"]!.ToString().StartsWith(wanted, StringComparison.OrdinalIgnoreCase))];
+                c["address"]!.ToString().StartsWith(wanted, StringComparison.Ordinal) || c["channel"]!.ToString().StartsWith(wanted, StringComparison.OrdinalIgnoreCase))];
             JsonObject channel = found.Length == 1
                 ? found[0]
                 : throw new CliException(ExitCode.NotFound, found.Length == 0 ? $"there is no channel '{wanted}' here" : $"'{wanted}' names {found.Length} channels", null, "See 'cocoon channels'.");

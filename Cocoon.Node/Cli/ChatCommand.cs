@@ -17,7 +17,7 @@ internal static class ChatCommand
         Option<uint?> maxTokens = new("--max-tokens") { Description = "Most tokens of the answer" };
         Option<string?> shape = new("--shape") { Description = "steady (hides token timing), fast or batch (default: the client's)" };
         Option<bool> allowOpen = new("--allow-open") { Description = "Accept a provider without hardware protection for this question" };
-        Option<double?> temperature = new("--temperature") { Description = "Sampling temperature (default: the API's)" };
+        Option<double?> temperature = new("--temperature") { Description = "Sampling temperature (default: 0)" };
         Argument<string?> prompt = new("prompt") { Description = "The question; without one, a conversation starts", Arity = ArgumentArity.ZeroOrOne };
         Command command = new("chat", "Ask a model\n\nExample: cocoon chat \"What is Cocoon?\"")
         {

@@ -97,10 +97,7 @@ internal sealed class ChatConversation(ControlClient client, string model)
             body["max_tokens"] = max;
         }
 
-        if (Temperature is { } temperature)
-        {
-            body["temperature"] = temperature;
-        }
+        body["temperature"] = Temperature ?? 0;
 
         JsonObject extension = [];
         if (Shape is not null)

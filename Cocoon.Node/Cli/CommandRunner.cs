@@ -22,6 +22,16 @@ internal static class CommandRunner
                 new CliException(ExitCode.CheckFailed, exception.Message).Print(Console.Error);
                 return ExitCode.CheckFailed;
             }
+            catch (Payments.PaymentException exception)
+            {
+                new CliException(ExitCode.Payment, "the money side does not allow it", exception.Message).Print(Console.Error);
+                return ExitCode.Payment;
+            }
+            catch (FormatException exception)
+            {
+                new CliException(ExitCode.Usage, "an argument is malformed", exception.Message).Print(Console.Error);
+                return ExitCode.Usage;
+            }
             catch (Control.ControlException exception)
             {
                 exception.ToCliException().Print(Console.Error);

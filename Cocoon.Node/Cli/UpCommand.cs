@@ -54,9 +54,17 @@ internal static class UpCommand
     private static string FindModel(string? path)
     {
         string chosen = Path.GetFullPath(path ?? BuiltInModel.Path);
-        return File.Exists(chosen)
+        if (!File.Exists(chosen))
+        {
+            throw new CliException(ExitCode.NotFound, $"there is no model file {chosen}", null, "Give a GGUF file with --model, or leave --model out for the built-in one.");
+        }
+
+        // The enclave reads the file thoroughly; this only spares an owner the wait for a plain mistake.
+        Span<byte> magic = stackalloc byte[4];
+        using FileStream file = File.OpenRead(chosen);
+        return file.ReadAtLeast(magic, magic.Length, throwOnEndOfStream: false) == magic.Length && magic.SequenceEqual("GGUF"u8)
             ? chosen
-            : throw new CliException(ExitCode.NotFound, $"there is no model file {chosen}", null, "Give a GGUF file with --model, or leave --model out for the built-in one.");
+            : throw new CliException(ExitCode.Usage, $"{chosen} is no GGUF file", "it does not begin with the letters GGUF", "Give a model in GGUF form.");
     }
 
     private static ulong Nanoton(decimal ton) => ton is >= 0 and <= 1000

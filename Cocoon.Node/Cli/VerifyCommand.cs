@@ -43,6 +43,11 @@ internal static class VerifyCommand
                 ["checks"] = new JsonArray([.. verdict.Checks.Select(c => new JsonObject { ["name"] = c.Name, ["ok"] = c.Ok, ["detail"] = c.Detail })]),
             };
             RowWriter.WriteObject(document, parse.GetValue(output), Lines, Console.Out);
+            if (verdict.Checks.Any(c => c.Name == "evidence" && c.Detail.Contains(ReasonWords.PolicySimulated, StringComparison.Ordinal)))
+            {
+                Console.Error.WriteLine("  fix  the evidence is simulated (tier open); add --allow-open if that is what you accepted");
+            }
+
             bool evidence = verdict.Checks.FirstOrDefault(c => c.Name == "evidence") is { Ok: false };
             return Task.FromResult(verdict.Valid ? ExitCode.Ok : evidence ? ExitCode.AttestationRefused : ExitCode.CheckFailed);
         });

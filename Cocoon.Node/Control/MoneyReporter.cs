@@ -141,7 +141,9 @@ internal sealed class MoneyReporter(IServiceProvider services, NetworkProfile ne
     private static T Find<T>(IReadOnlyList<T> channels, Func<T, CellHash> key, string id)
     {
         string wanted = TonAddress.TryParse(id, out TonAddress address) ? address.Id.ToString() : id.ToLowerInvariant();
-        T[] found = [.. channels.Where(c => key(c).ToString().StartsWith(wanted, StringComparison.OrdinalIgnoreCase))];
+        T[] found = [.. channels.Where(c =>
+            key(c).ToString().StartsWith(wanted, StringComparison.OrdinalIgnoreCase)
+            || Friendly(new TonAddress(0, key(c)), bounceable: true).StartsWith(id, StringComparison.Ordinal))];
         return found.Length switch
         {
             1 => found[0],

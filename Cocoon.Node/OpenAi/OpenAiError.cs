@@ -29,7 +29,7 @@ internal sealed record OpenAiError(int Status, string Type, string? Code, string
             InferenceFailure.TimedOut => (504, "server_error", "timeout"),
             _ => (500, "server_error", "server_error"),
         };
-        string message = $"{exception.What}: {exception.Why}. {exception.Fix}";
+        string message = $"{exception.What}: {exception.Why.TrimEnd('.')}. {exception.Fix}";
         if (exception.AtRiskNanoton is ulong risk)
         {
             message += $" At risk: {risk} nanoTON.";

@@ -54,6 +54,9 @@ internal static class ReceiptVerifier
             && receipt.EvidenceDigest.Span.SequenceEqual(attestation.EvidenceDigest.AsSpan()), receipt.Engine);
         Add(checks, "model", claims.Models.Any(m => receipt.ModelId.Span.SequenceEqual(m.ToArray())) && receipt.ModelAssurance == claims.ModelAssurance,
             $"{receipt.ModelName}, id {Convert.ToHexStringLower(receipt.ModelId.Span)} ({receipt.ModelAssurance})");
+        Add(checks, "figures", file.TotalNanoton == receipt.TotalNanoton.ToString(System.Globalization.CultureInfo.InvariantCulture)
+            && file.Model == receipt.ModelName && file.Tier == receipt.Tier && file.Session == Convert.ToHexStringLower(receipt.SessionId.Span),
+            "the readable fields say what is signed");
         AddQuote(checks, file, receipt, quote, claims);
         AddPayment(checks, file, receipt, identity);
         return new ReceiptVerdict(checks.All(c => c.Ok != false), receipt.Tier, receipt.EvidenceKind, receipt.TotalNanoton, receipt, checks);

@@ -5,7 +5,7 @@ import { keepNetwork, stopKept } from './kept.mjs';
 import { askAndSettle } from './job.mjs';
 import { printSummary, progress } from './report.mjs';
 
-const { values: options } = parseArgs({
+const { values: options } = parse({
   options: {
     root: { type: 'string' },
     configuration: { type: 'string', default: 'Release' },
@@ -19,6 +19,14 @@ const { values: options } = parseArgs({
   },
 });
 
+function parse(config) {
+  try {
+    return parseArgs(config);
+  } catch (error) {
+    return fail(2, error.message, 'see ./scripts/demo --help');
+  }
+}
+
 if (!['text', 'json'].includes(options.output)) fail(2, `-o ${options.output} is not known`, 'use -o json');
 if (!['steady', 'fast', 'batch'].includes(options.shape)) fail(2, `there is no shape '${options.shape}'`, 'use steady, fast or batch');
 
@@ -28,13 +36,15 @@ if (options.stop) {
 
 const started = Date.now();
 const network = new Network(options);
+// A node that fails while others are still starting must not end the demo before it has cleaned up.
+process.on('unhandledRejection', () => {});
 let interrupted = false;
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.on(signal, () => {
     if (interrupted) return;
     interrupted = true;
     progress('stopping');
-    network.stop().finally(() => process.exit(130));
+    network.stop().finally(() => { network.clean(); process.exit(130); });
   });
 }
 
@@ -57,6 +67,7 @@ try {
     console.error(`error: ${error.message}`);
     network.explain(error);
     await network.stop();
+    network.clean();
     process.exit(error.exitCode ?? 1);
   }
 }

@@ -116,7 +116,7 @@ export class Network {
 
   /** Removes the data of a run that is over. */
   clean() {
-    rmSync(this.directory, { recursive: true, force: true });
+    if (this.directory) rmSync(this.directory, { recursive: true, force: true });
   }
 
   async #waitForOffers() {

@@ -23,9 +23,9 @@ export function printSummary(r, network) {
     ['cost', `${r.cost_nanoton} nanoTON; ${r.vouchers.count} vouchers, ${r.vouchers.total_nanoton} nanoTON in all`],
     ['channel', r.channel_address],
     ['settled by', r.settle_tx],
-    ['provider got', `${ton(r.provider_balance_before_nanoton)} → ${ton(r.provider_balance_after_nanoton)} TON  (+${delta} = ${r.vouchers.total_nanoton} − ${r.provider_receipt_fees_nanoton} charged on receipt${r.settled_by === 'claim' ? ` − ${r.claim_fees_nanoton} for the claim` : ''})`],
+    ['provider got', `${ton(r.provider_balance_before_nanoton)} → ${ton(r.provider_balance_after_nanoton)} TON  (${delta < 0n ? '' : '+'}${delta} = ${r.vouchers.total_nanoton} − ${r.provider_receipt_fees_nanoton} charged on receipt${r.settled_by === 'claim' ? ` − ${r.claim_fees_nanoton} for the claim` : ''})`],
     ['client paid', `${ton(r.client_balance_before_nanoton)} → ${ton(r.client_balance_after_nanoton)} TON  (network fees ${r.fees_nanoton} nanoTON${r.settled_by === 'claim' ? ', deposit still in the channel' : ''})`],
-    ['receipt', `${r.receipt_valid ? 'valid' : 'NOT VALID'}: ${r.receipt_path}`],
+    ['receipt', `${r.receipt_valid ? 'valid' : 'NOT VALID'}: ./scripts/cocoon verify --allow-open ${r.receipt_path}`],
     ['time', `${r.seconds} s`],
   ];
   console.log();
@@ -35,7 +35,7 @@ export function printSummary(r, network) {
 The network stays up. OpenAI base URL: ${r.base_url}
 
   curl ${r.base_url}/chat/completions -H 'Content-Type: application/json' \\
-    -d '{"model":"${r.model.name}","stream":true,"messages":[{"role":"user","content":"How do payments work?"}]}'
+    -d '{"model":"${r.model.name}","stream":true,"temperature":0,"messages":[{"role":"user","content":"How do payments work?"}]}'
 
   export COCOON_DATA=${network.client.data}    # then: ./scripts/cocoon status, peers, offers, channels, chat
   ./scripts/demo --stop`);
