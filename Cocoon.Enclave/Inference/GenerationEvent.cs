@@ -52,6 +52,9 @@ internal abstract record GenerationEvent
 
     public sealed record ToolCallArguments(int Choice, int Index, string Delta, ImmutableArray<int> TokenIds) : GenerationEvent;
 
+    /// <summary>The vector of one input of an <see cref="EmbeddingRequest"/>, of unit length.</summary>
+    public sealed record Embedding(int Index, ImmutableArray<float> Values) : GenerationEvent;
+
     /// <summary>One choice ended. <paramref name="MatchedStop"/> is the stop string that ended it, if one did.</summary>
     public sealed record ChoiceFinished(int Choice, FinishReason Reason, string? MatchedStop) : GenerationEvent;
 

@@ -126,6 +126,9 @@ internal sealed record GenerationRequest
     /// <summary>1 to 8 answers to the one prompt.</summary>
     public int Choices { get; init; } = 1;
 
+    /// <summary>What the text of each answer must be; <c>null</c>: anything.</summary>
+    public OutputConstraint? Constraint { get; init; }
+
     /// <summary>Go on after end tokens until <see cref="MaxTokens"/>.</summary>
     public bool IgnoreEnd { get; init; }
 

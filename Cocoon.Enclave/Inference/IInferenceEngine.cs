@@ -22,6 +22,13 @@ internal interface IInferenceEngine : IAsyncDisposable
     /// </remarks>
     IAsyncEnumerable<GenerationEvent> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Runs one embedding request: <see cref="GenerationEvent.Started"/> with the tokens of all inputs, progress, one
+    /// <see cref="GenerationEvent.Embedding"/> per input in order, <see cref="GenerationEvent.Finished"/>. Otherwise as
+    /// <see cref="GenerateAsync"/>; refused by an engine without <see cref="EngineCapabilities.Embeddings"/>.
+    /// </summary>
+    IAsyncEnumerable<GenerationEvent> EmbedAsync(EmbeddingRequest request, CancellationToken cancellationToken);
+
     /// <summary>Renders and tokenizes without generating: admission, and price quotes before paying.</summary>
     ValueTask<TokenCount> CountAsync(string? model, PromptInput prompt, CancellationToken cancellationToken);
 }

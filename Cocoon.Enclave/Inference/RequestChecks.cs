@@ -8,6 +8,9 @@ internal static class RequestChecks
     public const int MaxLogitBias = 1024;
     public const int MaxPenaltyWindow = 8192;
 
+    /// <summary>OpenAI's limit of one embedding request.</summary>
+    public const int MaxInputs = 2048;
+
     /// <exception cref="EngineException">The first value outside its range, named as OpenAI names it.</exception>
     public static void Verify(GenerationRequest request, int vocabulary, int slots)
     {
@@ -28,6 +31,15 @@ internal static class RequestChecks
         {
             Within("logit_bias token", token, 0, vocabulary - 1);
             Within("logit_bias", bias, -100, 100);
+        }
+    }
+
+    /// <exception cref="EngineException">The engine has no such thing.</exception>
+    public static void Require(EngineCapabilities had, EngineCapabilities needed, string what)
+    {
+        if (!had.HasFlag(needed))
+        {
+            throw new EngineException(EngineErrorCode.UnsupportedParameter, $"this model has no {what}");
         }
     }
 

@@ -71,6 +71,8 @@ internal sealed class AnswerState(Prices prices)
                     TokenIds = { Ids(arguments.TokenIds) },
                     ToolCall = new ToolCallDelta { Index = (uint)arguments.Index, Arguments = arguments.Delta },
                 });
+            case GenerationEvent.Embedding embedding:
+                return new AnswerEvent { Embedding = new Embedding { Index = (uint)embedding.Index, Values = { embedding.Values } } };
             case GenerationEvent.ChoiceFinished end:
                 TextOf(end.Choice);
                 _ends[end.Choice] = new ChoiceEnd { Choice = (uint)end.Choice, FinishReason = Word(end.Reason), StopReason = end.MatchedStop ?? "" };

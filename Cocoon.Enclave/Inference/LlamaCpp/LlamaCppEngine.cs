@@ -100,6 +100,9 @@ internal sealed class LlamaCppEngine : IInferenceEngine
         }
     }
 
+    public IAsyncEnumerable<GenerationEvent> EmbedAsync(EmbeddingRequest request, CancellationToken cancellationToken) =>
+        throw new EngineException(EngineErrorCode.UnsupportedParameter, "this model has no embeddings");
+
     public ValueTask<TokenCount> CountAsync(string? model, PromptInput prompt, CancellationToken cancellationToken)
     {
         RequireModel(model);
@@ -128,6 +131,11 @@ internal sealed class LlamaCppEngine : IInferenceEngine
     private GenerationJob Prepare(GenerationRequest request)
     {
         RequireModel(request.Model);
+        if (request.Constraint is not null)
+        {
+            RequestChecks.Require(Info.Capabilities, EngineCapabilities.Grammar, "structured output");
+        }
+
         RequestChecks.Verify(request, _model.Vocabulary.Count, _served.Slots);
         int[] prompt = Encode(request.Prompt);
         int available = _scheduler.ContextPerRequest;

@@ -37,6 +37,9 @@ internal sealed class FakeEngine : IInferenceEngine
     public ValueTask<TokenCount> CountAsync(string? model, PromptInput prompt, CancellationToken cancellationToken) =>
         ValueTask.FromResult(new TokenCount(PromptTokens, 4096));
 
+    public IAsyncEnumerable<GenerationEvent> EmbedAsync(EmbeddingRequest request, CancellationToken cancellationToken) =>
+        throw new EngineException(EngineErrorCode.UnsupportedParameter, "this model has no embeddings");
+
     public async IAsyncEnumerable<GenerationEvent> GenerateAsync(
         GenerationRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
