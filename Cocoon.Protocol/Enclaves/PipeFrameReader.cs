@@ -29,18 +29,29 @@ internal sealed class PipeFrameReader<T>(Stream stream, MessageParser<T> parser)
             throw new PipeException(PipeErrorCode.FrameSize, $"frame of {length} bytes");
         }
 
-        int needed = PipeFrameCodec.FieldPrefix + (int)length;
-        if (_buffer.Length < needed)
-        {
-            _buffer = new byte[Math.Max(needed, _buffer.Length * 2)];
-        }
-
-        Memory<byte> body = _buffer.AsMemory(PipeFrameCodec.FieldPrefix, (int)length);
-        if (await stream.ReadAtLeastAsync(body, body.Length, throwOnEndOfStream: false, cancellationToken) < body.Length)
-        {
-            throw new PipeException(PipeErrorCode.Truncated, "pipe ended inside a frame");
-        }
-
+        await FillAsync((int)length, cancellationToken);
         return PipeFrameCodec.Decode(parser, _buffer, PipeFrameCodec.FieldPrefix, (int)length);
+    }
+
+    /// <summary>Grown by what arrived, never by what was announced: a length costs the other end nothing.</summary>
+    private async ValueTask FillAsync(int length, CancellationToken cancellationToken)
+    {
+        for (int at = 0; at < length;)
+        {
+            int room = Math.Min(length, _buffer.Length - PipeFrameCodec.FieldPrefix) - at;
+            if (room == 0)
+            {
+                Array.Resize(ref _buffer, Math.Min(PipeFrameCodec.FieldPrefix + length, 2 * _buffer.Length));
+                continue;
+            }
+
+            int read = await stream.ReadAsync(_buffer.AsMemory(PipeFrameCodec.FieldPrefix + at, room), cancellationToken);
+            if (read == 0)
+            {
+                throw new PipeException(PipeErrorCode.Truncated, "pipe ended inside a frame");
+            }
+
+            at += read;
+        }
     }
 }
