@@ -21,6 +21,8 @@ internal static class Program
                 return await Node.Enclaves.EnclaveTool.RunChildAsync(args[1..]);
             case [Node.Enclaves.EnclaveTool.ParentVerb]:
                 return await Node.Enclaves.EnclaveTool.RunParentAsync();
+            case [Fuzzing.FuzzTool.Verb, .. string[] rest]:
+                return Fuzzing.FuzzTool.Run(rest, Console.Out, Console.Error);
             case [Interop.Libp2pPeerTool.Verb, .. string[] rest]:
                 return await Interop.Libp2pPeerTool.RunAsync(rest, Console.In, Console.Out, Console.Error);
             default:

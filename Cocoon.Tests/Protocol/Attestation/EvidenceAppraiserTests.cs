@@ -3,7 +3,6 @@ using Cocoon.Protocol.Attestation;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Inference;
-using Cocoon.Tests.Support;
 using NUnit.Framework;
 
 namespace Cocoon.Tests.Protocol.Attestation;
@@ -125,19 +124,6 @@ public sealed class EvidenceAppraiserTests
         AttestationResult result = new EvidenceAppraiser(new Cocoon.Protocol.Attestation.Simulated.SimulatedVerifier()).Appraise(
             bundle.Encode(), new AppraisalSubject(_peer.Memory, EvidenceSamples.Model), Simulated, Now);
         Assert.That(result.Reasons, Is.EqualTo(new[] { ReasonWords.KindUnsupported }));
-    }
-
-    [Test]
-    public void Codecs_HostileBytes_GiveFalseOnly()
-    {
-        string bundle = Convert.ToHexString(Sample().Encode());
-        string binding = Convert.ToHexString(EvidenceSamples.Binding(_peer, _identity).Encode());
-        AppraisalSubject subject = new(_peer.Memory, EvidenceSamples.Model);
-        Hostile.Bytes(800, bytes => EvidenceAppraiser.Standard.Appraise(bytes, subject, Simulated, Now), bundle);
-        Hostile.Bytes(
-            400,
-            bytes => Assert.That(!EnclaveBinding.TryDecode(bytes, out EnclaveBinding? b) || b.Encode().AsSpan().SequenceEqual(bytes)),
-            binding);
     }
 
     [Test]

@@ -79,19 +79,4 @@ public sealed class IdentifyProtocolTests
             Assert.That(identity.Protocols, Has.Count.EqualTo(10));
         }
     }
-
-    [Test]
-    public void Parse_HostileBytes_GivesOnlyProtocolErrors() => Hostile.Bytes(100, bytes =>
-    {
-        try
-        {
-            IdentifyMessage message = LengthPrefixed.Parse(IdentifyMessage.Parser, bytes);
-            IdentifyProtocol.Apply(message, null, Self, 10);
-            _ = IdentifyProtocol.ReadAddresses(message.ListenAddrs).ToList();
-        }
-        catch (Libp2pException)
-        {
-            // As it should be.
-        }
-    }, "1208047f000001060fa11a0e2f697066732f69642f312e302e302208047f000001060fa12a0a697066732f302e312e303206636f636f6f6e");
 }

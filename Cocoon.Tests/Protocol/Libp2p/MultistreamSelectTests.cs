@@ -94,20 +94,6 @@ public sealed class MultistreamSelectTests
             async () => await MultistreamSelect.ListenAsync(new ScriptedStream(Convert.FromHexString(hex)), _ => true, CancellationToken.None),
             Throws.InstanceOf<Libp2pException>());
 
-    [Test]
-    public void Listen_HostileBytes_GivesOnlyProtocolErrors() => Hostile.Bytes(80, bytes =>
-    {
-        ScriptedStream stream = new(bytes);
-        try
-        {
-            MultistreamSelect.ListenAsync(stream, _ => false, CancellationToken.None).AsTask().GetAwaiter().GetResult();
-        }
-        catch (Libp2pException)
-        {
-            // As it should be.
-        }
-    }, "132f6d756c746973747265616d2f312e302e300a072f6e6f6973650a");
-
     private static NUnit.Framework.Constraints.EqualConstraint<Libp2pErrorCode> Code(Libp2pErrorCode code) =>
         Throws.InstanceOf<Libp2pException>().With.Property(nameof(Libp2pException.Code)).EqualTo(code);
 }

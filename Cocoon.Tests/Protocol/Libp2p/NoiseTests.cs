@@ -116,19 +116,6 @@ public sealed class NoiseTests
         Assert.That(() => NoiseIdentity.ChooseMuxer(["/a"], ["/b"]), Throws.InstanceOf<Libp2pException>());
 
     [Test]
-    public void ReadMessage_HostileBytes_NeverThrows()
-    {
-        using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
-        using X25519PrivateKey fixedKey = X25519PrivateKey.Generate(), ephemeral = X25519PrivateKey.Generate();
-        Hostile.Bytes(300, bytes =>
-        {
-            NoiseIdentity.TryReadPayload(bytes, new byte[32], out _, out _);
-            using NoiseHandshakeState state = new(isInitiator: false, fixedKey, X25519PrivateKey.FromBytes(new byte[32]));
-            state.TryReadMessage(bytes, new byte[Math.Max(bytes.Length, 32)], out _);
-        }, Messages[0].Message, Messages[1].Message);
-    }
-
-    [Test]
     public void Records_RandomSizes_FillAndOpenAgain()
     {
         byte[] key = new byte[32];

@@ -28,25 +28,6 @@ public sealed class YamuxTests
         Assert.That(() => YamuxHeader.Read(Convert.FromHexString(hex)), Throws.InstanceOf<Libp2pException>());
 
     [Test]
-    public void Process_HostileBytes_GivesOnlyProtocolErrors() => Hostile.Bytes(
-        200,
-        bytes =>
-        {
-            YamuxSession session = CreateIdle();
-            try
-            {
-                session.Process(bytes);
-            }
-            catch (Libp2pException)
-            {
-                // As it should be.
-            }
-        },
-        "000100010000000100000000" + "00000000000000010000000301020300000004000000010000000105",
-        "000200010000000000000007" + "000300000000000000000000",
-        "000000010000000100040000" + "000000000000000100000001");
-
-    [Test]
     public async Task Process_BodyInPieces_ArrivesWholeAndInOrder()
     {
         YamuxStream? accepted = null;

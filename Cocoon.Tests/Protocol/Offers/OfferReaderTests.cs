@@ -85,31 +85,4 @@ public sealed class OfferReaderTests
     [Test]
     public void TryRead_Oversized_IsRefusedBeforeParsing() =>
         Assert.That(OfferReader.TryRead(new byte[OfferLimits.MaxBytes + 1], s_now, out _), Is.EqualTo(OfferRejection.Oversized));
-
-    [Test]
-    public void TryRead_MutatedBytes_NeverThrowAndNeverVerifyAnotherOffer()
-    {
-        using TestOffers offers = new(s_now);
-        byte[] good = offers.Sign(offers.Create()).Signed.ToArray();
-        Random random = new(42);
-        for (int i = 0; i < 10_000; i++)
-        {
-            byte[] bad = (byte[])good.Clone();
-            for (int flips = random.Next(1, 4); flips > 0; flips--)
-            {
-                bad[random.Next(bad.Length)] ^= (byte)(1 << random.Next(8));
-            }
-
-            if (random.Next(4) == 0)
-            {
-                bad = bad[..random.Next(bad.Length)];
-            }
-
-            if (OfferReader.TryRead(bad, s_now, out VerifiedOffer? read) == OfferRejection.None)
-            {
-                // Only a change outside of the signed bytes (an unknown envelope field) may still verify.
-                Assert.That(read!.Digest.ToArray(), Is.EqualTo(VerifiedOffer.ComputeDigest(SignedOffer.Parser.ParseFrom(good).Offer.Span)));
-            }
-        }
-    }
 }

@@ -151,35 +151,6 @@ public sealed class GossipWireTests
         }
     }
 
-    [Test]
-    public void Read_OfHostileBytes_GivesProtocolErrorsOnly()
-    {
-        ArrayBufferWriter<byte> rpc = new(), control = new();
-        GossipRpcWriter.WriteSubscription(rpc, "a", true);
-        GossipRpcWriter.WriteMessage(rpc, Sample().Raw.Span);
-        GossipRpcWriter.WriteIHave(control, "t", [new MessageId([1, 2, 3])]);
-        GossipRpcWriter.WritePrune(control, "p", TimeSpan.FromSeconds(60));
-        GossipRpcWriter.WriteIDontWant(control, [new MessageId([1, 2, 3])]);
-        GossipRpcWriter.WriteControl(rpc, control.WrittenSpan);
-        Hostile.Bytes(
-            300,
-            bytes =>
-            {
-                try
-                {
-                    foreach (GossipMessage message in GossipRpcReader.Read(bytes).Publish)
-                    {
-                        MessageSigning.Verify(message);
-                    }
-                }
-                catch (GossipsubException)
-                {
-                }
-            },
-            Convert.ToHexString(rpc.WrittenSpan),
-            Convert.ToHexString(Sample().Raw.Span));
-    }
-
     private static byte[] Prefix(int length)
     {
         byte[] prefix = new byte[Varint.GetLength((ulong)length)];

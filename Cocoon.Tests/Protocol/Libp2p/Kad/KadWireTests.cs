@@ -84,30 +84,6 @@ public sealed class KadWireTests
     public void Read_OfBadMessages_SaysWhy(string hex, string code) =>
         Assert.That(Assert.Throws<KadException>(() => KadMessageReader.Read(Convert.FromHexString(hex)))!.Code.ToString(), Is.EqualTo(code));
 
-    [Test]
-    public void Read_OfHostileBytes_GivesProtocolErrorsOnly()
-    {
-        KadMessage sample = new(KadMessageType.GetProviders)
-        {
-            Key = new byte[] { 1, 2 },
-            Record = new KadRecord(new byte[] { 1 }, new byte[] { 2 }, "x"),
-            CloserPeers = [new KadPeer(GoldenPeer, [Multiaddr.Parse("/ip4/192.0.2.1/tcp/4001"), Multiaddr.Parse("/dns4/example.com/tcp/443")])],
-        };
-        Hostile.Bytes(
-            300,
-            bytes =>
-            {
-                try
-                {
-                    KadMessageWriter.Write(KadMessageReader.Read(bytes));
-                }
-                catch (KadException)
-                {
-                }
-            },
-            Convert.ToHexString(KadMessageWriter.Write(sample)));
-    }
-
     private static byte[] Frame(KadMessage message)
     {
         byte[] body = KadMessageWriter.Write(message);

@@ -3,7 +3,6 @@ using Cocoon.Protocol.Ton;
 using Cocoon.Protocol.Ton.Cells;
 using Cocoon.Protocol.Ton.LiteClient;
 using Cocoon.Protocol.Ton.Tl;
-using Cocoon.Tests.Support;
 using NUnit.Framework;
 
 namespace Cocoon.Tests.Protocol.Ton.LiteClient;
@@ -127,24 +126,6 @@ public sealed class LiteTonClientTests
 
         Assert.That(server.Connections, Is.EqualTo(1), "a bad answer is not a bad connection");
     }
-
-    [Test]
-    public void Tl_OfHostileBytes_ThrowsProtocolErrorsOnly() =>
-        Hostile.Bytes(200, bytes =>
-        {
-            try
-            {
-                TlReader reader = new(bytes);
-                BlockId.Read(ref reader);
-                reader.ReadCount(4);
-                reader.ReadBytes();
-                reader.ReadString();
-                reader.ReadBytes();
-            }
-            catch (TonException)
-            {
-            }
-        });
 
     [Test]
     public void Tl_Bytes_RoundTripAtEveryPadding()
