@@ -2,6 +2,7 @@ using System.CommandLine;
 using Cocoon.Node.Hosting;
 using Cocoon.Node.OpenAi;
 using Cocoon.Node.Sessions;
+using Cocoon.Protocol.PrivacyRelay;
 using Cocoon.Protocol.Sessions.Proto;
 
 namespace Cocoon.Node.Cli;
@@ -19,9 +20,13 @@ internal static class ClientCommand
         };
         Option<string> shape = new("--shape") { Description = "Default answer shape: steady (hides token timing), fast or batch", DefaultValueFactory = _ => "steady" };
         Option<decimal> deposit = new("--deposit") { Description = "TON put into a new channel", DefaultValueFactory = _ => 0.2m };
+        Option<int?> relays = new("--relays")
+        {
+            Description = "Privacy relays between you and providers, 0 to 2: they hide your address (default: as many as were used before)", HelpName = "N",
+        };
         Command command = new("client", "Run a light client: an OpenAI API on localhost, paid from your wallet\n\nExample: cocoon client --bootstrap /ip4/203.0.113.5/tcp/4484/p2p/12D3KooW…")
         {
-            api, allowOpen, shape, deposit,
+            api, allowOpen, shape, deposit, relays,
         };
         common.AddTo(command);
         command.Run(async (parse, cancellationToken) =>
@@ -31,11 +36,17 @@ internal static class ClientCommand
                 throw new CliException(ExitCode.Usage, $"there is no shape '{parse.GetValue(shape)}'", null, "Use steady, fast or batch.");
             }
 
+            if (parse.GetValue(relays) is < 0 or > RelayProtocol.MaxRelays)
+            {
+                throw new CliException(ExitCode.Usage, $"{parse.GetValue(relays)} relays are out of range", null, $"Use 0 to {RelayProtocol.MaxRelays}.");
+            }
+
             ClientOptions client = new()
             {
                 ApiListen = parse.GetValue(api)!,
                 AllowOpenTier = parse.GetValue(allowOpen),
                 Shape = parsed,
+                Relays = parse.GetValue(relays),
                 DepositNanoton = (ulong)(decimal.Clamp(parse.GetValue(deposit), 0.02m, 1000m) * 1_000_000_000m),
             };
             return await NodeRunner.RunAsync(

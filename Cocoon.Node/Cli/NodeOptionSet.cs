@@ -48,7 +48,7 @@ internal sealed class NodeOptionSet
     public bool PrintsReadyJson(ParseResult parse) => parse.GetValue(_json);
 
     /// <exception cref="CliException">An endpoint is not a URL.</exception>
-    public NodeOptions Read(ParseResult parse, NodeRole role) => new()
+    public NodeOptions Read(ParseResult parse, NodeRole role, bool forwardsCircuits = false) => new()
     {
         Role = role,
         DataDirectory = Path.GetFullPath(parse.GetValue(_data)!),
@@ -58,6 +58,7 @@ internal sealed class NodeOptionSet
         Bootstrap = parse.GetValue(_bootstrap)!,
         Registry = parse.GetValue(_registry),
         AllowPrivateAddresses = parse.GetValue(_private),
+        ForwardsCircuits = forwardsCircuits,
         PassphraseFile = parse.GetValue(_passphrase),
         ConfirmMainnet = parse.GetValue(_mainnet),
     };

@@ -23,15 +23,16 @@ internal static class UpCommand
         Option<decimal> priceCached = new("--price-cached") { Description = "TON per 1,000,000 cached prompt tokens", DefaultValueFactory = _ => 0.01m };
         Option<decimal> priceOut = new("--price-out") { Description = "TON per 1,000,000 completion tokens", DefaultValueFactory = _ => 0.16m };
         Option<string> region = new("--region") { Description = "Region hint in offers", DefaultValueFactory = _ => "" };
+        Option<bool> relay = new("--privacy-relay") { Description = "Carry other people's circuits: you see neither what they ask nor, with two relays, of whom" };
         Command command = new("up", "Run a provider node: serve a model and earn TON\n\nExample: cocoon up --model qwen3-8b-q4_k_m.gguf --price-out 0.16")
         {
-            model, name, noModel, slots, context, threads, gpuLayers, priceIn, priceCached, priceOut, region,
+            model, name, noModel, slots, context, threads, gpuLayers, priceIn, priceCached, priceOut, region, relay,
         };
         common.AddTo(command);
         command.Run(async (parse, cancellationToken) =>
         {
             bool serves = !parse.GetValue(noModel);
-            NodeOptions node = common.Read(parse, serves ? NodeRole.Provider : NodeRole.Bootstrap);
+            NodeOptions node = common.Read(parse, serves ? NodeRole.Provider : NodeRole.Bootstrap, parse.GetValue(relay));
             ServingOptions serving = new()
             {
                 ModelPath = serves ? FindModel(parse.GetValue(model)) : "",

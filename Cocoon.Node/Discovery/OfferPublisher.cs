@@ -8,6 +8,7 @@ using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Offers;
 using Cocoon.Protocol.Offers.Proto;
 using Cocoon.Protocol.Payments.Proto;
+using Cocoon.Protocol.PrivacyRelay;
 using Cocoon.Protocol.Sessions;
 using Google.Protobuf;
 using Microsoft.Extensions.Options;
@@ -17,6 +18,7 @@ namespace Cocoon.Node.Discovery;
 /// <summary>Announces what this node serves: at start, every 15 s, on change (at most once a second), and takes it back when it stops.</summary>
 internal sealed partial class OfferPublisher(
     ILibp2pHost host,
+    RelayService relay,
     IEnclave enclave,
     Ed25519PrivateKey peerKey,
     PayoutTerms payout,
@@ -191,6 +193,12 @@ internal sealed partial class OfferPublisher(
         };
         offer.Capabilities.AddRange(ready.Capabilities);
         offer.Protocols.Add(Sessions.SessionLink.ProtocolId);
+        offer.Protocols.Add(RelayProtocol.Id);
+        if (relay.Forwards)
+        {
+            offer.Protocols.Add(RelayProtocol.ForwardId);
+        }
+
         offer.ChannelCodeHashes.AddRange(terms.ChannelCodeHashes.Select(h => ByteString.CopyFrom(Convert.FromHexString(h))));
         offer.Addresses.AddRange(host.Addresses.Take(OfferLimits.MaxAddresses).Select(a => ByteString.CopyFrom(a.Bytes)));
         return OfferWriter.Sign(offer, host.LocalPeer, peerKey);

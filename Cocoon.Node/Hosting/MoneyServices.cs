@@ -1,6 +1,7 @@
 using Cocoon.Node.Payments;
 using Cocoon.Node.Wallets;
 using Cocoon.Protocol.Libp2p;
+using Cocoon.Protocol.PrivacyRelay;
 using Cocoon.Protocol.Ton;
 
 namespace Cocoon.Node.Hosting;
@@ -18,13 +19,14 @@ internal sealed class WalletRunner(WalletAccount wallet) : IHostedService
 }
 
 /// <summary>The provider's money in the background: serves <c>/cocoon/pay</c>, watches channels and claims.</summary>
-internal sealed partial class ProviderMoney(ILibp2pHost host, PayHandler pay, ProviderWatcher watcher, ILogger<ProviderMoney> logger) : BackgroundService
+internal sealed partial class ProviderMoney(ILibp2pHost host, RelayService relay, PayHandler pay, ProviderWatcher watcher, ILogger<ProviderMoney> logger) : BackgroundService
 {
     private static readonly TimeSpan LastClaims = TimeSpan.FromSeconds(10);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         pay.Register(host);
+        pay.Register(relay);
         try
         {
             await watcher.RunAsync(stoppingToken);

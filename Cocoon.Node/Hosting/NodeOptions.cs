@@ -36,6 +36,9 @@ internal sealed class NodeOptions
     /// <summary>Count private and loopback addresses as dialable: for one machine or one LAN.</summary>
     public bool AllowPrivateAddresses { get; init; }
 
+    /// <summary>Carry other people's privacy-relay circuits.</summary>
+    public bool ForwardsCircuits { get; init; }
+
     /// <summary>File with the wallet's passphrase; without it the wallet file's mode protects it.</summary>
     public string? PassphraseFile { get; init; }
 

@@ -4,6 +4,7 @@ using Cocoon.Node.Enclaves;
 using Cocoon.Node.OpenAi;
 using Cocoon.Node.Payments;
 using Cocoon.Node.Peers;
+using Cocoon.Node.PrivacyRelay;
 using Cocoon.Node.Registry;
 using Cocoon.Node.Routing;
 using Cocoon.Node.Serving;
@@ -11,6 +12,7 @@ using Cocoon.Node.Sessions;
 using Cocoon.Node.Storage;
 using Cocoon.Node.Wallets;
 using Cocoon.Protocol.Libp2p;
+using Cocoon.Protocol.PrivacyRelay;
 using Cocoon.Protocol.Ton;
 using Cocoon.Protocol.Ton.Sending;
 using Cocoon.Protocol.Ton.Toncenter;
@@ -51,6 +53,13 @@ internal static class NodeServices
         services.AddSingleton<ILibp2pHost>(provider => provider.GetRequiredService<PeerNetwork>().Host);
         services.AddSingleton(provider => provider.GetRequiredService<PeerNetwork>().Gossip);
         services.AddSingleton<IProviderLookup>(provider => provider.GetRequiredService<PeerNetwork>());
+        services.AddSingleton(provider => new RelayService(
+            provider.GetRequiredService<ILibp2pHost>(),
+            provider.GetRequiredService<NodeIdentity>().Key,
+            new RelayLimits(),
+            options.ForwardsCircuits,
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<RelayService>>()));
         services.AddSingleton<OfferBook>().AddSingleton<ModelDirectory>().AddSingleton<OfferGossip>().AddSingleton<OwnOffers>();
         services.AddSingleton<OfferExchange>().AddSingleton<OfferFinder>().AddSingleton<IOfferFinder>(p => p.GetRequiredService<OfferFinder>());
         services.AddSingleton<PeerReporter>().AddSingleton<OfferReporter>().AddSingleton<MoneyReporter>();
@@ -66,6 +75,11 @@ internal static class NodeServices
             provider.GetService<ServingMetrics>()));
         services.AddHostedService(provider => provider.GetRequiredService<PeerNetwork>());
         services.AddHostedService<OfferFollower>();
+        if (options.Role != NodeRole.Client)
+        {
+            services.AddHostedService<RelayRunner>();
+        }
+
         return services;
     }
 
@@ -114,6 +128,8 @@ internal static class NodeServices
         services.AddWallet();
         services.AddSingleton(Options.Create(options));
         services.AddSingleton<ClientChannelStore>().AddSingleton(new SpendOptions { Deposit = options.DepositNanoton });
+        services.AddSingleton(provider => new RelayFloor(provider.GetRequiredService<DataDirectory>(), options.Relays)).AddSingleton<RelayPicker>();
+        services.AddSingleton<IProviderStreams, RelayedStreams>();
         services.AddSingleton<ClientChannels>().AddSingleton<IPayClient, PayClient>().AddSingleton<ChannelCloser>();
         services.AddSingleton<ReceiptStore>().AddSingleton<WarmSessions>().AddSingleton<InferenceClient>();
         services.AddSingleton<IInferenceClient>(provider => provider.GetRequiredService<InferenceClient>());

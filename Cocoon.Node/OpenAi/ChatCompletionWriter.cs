@@ -259,6 +259,13 @@ internal sealed class ChatCompletionWriter(string id, long created, string model
             json.WriteString("model_id", source.ModelId);
             json.WriteString("model_assurance", source.ModelAssurance);
             json.WriteString("shape", source.Shape);
+            json.WriteStartArray("relays");
+            foreach (string relay in source.Relays)
+            {
+                json.WriteStringValue(relay);
+            }
+
+            json.WriteEndArray();
         }
 
         json.WriteString("cost_nanoton", completed.Cost.CostNanoton.ToString(CultureInfo.InvariantCulture));

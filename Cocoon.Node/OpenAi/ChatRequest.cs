@@ -108,7 +108,8 @@ internal sealed record ChatRequest(string Model, bool Stream, bool IncludeUsage,
         Cocoon.Shape ?? defaults.Shape,
         Cocoon.AllowOpenTier ?? defaults.AllowOpenTier,
         Cocoon.Provider,
-        tenantSecret);
+        tenantSecret,
+        Cocoon.Relays);
 }
 
 /// <summary>What holds when a request says nothing.</summary>

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Cocoon.Protocol.PrivacyRelay;
 using Cocoon.Protocol.Sessions.Proto;
 
 namespace Cocoon.Node.OpenAi;
@@ -7,11 +8,12 @@ namespace Cocoon.Node.OpenAi;
 /// <param name="Shape"><c>steady</c>, <c>fast</c> or <c>batch</c>.</param>
 /// <param name="AllowOpenTier"><c>allow_open</c>: whether a provider without hardware protection may see the prompt.</param>
 /// <param name="Provider">Peer id to use, and no other.</param>
-internal sealed record CocoonExtension(Shape? Shape, bool? AllowOpenTier, string? Provider)
+/// <param name="Relays">Privacy relays between here and the provider, 0 to 2.</param>
+internal sealed record CocoonExtension(Shape? Shape, bool? AllowOpenTier, string? Provider, int Relays)
 {
     public static OpenAiError? TryParse(JsonElement root, out CocoonExtension extension)
     {
-        extension = new CocoonExtension(null, null, null);
+        extension = new CocoonExtension(null, null, null, 0);
         if (!root.TryGetProperty("cocoon", out JsonElement element) || element.ValueKind == JsonValueKind.Null)
         {
             return null;
@@ -55,7 +57,14 @@ internal sealed record CocoonExtension(Shape? Shape, bool? AllowOpenTier, string
             provider = id;
         }
 
-        extension = new CocoonExtension(shape, allowOpen, provider);
+        int relays = 0;
+        if (element.TryGetProperty("relays", out JsonElement relaysElement)
+            && (relaysElement.ValueKind != JsonValueKind.Number || !relaysElement.TryGetInt32(out relays) || relays is < 0 or > RelayProtocol.MaxRelays))
+        {
+            return OpenAiError.BadRequest($"'cocoon.relays' must be an integer from 0 to {RelayProtocol.MaxRelays}.", "cocoon.relays");
+        }
+
+        extension = new CocoonExtension(shape, allowOpen, provider, relays);
         return null;
     }
 

@@ -16,6 +16,7 @@ internal sealed record OpenAiError(int Status, string Type, string? Code, string
             InferenceFailure.InvalidRequest => (400, "invalid_request_error", "invalid_request"),
             InferenceFailure.ModelNotFound => (404, "invalid_request_error", "model_not_found"),
             InferenceFailure.NoOffer => (503, "server_error", "no_offer"),
+            InferenceFailure.NoRelay => (503, "server_error", "no_relay"),
             InferenceFailure.TierRefused => (403, "invalid_request_error", "tier_refused"),
             InferenceFailure.AttestationRefused => (502, "server_error", "attestation_refused"),
             InferenceFailure.NoFunds => (402, "insufficient_quota", "no_funds"),

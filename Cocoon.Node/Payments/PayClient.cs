@@ -1,3 +1,4 @@
+using Cocoon.Node.PrivacyRelay;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p;
@@ -8,7 +9,7 @@ using Google.Protobuf;
 namespace Cocoon.Node.Payments;
 
 /// <summary>The client's side of <c>/cocoon/pay/1.0.0</c>.</summary>
-internal sealed class PayClient(ILibp2pHost host, TimeProvider time) : IPayClient
+internal sealed class PayClient(IProviderStreams streams, TimeProvider time) : IPayClient
 {
     private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(15);
 
@@ -36,7 +37,7 @@ internal sealed class PayClient(ILibp2pHost host, TimeProvider time) : IPayClien
         using CancellationTokenSource timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, clock.Token);
         try
         {
-            await using IPeerStream stream = await host.OpenStreamAsync(provider, [PayProtocol.Id], timeout.Token);
+            await using IPeerStream stream = (await streams.OpenAsync(provider, [], PayProtocol.Id, relays: 0, timeout.Token)).Stream;
             await LengthPrefixed.WriteAsync(stream, request, timeout.Token);
             await stream.CloseWriteAsync(timeout.Token);
             return await LengthPrefixed.ReadAsync(stream, PayResponse.Parser, PayProtocol.MaxMessage, timeout.Token)

@@ -2,6 +2,7 @@ using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Payments.Proto;
+using Cocoon.Protocol.PrivacyRelay;
 using Cocoon.Protocol.Ton.Cells;
 using Google.Protobuf;
 
@@ -15,6 +16,9 @@ internal sealed partial class PayHandler(ProviderLedger ledger, PeerId self, Tim
     private int _running;
 
     public void Register(ILibp2pHost host) => host.Handle(PayProtocol.Id, HandleAsync);
+
+    /// <summary>Serves clients too that hide behind privacy relays.</summary>
+    public void Register(RelayService relay) => relay.Serve(PayProtocol.Id, HandleAsync);
 
     /// <summary>Serves one stream: one request, one answer.</summary>
     public async Task HandleAsync(IPeerStream stream, CancellationToken cancellationToken)

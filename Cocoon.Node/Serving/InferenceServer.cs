@@ -5,6 +5,7 @@ using Cocoon.Node.Sessions;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Offers;
+using Cocoon.Protocol.PrivacyRelay;
 using Cocoon.Protocol.Sessions.Proto;
 using Microsoft.Extensions.Options;
 
@@ -13,6 +14,7 @@ namespace Cocoon.Node.Serving;
 /// <summary>Serves <c>/cocoon/infer/1.0.0</c>: admission, quote and Welcome; each session then runs on its own.</summary>
 internal sealed partial class InferenceServer(
     ILibp2pHost host,
+    RelayService relay,
     IEnclave enclave,
     OwnOffers offers,
     QuoteIssuer quotes,
@@ -38,6 +40,7 @@ internal sealed partial class InferenceServer(
     public Task StartAsync(CancellationToken cancellationToken)
     {
         host.Handle(SessionLink.ProtocolId, HandleAsync);
+        relay.Serve(SessionLink.ProtocolId, HandleAsync);
         return Task.CompletedTask;
     }
 

@@ -15,7 +15,11 @@ internal sealed record AnswerSource(
     string ModelId,
     string ModelAssurance,
     string Channel,
-    string Shape);
+    string Shape)
+{
+    /// <summary>Peer ids of the privacy relays between, in order from the client; empty for a direct path.</summary>
+    public IReadOnlyList<string> Relays { get; init; } = [];
+}
 
 /// <summary>What the payment side of one answer came to.</summary>
 /// <param name="CostNanoton">The due that the enclave metered.</param>

@@ -19,6 +19,9 @@ internal sealed class ClientOptions
     /// <summary>Deposit of a new channel, nanoTON.</summary>
     public ulong DepositNanoton { get; set; } = 100_000_000;
 
+    /// <summary>Privacy relays on every stream to a provider; <c>null</c>: as many as were ever used from this data directory.</summary>
+    public int? Relays { get; set; }
+
     /// <summary>Providers that may be asked for one request; in tier open each of them sees the prompt.</summary>
     public int MaxAttempts { get; set; } = 2;
 

@@ -5,6 +5,7 @@ namespace Cocoon.Node.Sessions;
 /// <summary>A request of an application, as it came in.</summary>
 /// <param name="Body">The OpenAI request, UTF-8 JSON; travels sealed, never logged.</param>
 /// <param name="MaxTokens">Completion tokens asked for; <c>null</c> when the request leaves it open.</param>
+/// <param name="Relays">Privacy relays wanted between here and the provider.</param>
 /// <param name="Messages">Number of messages, for the bound on template tokens.</param>
 internal sealed record Ask(
     SealedRequest.Types.Endpoint Endpoint,
@@ -15,7 +16,8 @@ internal sealed record Ask(
     Shape Shape,
     bool AllowOpenTier,
     string? Provider,
-    byte[] TenantSecret);
+    byte[] TenantSecret,
+    int Relays = 0);
 
 /// <summary>Gets answers from the network: choose, appraise, pay, unseal. One implementation; the seam keeps HTTP free of peers and money.</summary>
 internal interface IInferenceClient

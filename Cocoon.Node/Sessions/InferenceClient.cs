@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Cocoon.Node.Discovery;
 using Cocoon.Node.Payments;
+using Cocoon.Node.PrivacyRelay;
 using Cocoon.Node.Routing;
 using Cocoon.Node.Serving;
 using Cocoon.Protocol.Attestation;
@@ -14,6 +15,7 @@ namespace Cocoon.Node.Sessions;
 /// <summary>Chooses a provider, opens a session, pays and streams; before the first token a failed provider is replaced by the next.</summary>
 internal sealed partial class InferenceClient(
     ILibp2pHost host,
+    IProviderStreams streams,
     OfferBook book,
     IOfferFinder finder,
     ClientChannels channels,
@@ -96,7 +98,7 @@ internal sealed partial class InferenceClient(
         VerifiedOffer offer, Ask ask, Attempt course, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         TimeSpan? first = null;
-        OpenedSession? ready = await warm.TakeAsync(offer, ask.AllowOpenTier);
+        OpenedSession? ready = await warm.TakeAsync(offer, ask.AllowOpenTier, Relays(ask));
         course.IsStale = ready is not null;
         (ClientChannel channel, OpenedSession session) = await PrepareAsync(offer, ask, ready, cancellationToken);
         await using OpenedSession owned = session;
@@ -122,14 +124,14 @@ internal sealed partial class InferenceClient(
             yield return part;
         }
 
-        warm.Prepare(offer.Peer, ask.AllowOpenTier, fresh => OpenAsync(LatestOffer(offer), ask.AllowOpenTier, fresh));
+        warm.Prepare(offer.Peer, ask.AllowOpenTier, Relays(ask), fresh => OpenAsync(LatestOffer(offer), ask, fresh));
     }
 
     /// <summary>A channel and a session with an unexpired quote. No money moves towards an enclave that was not appraised first.</summary>
     private async Task<(ClientChannel Channel, OpenedSession Session)> PrepareAsync(
         VerifiedOffer offer, Ask ask, OpenedSession? ready, CancellationToken cancellationToken)
     {
-        OpenedSession session = ready ?? await OpenAsync(offer, ask.AllowOpenTier, cancellationToken);
+        OpenedSession session = ready ?? await OpenAsync(offer, ask, cancellationToken);
         try
         {
             ClientChannel channel = await GetChannelAsync(offer, ask, cancellationToken);
@@ -137,7 +139,7 @@ internal sealed partial class InferenceClient(
             {
                 // Opening a channel can outlast a quote.
                 await session.DisposeAsync();
-                session = await OpenAsync(LatestOffer(offer), ask.AllowOpenTier, cancellationToken);
+                session = await OpenAsync(LatestOffer(offer), ask, cancellationToken);
             }
 
             return (channel, session);
@@ -148,6 +150,8 @@ internal sealed partial class InferenceClient(
             throw;
         }
     }
+
+    private int Relays(Ask ask) => Math.Max(ask.Relays, streams.LeastRelays);
 
     /// <summary>The provider's newest offer for the model: an older one may run out before the session is used.</summary>
     private VerifiedOffer LatestOffer(VerifiedOffer offer) => book.ForModel(offer.ModelIdHex).FirstOrDefault(o => o.Peer == offer.Peer) ?? offer;
@@ -179,16 +183,16 @@ internal sealed partial class InferenceClient(
         }
     }
 
-    private async Task<OpenedSession> OpenAsync(VerifiedOffer offer, bool allowOpenTier, CancellationToken cancellationToken)
+    private async Task<OpenedSession> OpenAsync(VerifiedOffer offer, Ask ask, CancellationToken cancellationToken)
     {
         WelcomeVerifier verifier = new(EvidenceAppraiser.Standard, _evidence, time);
         AppraisalPolicy policy = AppraisalPolicy.Default with
         {
-            Id = allowOpenTier ? "default+simulated" : "default",
-            AllowSimulated = allowOpenTier,
+            Id = ask.AllowOpenTier ? "default+simulated" : "default",
+            AllowSimulated = ask.AllowOpenTier,
         };
         ReadOnlyMemory<byte>? known = _evidence.Contains(offer.Offer.EvidenceDigest.Span) ? offer.Offer.EvidenceDigest.Memory : null;
-        OpenedSession session = await OpenedSession.OpenAsync(host, offer, verifier, policy, known, time, cancellationToken);
+        OpenedSession session = await OpenedSession.OpenAsync(streams, offer, Relays(ask), verifier, policy, known, time, cancellationToken);
         Log.SessionOpened(logger, session.Enclave.Claims.Tier.Word(), session.Enclave.Claims.Kind.Word());
         return session;
     }

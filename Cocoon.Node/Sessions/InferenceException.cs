@@ -18,6 +18,7 @@ internal enum InferenceFailure
     SpendLimit,
     TimedOut,
     EngineFailed,
+    NoRelay,
 }
 
 /// <summary>A failed request in the three parts people need: what happened, why, and what to do next.</summary>

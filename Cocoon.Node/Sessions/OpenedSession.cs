@@ -1,5 +1,7 @@
 using System.Security.Cryptography;
+using Cocoon.Node.PrivacyRelay;
 using Cocoon.Protocol.Attestation;
+using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Offers;
 using Cocoon.Protocol.Sessions;
@@ -17,9 +19,10 @@ internal sealed class OpenedSession : IAsyncDisposable
 
     private readonly SessionLink _link;
 
-    private OpenedSession(SessionLink link, VerifiedOffer offer, AppraisedEnclave enclave)
+    private OpenedSession(SessionLink link, VerifiedOffer offer, AppraisedEnclave enclave, IReadOnlyList<PeerId> relays)
     {
         _link = link;
+        Relays = relays;
         Offer = offer;
         Enclave = enclave;
     }
@@ -29,6 +32,9 @@ internal sealed class OpenedSession : IAsyncDisposable
     public AppraisedEnclave Enclave { get; }
 
     public SessionLink Link => _link;
+
+    /// <summary>Privacy relays that carry the session, in order from here.</summary>
+    public IReadOnlyList<PeerId> Relays { get; }
 
     public DateTimeOffset QuoteEnds => DateTimeOffset.FromUnixTimeMilliseconds((long)Enclave.Quote.NotAfterMs);
 
@@ -40,12 +46,15 @@ internal sealed class OpenedSession : IAsyncDisposable
         Offer.ModelIdHex,
         Enclave.Claims.ModelAssurance,
         channel,
-        shape.ToString().ToLowerInvariant());
+        shape.ToString().ToLowerInvariant())
+    {
+        Relays = [.. Relays.Select(r => r.ToString())],
+    };
 
     /// <exception cref="InferenceException">Declined, refused by the policy, or lost.</exception>
     public static async Task<OpenedSession> OpenAsync(
-        ILibp2pHost host, VerifiedOffer offer, WelcomeVerifier verifier, AppraisalPolicy policy, ReadOnlyMemory<byte>? knownEvidence, TimeProvider time,
-        CancellationToken cancellationToken)
+        IProviderStreams streams, VerifiedOffer offer, int relays, WelcomeVerifier verifier, AppraisalPolicy policy, ReadOnlyMemory<byte>? knownEvidence,
+        TimeProvider time, CancellationToken cancellationToken)
     {
         using CancellationTokenSource timeout = new(WelcomeWait, time);
         using CancellationTokenSource linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
@@ -54,8 +63,8 @@ internal sealed class OpenedSession : IAsyncDisposable
         try
         {
             // The offer is the newest word on where its signer listens; a provider that restarted may be known by a dead address only.
-            host.AddAddresses(offer.Peer, offer.Addresses, OfferLimits.TimeToLive);
-            stream = await host.OpenStreamAsync(offer.Peer, [SessionLink.ProtocolId], linked.Token);
+            ProviderStream opened = await streams.OpenAsync(offer.Peer, [.. offer.Addresses], SessionLink.ProtocolId, relays, linked.Token);
+            stream = opened.Stream;
             link = new SessionLink(stream);
             Hello hello = new()
             {
@@ -78,13 +87,17 @@ internal sealed class OpenedSession : IAsyncDisposable
                 ProviderMessage.BodyOneofCase.Declined => throw SessionFailures.FromDecline(offer, answer.Declined),
                 _ => throw SessionFailures.Lost(offer, "it answered the hello with something else"),
             };
-            OpenedSession session = new(link, offer, enclave);
+            OpenedSession session = new(link, offer, enclave, opened.Relays);
             (stream, link) = (null, null);
             return session;
         }
         catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
             throw SessionFailures.Lost(offer, $"it did not answer within {WelcomeWait.TotalSeconds:0} s");
+        }
+        catch (NoRelayException exception)
+        {
+            throw SessionFailures.NoRelay(exception);
         }
         catch (Exception exception) when (exception is IOException or Libp2pException)
         {

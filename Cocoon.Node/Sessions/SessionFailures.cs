@@ -1,4 +1,5 @@
 using System.Globalization;
+using Cocoon.Node.PrivacyRelay;
 using Cocoon.Node.Serving;
 using Cocoon.Protocol.Attestation;
 using Cocoon.Protocol.Offers;
@@ -19,6 +20,13 @@ internal static class SessionFailures
         TryAnother = true,
         AtRiskNanoton = atRisk,
     };
+
+    public static InferenceException NoRelay(NoRelayException exception) => new(
+        InferenceFailure.NoRelay,
+        "the request was not sent",
+        exception.Message,
+        "Relays are peers started with --privacy-relay ('cocoon peers'). Ask for fewer with \"cocoon\": {\"relays\": …}, or start the client with --relays 0 to show providers your address.",
+        exception);
 
     public static InferenceException Refused(VerifiedOffer offer, IEnumerable<string> reasons)
     {

@@ -16,13 +16,13 @@ internal sealed class WarmSessions(TimeProvider time) : IAsyncDisposable
     /// <summary>Least time that a quote must still last for a request to be sent under it.</summary>
     public static readonly TimeSpan Margin = TimeSpan.FromSeconds(5);
 
-    private readonly ConcurrentDictionary<(PeerId Peer, bool AllowOpenTier), Task<OpenedSession?>> _sessions = new();
+    private readonly ConcurrentDictionary<(PeerId Peer, bool AllowOpenTier, int Relays), Task<OpenedSession?>> _sessions = new();
     private readonly CancellationTokenSource _stopping = new();
 
     /// <summary>A session that can still be used and quotes prices no dearer than the offer, or <c>null</c>.</summary>
-    public async Task<OpenedSession?> TakeAsync(VerifiedOffer offer, bool allowOpenTier)
+    public async Task<OpenedSession?> TakeAsync(VerifiedOffer offer, bool allowOpenTier, int relays)
     {
-        if (!_sessions.TryRemove((offer.Peer, allowOpenTier), out Task<OpenedSession?>? opening) || await opening is not { } session)
+        if (!_sessions.TryRemove((offer.Peer, allowOpenTier, relays), out Task<OpenedSession?>? opening) || await opening is not { } session)
         {
             return null;
         }
@@ -40,11 +40,11 @@ internal sealed class WarmSessions(TimeProvider time) : IAsyncDisposable
     }
 
     /// <summary>Opens a session in the background, unless there is one.</summary>
-    public void Prepare(PeerId peer, bool allowOpenTier, Func<CancellationToken, Task<OpenedSession>> open)
+    public void Prepare(PeerId peer, bool allowOpenTier, int relays, Func<CancellationToken, Task<OpenedSession>> open)
     {
         if (_sessions.Count < MaxKept && !_stopping.IsCancellationRequested)
         {
-            _sessions.GetOrAdd((peer, allowOpenTier), _ => OpenAsync(open));
+            _sessions.GetOrAdd((peer, allowOpenTier, relays), _ => OpenAsync(open));
         }
     }
 

@@ -47,7 +47,7 @@ internal sealed class CocoonNetwork : IAsyncDisposable
         CocoonNetwork network = new(Directory.CreateTempSubdirectory("cocoon-").FullName, devnet);
         try
         {
-            network.Bootstrap = await network.StartAsync("bootstrap", ["up", "--no-model", "--listen", "/ip4/127.0.0.1/tcp/0", "--lan"], cancellationToken);
+            network.Bootstrap = await network.StartAsync("bootstrap", ["up", "--no-model", "--privacy-relay", "--listen", "/ip4/127.0.0.1/tcp/0", "--lan"], cancellationToken);
             return network;
         }
         catch

@@ -1,4 +1,5 @@
 using Cocoon.Node.Payments;
+using Cocoon.Node.PrivacyRelay;
 using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity;
@@ -24,7 +25,7 @@ internal sealed class PayHandlerTests
         VoucherMessage voucher = fixture.Voucher(channel.Channel, 5_000);
         await channel.AcceptVoucherAsync(voucher, CancellationToken.None);
         Handler(fixture, provider.LocalPeer).Register(provider);
-        PayClient asking = new(client, fixture.Time);
+        PayClient asking = new(new DirectStreams(client), fixture.Time);
 
         PayResponse answer = await asking.GetStateAsync(provider.LocalPeer, channel.Channel, fixture.PayKey, CancellationToken.None);
         Assert.That((answer.State.Voucher.Statement, answer.State.Closing), Is.EqualTo((voucher.Statement, false)));

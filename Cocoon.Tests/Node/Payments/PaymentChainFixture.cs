@@ -1,4 +1,5 @@
 using Cocoon.Node.Payments;
+using Cocoon.Node.PrivacyRelay;
 using Cocoon.Node.Storage;
 using Cocoon.Node.Wallets;
 using Cocoon.Protocol.Contracts;
@@ -123,7 +124,7 @@ internal abstract class PaymentChainFixture
         public ProviderTerms Terms => new(
             Host.LocalPeer, Address, Ledger.Identity.ProviderKey.PublicKey, ChannelContract.CodeHash, 3_600, 20_000_000, Networks.DevnetGlobalId);
 
-        public ChannelRestorer NewRestorer() => new(Channels, Chain, Wallet, new PayClient(Host, TimeProvider.System), NullLogger<ChannelRestorer>.Instance);
+        public ChannelRestorer NewRestorer() => new(Channels, Chain, Wallet, new PayClient(new DirectStreams(Host), TimeProvider.System), NullLogger<ChannelRestorer>.Instance);
 
         /// <summary>Closes everything and opens it again from the data directory.</summary>
         public async Task RestartAsync(bool forgetDatabase = false)
@@ -160,7 +161,7 @@ internal abstract class PaymentChainFixture
             Channels = new ClientChannels(
                 new ClientChannelStore(_database), Chain, Wallet, new SpendOptions(), TimeProvider.System, NullLogger<ClientChannels>.Instance);
             Closer = new ChannelCloser(
-                Channels, Chain, Wallet, new PayClient(Host, TimeProvider.System), TimeProvider.System, NullLogger<ChannelCloser>.Instance);
+                Channels, Chain, Wallet, new PayClient(new DirectStreams(Host), TimeProvider.System), TimeProvider.System, NullLogger<ChannelCloser>.Instance);
             ProviderChannelStore store = new(_database);
             Ledger = new ProviderLedger(
                 store, Chain, new ProviderIdentity(Wallet.Address, key.DeriveProviderKey(), Networks.DevnetGlobalId),

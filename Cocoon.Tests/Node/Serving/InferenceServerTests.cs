@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using Cocoon.Node.Serving;
 using Cocoon.Node.Sessions;
 using Cocoon.Protocol.Libp2p;
+using Cocoon.Protocol.PrivacyRelay;
 using Cocoon.Protocol.Sessions.Proto;
 using Cocoon.Tests.Support;
 using Google.Protobuf;
@@ -23,8 +24,9 @@ internal sealed class InferenceServerTests
         MemoryHost provider = network.AddHost(), client = network.AddHost();
         network.IntroduceAll();
         await using ServiceProvider meters = new ServiceCollection().AddMetrics().BuildServiceProvider();
+        using RelayService relay = new(provider, provider.Key, new RelayLimits(), forwards: false, TimeProvider.System, NullLogger<RelayService>.Instance);
         using InferenceServer server = new(
-            provider, null!, null!, null!, null!, new ServingMetrics(meters.GetRequiredService<IMeterFactory>()),
+            provider, relay, null!, null!, null!, null!, new ServingMetrics(meters.GetRequiredService<IMeterFactory>()),
             Options.Create(new ServingOptions { MaxSessions = 4 }), new ManualTimeProvider(), NullLogger<InferenceServer>.Instance);
         await server.StartAsync(guard.Token);
         List<IPeerStream> silent = [];

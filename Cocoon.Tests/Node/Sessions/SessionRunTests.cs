@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Cocoon.Node.Payments;
+using Cocoon.Node.PrivacyRelay;
 using Cocoon.Node.Serving;
 using Cocoon.Node.Sessions;
 using Cocoon.Node.Storage;
@@ -83,8 +84,9 @@ internal sealed class SessionRunTests
             await misbehave(link, request!.Value.Message.Request, ct);
         });
         await using OpenedSession session = await OpenedSession.OpenAsync(
-            client,
+            new DirectStreams(client),
             signed,
+            relays: 0,
             new WelcomeVerifier(EvidenceAppraiser.Standard, new KnownEvidence(), fixture.Time),
             AppraisalPolicy.Default with { AllowSimulated = true },
             knownEvidence: null,

@@ -1,0 +1,73 @@
+using Cocoon.Protocol.Identity;
+
+namespace Cocoon.Protocol.PrivacyRelay;
+
+/// <summary>Counts circuits and openings against <see cref="RelayLimits"/>.</summary>
+/// <remarks>Thread-safe. The rate table starts anew each minute and is bounded.</remarks>
+internal sealed class CircuitAdmission(RelayLimits limits, TimeProvider time)
+{
+    private const int MaxPeers = 4096;
+
+    private readonly Lock _lock = new();
+    private readonly Dictionary<PeerId, int> _open = [];
+    private readonly Dictionary<PeerId, int> _opens = [];
+    private long _minute;
+    private int _count;
+
+    public int Count
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _count;
+            }
+        }
+    }
+
+    /// <summary>A place until it is disposed, or <c>null</c> when a limit is reached.</summary>
+    public IDisposable? TryEnter(PeerId neighbour)
+    {
+        long minute = time.GetUtcNow().ToUnixTimeSeconds() / 60;
+        lock (_lock)
+        {
+            if (minute != _minute)
+            {
+                _minute = minute;
+                _opens.Clear();
+            }
+
+            int opens = _opens.GetValueOrDefault(neighbour), open = _open.GetValueOrDefault(neighbour);
+            if (_count >= limits.MaxCircuits || open >= limits.MaxCircuitsPerPeer || opens >= limits.OpensPerMinute
+                || (opens == 0 && _opens.Count >= MaxPeers))
+            {
+                return null;
+            }
+
+            _opens[neighbour] = opens + 1;
+            _open[neighbour] = open + 1;
+            _count++;
+        }
+
+        return new Place(this, neighbour);
+    }
+
+    private void Leave(PeerId neighbour)
+    {
+        lock (_lock)
+        {
+            _count--;
+            if (--_open[neighbour] == 0)
+            {
+                _open.Remove(neighbour);
+            }
+        }
+    }
+
+    private sealed class Place(CircuitAdmission admission, PeerId neighbour) : IDisposable
+    {
+        private CircuitAdmission? _admission = admission;
+
+        public void Dispose() => Interlocked.Exchange(ref _admission, null)?.Leave(neighbour);
+    }
+}
