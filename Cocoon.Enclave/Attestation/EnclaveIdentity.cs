@@ -36,7 +36,7 @@ internal sealed class EnclaveIdentity : IDisposable
         _subject = subject;
         _time = time;
         Key = Ed25519PrivateKey.Generate();
-        Keys = new KeyRing(Key, HpkeSuite.A, time);
+        Keys = new KeyRing(Key, HpkeSuite.Offered, time);
         _evidence = new Evidence([], [], [], time.GetUtcNow());
     }
 
@@ -59,13 +59,19 @@ internal sealed class EnclaveIdentity : IDisposable
         return identity;
     }
 
-    public async Task RefreshEvidenceAsync(CancellationToken cancellationToken)
+    public async Task RefreshEvidenceAsync(CancellationToken cancellationToken) => _evidence = await CollectAsync([], cancellationToken);
+
+    /// <summary>Evidence made now, for one client that asks for it.</summary>
+    /// <param name="challenge">32 bytes that only this evidence holds.</param>
+    public Task<Evidence> CollectFreshAsync(ImmutableArray<byte> challenge, CancellationToken cancellationToken) => CollectAsync(challenge, cancellationToken);
+
+    private async Task<Evidence> CollectAsync(ImmutableArray<byte> challenge, CancellationToken cancellationToken)
     {
         EnclaveBinding binding = new()
         {
             Kind = _source.Kind,
             IdentityKey = [.. Key.PublicKey.Bytes],
-            Keys = [Keys.Bound],
+            Keys = Keys.Bound,
             PeerId = _subject.PeerId,
             EngineDigest = _subject.EngineDigest,
             Models = [.. _subject.Models.OrderBy(m => m.ToString(), StringComparer.Ordinal)],
@@ -73,10 +79,11 @@ internal sealed class EnclaveIdentity : IDisposable
             BootNonce = [.. _bootNonce],
             BeaconHeight = _subject.BeaconHeight,
             Beacon = _subject.Beacon,
+            Challenge = challenge,
         };
         EvidenceBundle bundle = await _source.CollectAsync(binding, cancellationToken);
         byte[] bytes = bundle.Encode();
-        _evidence = new Evidence(bytes, EvidenceBundle.Digest(bytes), EnclaveBinding.ReportData(bundle.Binding.AsSpan()), _time.GetUtcNow());
+        return new Evidence(bytes, EvidenceBundle.Digest(bytes), EnclaveBinding.ReportData(bundle.Binding.AsSpan()), _time.GetUtcNow());
     }
 
     /// <summary>The key under which this payer's prefixes are cached: nothing that host, channel or wallet knows.</summary>

@@ -9,7 +9,10 @@ using Google.Protobuf;
 
 namespace Cocoon.Enclave.Attestation;
 
-/// <summary>The receiving keys: rotated hourly, signed by the attested identity key, the old one erased after a short overlap.</summary>
+/// <summary>
+/// The receiving keys, one per suite and epoch: rotated hourly, signed by the attested identity key, the old ones erased after a short
+/// overlap.
+/// </summary>
 /// <remarks>Thread-safe.</remarks>
 internal sealed class KeyRing : IRequestKeys, IDisposable
 {
@@ -21,15 +24,20 @@ internal sealed class KeyRing : IRequestKeys, IDisposable
 
     private readonly Lock _lock = new();
     private readonly Ed25519PrivateKey _identity;
-    private readonly HpkeSuite _suite;
+    private readonly IReadOnlyList<HpkeSuite> _suites;
     private readonly TimeProvider _time;
+
+    // Newest epoch first, within an epoch as the suites are.
     private ImmutableArray<Entry> _entries = [];
     private ulong _epoch;
 
-    public KeyRing(Ed25519PrivateKey identity, HpkeSuite suite, TimeProvider time)
+    /// <param name="suites">Best first; at most half of what clients read, since two epochs overlap.</param>
+    public KeyRing(Ed25519PrivateKey identity, IReadOnlyList<HpkeSuite> suites, TimeProvider time)
     {
+        ArgumentOutOfRangeException.ThrowIfZero(suites.Count);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(suites.Count, WelcomeVerifier.MaxKeys / 2);
         _identity = identity;
-        _suite = suite;
+        _suites = suites;
         _time = time;
         Rotate();
     }
@@ -61,63 +69,55 @@ internal sealed class KeyRing : IRequestKeys, IDisposable
     /// <summary>When <see cref="Rotate"/> is due.</summary>
     public DateTimeOffset RotateAt { get; private set; }
 
-    /// <summary>Whether the newest key remembers so many requests that it should be replaced before its time.</summary>
+    /// <summary>Whether a newest key remembers so many requests that it should be replaced before its time.</summary>
     public bool IsExhausted
     {
         get
         {
             lock (_lock)
             {
-                return _entries[0].Key.Replays.IsFull;
+                return Newest.Any(e => e.Key.Replays.IsFull);
             }
         }
     }
 
-    /// <summary>The newest key as the evidence names it.</summary>
-    public BoundKey Bound
+    /// <summary>The newest keys as the evidence names them.</summary>
+    public ImmutableArray<BoundKey> Bound
     {
         get
         {
             lock (_lock)
             {
-                KeyRecord record = _entries[0].Record;
-                return new BoundKey(
-                    [.. record.KeyId.Span],
-                    (ushort)record.Kem,
-                    [.. record.PublicKey.Span],
-                    [new HpkeSuiteIds((ushort)record.Kdf, (ushort)record.Aead)],
-                    record.NotAfterMs);
+                return
+                [
+                    .. Newest.Select(e => e.Record).Select(record => new BoundKey(
+                        [.. record.KeyId.Span],
+                        (ushort)record.Kem,
+                        [.. record.PublicKey.Span],
+                        [new HpkeSuiteIds((ushort)record.Kdf, (ushort)record.Aead)],
+                        record.NotAfterMs)),
+                ];
             }
         }
     }
+
+    private IEnumerable<Entry> Newest => _entries.Take(_suites.Count);
 
     public void Rotate()
     {
         lock (_lock)
         {
             DateTimeOffset now = _time.GetUtcNow();
-            IKemPrivateKey key = _suite.Kem.Generate();
-            KeyRecord record = new()
-            {
-                KeyId = ByteString.CopyFrom(RandomNumberGenerator.GetBytes(RequestEnvelope.KeyIdSize)),
-                Kem = _suite.Kem.Id,
-                PublicKey = ByteString.CopyFrom(key.PublicKey),
-                Kdf = _suite.KdfId,
-                Aead = _suite.AeadId,
-                NotBeforeMs = (ulong)(now - BackDating).ToUnixTimeMilliseconds(),
-                NotAfterMs = (ulong)(now + Lifetime + Overlap).ToUnixTimeMilliseconds(),
-                Epoch = ++_epoch,
-            };
-            Entry entry = new(record, SignedRecords.SignKey(_identity, record), new RequestKey(key, _suite, new ReplaySet()));
+            _epoch++;
             RotateAt = now + Lifetime;
 
-            // Two at most: rotation before its time must not pile up keys.
-            foreach (Entry old in _entries.Skip(1))
+            // Two epochs at most: rotation before its time must not pile up keys.
+            foreach (Entry old in _entries.Skip(_suites.Count))
             {
                 old.Key.Key.Dispose();
             }
 
-            _entries = [entry, .. _entries.Take(1)];
+            _entries = [.. _suites.Select(suite => Make(suite, now)), .. Newest];
             DropExpired();
         }
     }
@@ -150,14 +150,31 @@ internal sealed class KeyRing : IRequestKeys, IDisposable
         }
     }
 
-    // The newest key always stays: the host asks for rotation, and a late one must not leave the enclave without any.
+    private Entry Make(HpkeSuite suite, DateTimeOffset now)
+    {
+        IKemPrivateKey key = suite.Kem.Generate();
+        KeyRecord record = new()
+        {
+            KeyId = ByteString.CopyFrom(RandomNumberGenerator.GetBytes(RequestEnvelope.KeyIdSize)),
+            Kem = suite.Kem.Id,
+            PublicKey = ByteString.CopyFrom(key.PublicKey),
+            Kdf = suite.KdfId,
+            Aead = suite.AeadId,
+            NotBeforeMs = (ulong)(now - BackDating).ToUnixTimeMilliseconds(),
+            NotAfterMs = (ulong)(now + Lifetime + Overlap).ToUnixTimeMilliseconds(),
+            Epoch = _epoch,
+        };
+        return new Entry(record, SignedRecords.SignKey(_identity, record), new RequestKey(key, suite, new ReplaySet()));
+    }
+
+    // The newest keys always stay: the host asks for rotation, and a late one must not leave the enclave without any.
     private void DropExpired()
     {
-        DateTimeOffset now = _time.GetUtcNow();
-        if (_entries.Length > 1 && _entries[1].Record.NotAfterMs <= (ulong)now.ToUnixTimeMilliseconds())
+        ulong now = (ulong)_time.GetUtcNow().ToUnixTimeMilliseconds();
+        foreach (Entry old in _entries.Skip(_suites.Count).Where(e => e.Record.NotAfterMs <= now))
         {
-            _entries[1].Key.Key.Dispose();
-            _entries = [_entries[0]];
+            old.Key.Key.Dispose();
+            _entries = _entries.Remove(old);
         }
     }
 

@@ -62,20 +62,35 @@ internal sealed partial class EnclaveSession : IAsyncDisposable
 
     public bool IsStarted { get; private set; }
 
-    /// <summary>Composes and signs the Welcome.</summary>
-    /// <exception cref="SessionException">The Hello or the quote cannot be served.</exception>
-    public static EnclaveSession Open(EnclaveSessionContext context, SessionOutput output, ReadOnlyMemory<byte> helloBytes, SignedQuote? signedQuote)
+    /// <exception cref="SessionException">Not a Hello.</exception>
+    public static Hello ReadHello(ReadOnlyMemory<byte> bytes)
     {
-        Hello hello;
+        try
+        {
+            return Hello.Parser.ParseFrom(bytes.Span);
+        }
+        catch (InvalidProtocolBufferException)
+        {
+            throw new SessionException(SessionErrorCode.Malformed, "hello");
+        }
+    }
+
+    /// <summary>Composes and signs the Welcome.</summary>
+    /// <param name="helloBytes">The exact bytes of <paramref name="hello"/>.</param>
+    /// <param name="evidence">What the Welcome shows: the current evidence, or some made for this Hello.</param>
+    /// <exception cref="SessionException">The Hello or the quote cannot be served.</exception>
+    public static EnclaveSession Open(
+        EnclaveSessionContext context, SessionOutput output, Hello hello, ReadOnlyMemory<byte> helloBytes, SignedQuote? signedQuote,
+        EnclaveIdentity.Evidence evidence)
+    {
         Quote quote;
         try
         {
-            hello = Hello.Parser.ParseFrom(helloBytes.Span);
             quote = Quote.Parser.ParseFrom(signedQuote?.Quote ?? ByteString.Empty);
         }
         catch (InvalidProtocolBufferException)
         {
-            throw new SessionException(SessionErrorCode.Malformed, "hello or quote");
+            throw new SessionException(SessionErrorCode.Malformed, "quote");
         }
 
         if (hello.Nonce.Length != 32 || hello.KnownEvidence.Count > MaxKnownEvidence || quote.Prices is null || quote.HelloNonce != hello.Nonce)
@@ -88,7 +103,6 @@ internal sealed partial class EnclaveSession : IAsyncDisposable
             throw new SessionException(SessionErrorCode.Mismatch, "version or model");
         }
 
-        EnclaveIdentity.Evidence evidence = context.Identity.Current;
         WelcomeBody body = new()
         {
             Version = 1,

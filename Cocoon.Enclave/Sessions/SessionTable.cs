@@ -1,6 +1,9 @@
+using Cocoon.Enclave.Attestation;
+using Cocoon.Protocol.Attestation;
 using Cocoon.Protocol.Enclaves;
 using Cocoon.Protocol.Enclaves.Proto;
 using Cocoon.Protocol.Sessions;
+using Cocoon.Protocol.Sessions.Proto;
 using Google.Protobuf;
 
 namespace Cocoon.Enclave.Sessions;
@@ -11,9 +14,13 @@ internal sealed class SessionTable(EnclaveSessionContext context, PipeFrameWrite
 {
     public const int MaxSessions = 1024;
 
+    /// <summary>Fresh evidence being made at a time: firmware makes one quote after another, and TDX needs about a second for each.</summary>
+    public const int MaxFreshEvidence = 4;
+
     private readonly Lock _lock = new();
     private readonly Dictionary<ulong, EnclaveSession> _sessions = [];
     private readonly Dictionary<ulong, Task> _endings = [];
+    private readonly HashSet<Task> _collecting = [];
 
     public int Running
     {
@@ -28,11 +35,72 @@ internal sealed class SessionTable(EnclaveSessionContext context, PipeFrameWrite
 
     public async ValueTask OpenAsync(OpenSession open)
     {
-        SessionOutput output = new(pipe, open.Handle);
         DropExpired();
         try
         {
-            EnclaveSession session = EnclaveSession.Open(context, output, open.Hello.Memory, open.Quote);
+            Hello hello = EnclaveSession.ReadHello(open.Hello.Memory);
+            if (hello.FreshEvidence && hello.Nonce.Length == 32)
+            {
+                CollectInBackground(open, hello);
+            }
+            else
+            {
+                await OpenAsync(open, hello, context.Identity.Current);
+            }
+        }
+        catch (SessionException e)
+        {
+            await new SessionOutput(pipe, open.Handle).RefusedAsync(e.Word, shutdown);
+        }
+    }
+
+    /// <summary>The pipe's reader does not wait for firmware.</summary>
+    /// <exception cref="SessionException">Too many at a time.</exception>
+    private void CollectInBackground(OpenSession open, Hello hello)
+    {
+        lock (_lock)
+        {
+            if (_collecting.Count >= MaxFreshEvidence)
+            {
+                throw new SessionException(SessionErrorCode.Busy, "fresh evidence");
+            }
+
+            Task collecting = Task.Run(() => OpenFreshAsync(open, hello), CancellationToken.None);
+            _collecting.Add(collecting);
+            collecting.ContinueWith(
+                done =>
+                {
+                    lock (_lock)
+                    {
+                        _collecting.Remove(done);
+                    }
+                },
+                CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        }
+    }
+
+    private async Task OpenFreshAsync(OpenSession open, Hello hello)
+    {
+        try
+        {
+            await OpenAsync(open, hello, await context.Identity.CollectFreshAsync([.. SessionTranscript.Challenge(hello.Nonce.Span)], shutdown));
+        }
+        catch (Exception e) when (e is OperationCanceledException or IOException)
+        {
+            // Ending, or the host is gone.
+        }
+        catch (EvidenceException)
+        {
+            await new SessionOutput(pipe, open.Handle).RefusedAsync("evidence", shutdown);
+        }
+    }
+
+    private async Task OpenAsync(OpenSession open, Hello hello, EnclaveIdentity.Evidence evidence)
+    {
+        SessionOutput output = new(pipe, open.Handle);
+        try
+        {
+            EnclaveSession session = EnclaveSession.Open(context, output, hello, open.Hello.Memory, open.Quote, evidence);
             lock (_lock)
             {
                 if (_sessions.Count >= MaxSessions || !_sessions.TryAdd(open.Handle, session))
@@ -109,7 +177,7 @@ internal sealed class SessionTable(EnclaveSessionContext context, PipeFrameWrite
         lock (_lock)
         {
             sessions = [.. _sessions.Values];
-            endings = [.. _endings.Values];
+            endings = [.. _endings.Values, .. _collecting];
         }
 
         foreach (EnclaveSession session in sessions)

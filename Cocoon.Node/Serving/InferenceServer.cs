@@ -27,7 +27,11 @@ internal sealed partial class InferenceServer(
     private const uint SessionVersion = 1;
     private static readonly TimeSpan HelloWait = TimeSpan.FromSeconds(10);
 
+    /// <summary>Each may cost a second of the TEE's firmware.</summary>
+    private const int FreshEvidencePerMinute = 6;
+
     private readonly HelloRate _rate = new(options.Value.HellosPerMinute, time);
+    private readonly HelloRate _freshRate = new(FreshEvidencePerMinute, time);
     private readonly ConcurrentDictionary<Task, byte> _sessions = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly CancellationTokenSource _draining = new();
@@ -147,7 +151,7 @@ internal sealed partial class InferenceServer(
             return (DeclineReason.DeclineMalformed, "a hello was expected", null);
         }
 
-        if (!_rate.TryTake(peer))
+        if (!_rate.TryTake(peer) || (hello.FreshEvidence && !_freshRate.TryTake(peer)))
         {
             return (DeclineReason.DeclineRate, "too many sessions in a minute", null);
         }

@@ -27,6 +27,7 @@ internal sealed partial class InferenceClient(
     ILogger<InferenceClient> logger) : IInferenceClient
 {
     private readonly KnownEvidence _evidence = new();
+    private readonly AppraisalCache _appraisals = new(EvidenceAppraiser.Standard);
     private readonly DateTimeOffset _started = time.GetUtcNow();
 
     public IReadOnlyList<OfferedModel> Models =>
@@ -185,7 +186,7 @@ internal sealed partial class InferenceClient(
 
     private async Task<OpenedSession> OpenAsync(VerifiedOffer offer, Ask ask, CancellationToken cancellationToken)
     {
-        WelcomeVerifier verifier = new(EvidenceAppraiser.Standard, _evidence, time);
+        WelcomeVerifier verifier = new(_appraisals, _evidence, time);
         AppraisalPolicy policy = AppraisalPolicy.Default with
         {
             Id = ask.AllowOpenTier ? "default+simulated" : "default",

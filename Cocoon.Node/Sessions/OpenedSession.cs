@@ -72,6 +72,7 @@ internal sealed class OpenedSession : IAsyncDisposable
                 Versions = { Version },
                 ModelId = offer.Offer.ModelId,
                 OfferDigest = ByteString.CopyFrom(offer.Digest.Span),
+                FreshEvidence = policy.RequireFreshEvidence,
             };
             if (knownEvidence is { } known)
             {
@@ -122,7 +123,7 @@ internal sealed class OpenedSession : IAsyncDisposable
 
     private static AppraisedEnclave Appraise(WelcomeVerifier verifier, byte[] hello, Welcome welcome, VerifiedOffer offer, AppraisalPolicy policy)
     {
-        WelcomeResult result = verifier.Verify(hello, welcome, new WelcomeExpectation(offer.Peer, offer.Offer.Prices, policy));
+        WelcomeResult result = verifier.Verify(hello, welcome, new WelcomeExpectation(offer.Peer, offer.Offer.Prices, offer.Offer.Tier, policy));
         return result.Enclave ?? throw SessionFailures.Refused(offer, result.Reasons);
     }
 }

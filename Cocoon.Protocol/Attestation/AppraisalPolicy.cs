@@ -24,4 +24,10 @@ internal sealed record AppraisalPolicy
     public ImmutableHashSet<ModelId> Models { get; init; } = [];
 
     public TimeSpan MaxEvidenceAge { get; init; } = TimeSpan.FromHours(24);
+
+    /// <summary>Evidence made for each session instead of the enclave's current one: costs a quote, a second or so on TDX.</summary>
+    public bool RequireFreshEvidence { get; init; }
+
+    /// <summary>Requests are sealed to hybrid post-quantum keys or not at all.</summary>
+    public bool RequirePostQuantum { get; init; }
 }

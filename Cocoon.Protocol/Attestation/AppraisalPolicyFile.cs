@@ -10,7 +10,8 @@ namespace Cocoon.Protocol.Attestation;
 /// <summary>The policy as a readable local file. Unknown or repeated properties and words are errors: a typo must not widen anything.</summary>
 /// <remarks><code>
 /// { "id": "home", "kinds": ["tdx", "sev-snp"], "allow_simulated": false, "minimum_tier": "open",
-///   "models": ["&lt;64 hexadecimal digits&gt;"], "max_evidence_age_hours": 24 }
+///   "models": ["&lt;64 hexadecimal digits&gt;"], "max_evidence_age_hours": 24,
+///   "require_fresh_evidence": false, "require_post_quantum": false }
 /// </code></remarks>
 internal static class AppraisalPolicyFile
 {
@@ -50,6 +51,8 @@ internal static class AppraisalPolicyFile
             MinimumTier = policy.MinimumTier.Word(),
             Models = [.. policy.Models.Select(m => m.ToString()).Order(StringComparer.Ordinal)],
             MaxEvidenceAgeHours = policy.MaxEvidenceAge.TotalHours,
+            RequireFreshEvidence = policy.RequireFreshEvidence,
+            RequirePostQuantum = policy.RequirePostQuantum,
         },
         Options);
 
@@ -78,6 +81,8 @@ internal static class AppraisalPolicyFile
             MinimumTier = tier,
             Models = [.. document.Models.Select(ParseModel)],
             MaxEvidenceAge = TimeSpan.FromHours(document.MaxEvidenceAgeHours),
+            RequireFreshEvidence = document.RequireFreshEvidence,
+            RequirePostQuantum = document.RequirePostQuantum,
         };
     }
 
@@ -102,5 +107,9 @@ internal static class AppraisalPolicyFile
         public ImmutableArray<string> Models { get; init; } = [];
 
         public double MaxEvidenceAgeHours { get; init; } = 24;
+
+        public bool RequireFreshEvidence { get; init; }
+
+        public bool RequirePostQuantum { get; init; }
     }
 }

@@ -25,6 +25,9 @@ internal static class ReasonWords
     public const string WelcomeLiveness = "welcome.liveness";
     public const string WelcomeKeySignature = "welcome.key_signature";
     public const string WelcomeKeyUnusable = "welcome.no_usable_key";
+    public const string WelcomeDowngrade = "welcome.downgrade";
+    public const string PolicyPostQuantum = "policy.not_post_quantum";
+    public const string OfferTier = "offer.tier_overstated";
     public const string QuoteMalformed = "quote.malformed";
     public const string QuoteSignature = "quote.signature";
     public const string QuoteNonce = "quote.nonce_mismatch";
@@ -40,6 +43,6 @@ internal static class ReasonWords
         EvidenceFuture, BindingMalformed, ReportDataMismatch, PeerMismatch, ModelMismatch, ChallengeMismatch, PolicySimulated,
         PolicyKind, PolicyModel, PolicyTier, WelcomeMalformed, WelcomeVersion, WelcomeLiveness, WelcomeKeySignature,
         WelcomeKeyUnusable, QuoteMalformed, QuoteSignature, QuoteNonce, QuoteOffer, QuoteExpired, QuoteTooLong, QuoteDearer,
-        QuoteStep,
+        QuoteStep, WelcomeDowngrade, PolicyPostQuantum, OfferTier,
     ];
 }

@@ -7,6 +7,8 @@ internal static class SessionDomains
 
     public static ReadOnlySpan<byte> Liveness => "cocoon/liveness/v1\0"u8;
 
+    public static ReadOnlySpan<byte> Challenge => "cocoon/challenge/v1\0"u8;
+
     public static ReadOnlySpan<byte> HpkeKey => "cocoon/hpke-key/v1\0"u8;
 
     public static ReadOnlySpan<byte> Quote => "cocoon/quote/v1\0"u8;

@@ -30,6 +30,9 @@ internal enum SessionErrorCode
 
     /// <summary>The enclave remembers no more requests under this key; another one is coming.</summary>
     KeyExhausted = 10,
+
+    /// <summary>Too much of the same is under way; later it may be served.</summary>
+    Busy = 11,
 }
 
 /// <summary>A violation of the session protocol by the other side. The message never holds user data.</summary>
@@ -49,6 +52,7 @@ internal sealed class SessionException(SessionErrorCode code, string message) : 
         SessionErrorCode.Truncated => "truncated",
         SessionErrorCode.TooLarge => "too-large",
         SessionErrorCode.KeyExhausted => "key-exhausted",
+        SessionErrorCode.Busy => "busy",
         _ => "malformed",
     };
 }

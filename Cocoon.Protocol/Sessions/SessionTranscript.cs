@@ -20,6 +20,9 @@ internal static class SessionTranscript
         return hash.GetHashAndReset();
     }
 
+    /// <summary>What fresh evidence must hold: SHA-256 of the domain and the Hello's nonce.</summary>
+    public static byte[] Challenge(ReadOnlySpan<byte> helloNonce) => SHA256.HashData(SessionDomains.Message(SessionDomains.Challenge, helloNonce));
+
     public static byte[] SessionId(ReadOnlySpan<byte> transcriptHash) => transcriptHash[..SessionIdSize].ToArray();
 
     /// <summary>The enclave's proof that its attested identity key is in use now.</summary>

@@ -14,7 +14,8 @@ namespace Cocoon.Protocol.Sessions;
 /// <summary>What the client expects of a Welcome.</summary>
 /// <param name="Peer">The authenticated peer of the stream.</param>
 /// <param name="OfferPrices">Prices of the unexpired offer that the Hello named; the quote may not exceed them.</param>
-internal sealed record WelcomeExpectation(PeerId Peer, Prices OfferPrices, AppraisalPolicy Policy);
+/// <param name="OfferTier">The tier that the offer claims; evidence that gives less is refused.</param>
+internal sealed record WelcomeExpectation(PeerId Peer, Prices OfferPrices, string OfferTier, AppraisalPolicy Policy);
 
 /// <summary>A provider's answer, appraised: all that is needed to seal a request and to check what comes back.</summary>
 internal sealed record AppraisedEnclave
@@ -66,7 +67,7 @@ internal sealed record WelcomeResult(AppraisedEnclave? Enclave, ImmutableArray<s
 }
 
 /// <summary>The client's appraisal of a Welcome: evidence, keys, liveness and quote, offline and in process.</summary>
-internal sealed class WelcomeVerifier(EvidenceAppraiser appraiser, KnownEvidence knownEvidence, TimeProvider time)
+internal sealed class WelcomeVerifier(AppraisalCache appraisals, KnownEvidence knownEvidence, TimeProvider time)
 {
     public const int MaxKeys = 4;
 
@@ -99,7 +100,8 @@ internal sealed class WelcomeVerifier(EvidenceAppraiser appraiser, KnownEvidence
 
         DateTimeOffset now = time.GetUtcNow();
         ModelId? model = sent.ModelId.Length == ModelId.Length ? new ModelId(sent.ModelId.Span) : null;
-        AttestationResult attestation = appraiser.Appraise(bundle, new AppraisalSubject(expectation.Peer.Memory, model), expectation.Policy, now);
+        byte[] challenge = sent.FreshEvidence || expectation.Policy.RequireFreshEvidence ? SessionTranscript.Challenge(sent.Nonce.Span) : [];
+        AttestationResult attestation = appraisals.Appraise(bundle, new AppraisalSubject(expectation.Peer.Memory, model, challenge), expectation.Policy, now);
         if (attestation.Claims is not { } claims)
         {
             return new WelcomeResult(null, attestation.Reasons, attestation);
@@ -112,7 +114,8 @@ internal sealed class WelcomeVerifier(EvidenceAppraiser appraiser, KnownEvidence
             reasons.Add(ReasonWords.WelcomeLiveness);
         }
 
-        KeyRecord? key = ChooseKey(reasons, body, claims, now);
+        KeyRecord? key = ChooseKey(reasons, body, claims, expectation.Policy, now);
+        AddIf(reasons, AttestationWords.TryParseTier(expectation.OfferTier, out Tier offered) && offered > claims.Tier, ReasonWords.OfferTier);
         Quote? quote = CheckQuote(reasons, body.Quote, sent, expectation, now);
         reasons.AddRange(attestation.Reasons);
         if (reasons.Count > 0 || key is null || quote is null)
@@ -164,7 +167,8 @@ internal sealed class WelcomeVerifier(EvidenceAppraiser appraiser, KnownEvidence
         }
     }
 
-    private static KeyRecord? ChooseKey(List<string> reasons, WelcomeBody body, EnclaveClaims claims, DateTimeOffset now)
+    /// <summary>The newest usable key, the post-quantum one of its epoch.</summary>
+    private static KeyRecord? ChooseKey(List<string> reasons, WelcomeBody body, EnclaveClaims claims, AppraisalPolicy policy, DateTimeOffset now)
     {
         if (body.Keys.Count > MaxKeys)
         {
@@ -173,6 +177,7 @@ internal sealed class WelcomeVerifier(EvidenceAppraiser appraiser, KnownEvidence
         }
 
         KeyRecord? best = null;
+        bool isBestHybrid = false;
         foreach (SignedKeyRecord signed in body.Keys)
         {
             if (!SignedRecords.TryVerifyKey(claims.IdentityKey.AsSpan(), signed, out KeyRecord? record))
@@ -186,14 +191,22 @@ internal sealed class WelcomeVerifier(EvidenceAppraiser appraiser, KnownEvidence
                 && record.PublicKey.Length == suite.Kem.PublicKeySize
                 && record.NotBeforeMs <= (ulong)(now + ClockSkew).ToUnixTimeMilliseconds()
                 && record.NotAfterMs > (ulong)now.ToUnixTimeMilliseconds();
-            best = usable && (best is null || record.Epoch > best.Epoch) ? record : best;
+            bool isHybrid = record.Kem == XWingKem.KemId;
+            if (usable && (best is null || (record.Epoch, isHybrid).CompareTo((best.Epoch, isBestHybrid)) > 0))
+            {
+                (best, isBestHybrid) = (record, isHybrid);
+            }
         }
 
         if (best is null)
         {
             reasons.Add(ReasonWords.WelcomeKeyUnusable);
+            return null;
         }
 
+        // The evidence says which suites the enclave has: one that both sides can use does not get lost on the way by chance.
+        AddIf(reasons, !isBestHybrid && HpkeSuite.C is not null && claims.Keys.Any(k => k.Kem == XWingKem.KemId), ReasonWords.WelcomeDowngrade);
+        AddIf(reasons, !isBestHybrid && policy.RequirePostQuantum, ReasonWords.PolicyPostQuantum);
         return best;
     }
 

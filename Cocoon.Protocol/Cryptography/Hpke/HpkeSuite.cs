@@ -11,7 +11,7 @@ internal sealed class HpkeSuite
 
     private readonly byte[] _suiteId = [.. "HPKE"u8, 0, 0, 0, 0, 0, 0];
 
-    private HpkeSuite(IKem kem, ushort aead)
+    internal HpkeSuite(IKem kem, ushort aead)
     {
         Kem = kem;
         AeadId = aead;
@@ -26,7 +26,17 @@ internal sealed class HpkeSuite
     /// <summary>Suite B, optional: as A with AES-256-GCM.</summary>
     public static HpkeSuite B { get; } = new(X25519Kem.Instance, HpkeAeadId.Aes256Gcm);
 
+    /// <summary>Suite C, post-quantum hybrid: X-Wing, HKDF-SHA256, ChaCha20Poly1305; <c>null</c> where the platform has no ML-KEM.</summary>
+    public static HpkeSuite? C { get; private set; } =
+        MlKem768.Platform is { } mlKem && XWingKem.IsSupported ? new(new XWingKem(mlKem), HpkeAeadId.ChaCha20Poly1305) : null;
+
+    /// <summary>What an enclave of this build makes keys for, best first.</summary>
+    public static IReadOnlyList<HpkeSuite> Offered => C is { } hybrid ? [hybrid, A] : [A];
+
     public IKem Kem { get; }
+
+    /// <summary>Whether a recording of today stays closed to a quantum computer of tomorrow.</summary>
+    public bool IsPostQuantum => Kem.Id == XWingKem.KemId;
 
     public ushort KdfId { get; } = LabeledKdf.HkdfSha256;
 
@@ -39,11 +49,15 @@ internal sealed class HpkeSuite
         {
             (X25519Kem.KemId, LabeledKdf.HkdfSha256, HpkeAeadId.ChaCha20Poly1305) => A,
             (X25519Kem.KemId, LabeledKdf.HkdfSha256, HpkeAeadId.Aes256Gcm) => B,
+            (XWingKem.KemId, LabeledKdf.HkdfSha256, HpkeAeadId.ChaCha20Poly1305) => C,
             _ => null,
         };
         suite = suite is not null && HpkeAead.IsSupported(suite.AeadId) ? suite : null;
         return suite is not null;
     }
+
+    /// <summary>Gives this process an ML-KEM where the platform has none: tests run suite C with an independent implementation.</summary>
+    internal static void UseMlKem(IMlKem768 mlKem) => C ??= new HpkeSuite(new XWingKem(mlKem), HpkeAeadId.ChaCha20Poly1305);
 
     /// <summary>SetupBaseS. <c>null</c> for a bad public key. The encapsulation's ephemeral key passes to the caller.</summary>
     public HpkeContext? TrySetupSender(ReadOnlySpan<byte> publicKey, ReadOnlySpan<byte> info, [NotNullWhen(true)] out KemEncapsulation? encapsulation)

@@ -1,6 +1,6 @@
 namespace Cocoon.Protocol.Cryptography.Hpke;
 
-/// <summary>A key encapsulation mechanism of RFC 9180 §4. X-Wing slots in here where the platform has ML-KEM.</summary>
+/// <summary>A key encapsulation mechanism of RFC 9180 §4.</summary>
 internal interface IKem
 {
     /// <summary>RFC 9180 §7.1.</summary>

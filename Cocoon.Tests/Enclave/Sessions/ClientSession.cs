@@ -28,7 +28,8 @@ internal sealed class ClientSession(IEnclaveSession session, AppraisedEnclave en
         ModelId model,
         Prices prices,
         uint unit,
-        TimeProvider time)
+        TimeProvider time,
+        bool fresh = false)
     {
         Hello hello = new()
         {
@@ -36,6 +37,7 @@ internal sealed class ClientSession(IEnclaveSession session, AppraisedEnclave en
             Versions = { 1 },
             ModelId = ByteString.CopyFrom(model.ToArray()),
             OfferDigest = ByteString.CopyFrom(new byte[32]),
+            FreshEvidence = fresh,
         };
         Quote quote = new()
         {
@@ -48,10 +50,10 @@ internal sealed class ClientSession(IEnclaveSession session, AppraisedEnclave en
         };
         byte[] helloBytes = hello.ToByteArray();
         IEnclaveSession session = await open(helloBytes, SignedRecords.SignQuote(peerKey, quote)).WaitAsync(EnclavePair.Patience);
-        WelcomeResult result = new WelcomeVerifier(EvidenceAppraiser.Standard, new KnownEvidence(), time).Verify(
+        WelcomeResult result = new WelcomeVerifier(new AppraisalCache(EvidenceAppraiser.Standard), new KnownEvidence(), time).Verify(
             helloBytes,
             session.Welcome,
-            new WelcomeExpectation(PeerId.FromPublicKey(peerKey.PublicKey), prices, AppraisalPolicy.Default with { Id = "test", AllowSimulated = true }));
+            new WelcomeExpectation(PeerId.FromPublicKey(peerKey.PublicKey), prices, "open", AppraisalPolicy.Default with { Id = "test", AllowSimulated = true }));
         return result.IsAccepted
             ? new ClientSession(session, result.Enclave!, model, time.GetUtcNow())
             : throw new InvalidOperationException(string.Join(' ', result.Reasons));

@@ -69,8 +69,8 @@ internal sealed class EnclavePair : IAsyncDisposable
         new HostFrame { Configure = new Configure { ModelPath = "/fake", PeerId = ByteString.CopyFrom(Peer.Bytes) } }, CancellationToken.None);
 
     /// <summary>Hello, Welcome, appraisal.</summary>
-    public Task<ClientSession> OpenAsync(uint unit = 1) => ClientSession.OpenAsync(
-        (hello, quote) => Connection.OpenAsync(hello, quote, CancellationToken.None), _peerKey, Model, Prices, unit, Time ?? TimeProvider.System);
+    public Task<ClientSession> OpenAsync(uint unit = 1, bool fresh = false) => ClientSession.OpenAsync(
+        (hello, quote) => Connection.OpenAsync(hello, quote, CancellationToken.None), _peerKey, Model, Prices, unit, Time ?? TimeProvider.System, fresh);
 
     public async ValueTask DisposeAsync()
     {

@@ -44,6 +44,28 @@ public sealed class EnclaveSessionTests
     }
 
     [Test]
+    public async Task Session_WithFreshEvidence_IsSealedToTheEvidenceMadeForIt()
+    {
+        await using EnclavePair pair = await EnclavePair.StartAsync();
+        await using ClientSession usual = await pair.OpenAsync();
+        await using ClientSession fresh = await pair.OpenAsync(fresh: true);
+        Assert.That(fresh.Enclave.Claims.ReportData, Is.Not.EqualTo(usual.Enclave.Claims.ReportData));
+        Assert.That(fresh.Enclave.Claims.IdentityKey, Is.EqualTo(usual.Enclave.Claims.IdentityKey));
+        await fresh.StartAsync(fresh.Seal());
+        Assert.That((await fresh.FinishAsync()).Outcome, Is.EqualTo("finished"));
+        Assert.That(SignedRecords.TryVerifyReceipt(fresh.Enclave.IdentityKey, fresh.Receipt!, out Receipt? receipt));
+        Assert.That(receipt!.EvidenceDigest.ToByteArray(), Is.EqualTo(fresh.Enclave.Attestation.EvidenceDigest.ToArray()));
+    }
+
+    [Test]
+    public async Task Session_InThisTestProcess_IsSealedToAHybridKey()
+    {
+        await using EnclavePair pair = await EnclavePair.StartAsync();
+        await using ClientSession client = await pair.OpenAsync();
+        Assert.That(client.Enclave.Key.Kem, Is.EqualTo(Cocoon.Protocol.Cryptography.Hpke.XWingKem.KemId));
+    }
+
+    [Test]
     public async Task Gate_ShortGrant_ParksAnnouncesAndGoesOn()
     {
         await using EnclavePair pair = await EnclavePair.StartAsync();

@@ -87,7 +87,7 @@ internal sealed class SessionRunTests
             new DirectStreams(client),
             signed,
             relays: 0,
-            new WelcomeVerifier(EvidenceAppraiser.Standard, new KnownEvidence(), fixture.Time),
+            new WelcomeVerifier(new AppraisalCache(EvidenceAppraiser.Standard), new KnownEvidence(), fixture.Time),
             AppraisalPolicy.Default with { AllowSimulated = true },
             knownEvidence: null,
             fixture.Time,

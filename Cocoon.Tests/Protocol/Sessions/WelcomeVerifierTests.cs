@@ -26,11 +26,13 @@ public sealed class WelcomeVerifierTests
     private Quote _quote = null!;
     private KeyRecord _key = null!;
     private byte[] _bundle = null!;
+    private string _offerTier = "open";
 
     [SetUp]
     public void SetUp()
     {
         _time = new ManualTimeProvider();
+        _offerTier = "open";
         _known = new KnownEvidence();
         _peer = EvidenceSamples.Peer(out _peerKey);
         _identity = Ed25519PrivateKey.Generate();
@@ -141,6 +143,57 @@ public sealed class WelcomeVerifierTests
         Assert.That(Verify(Compose(body)).Enclave!.Key, Is.EqualTo(newer));
     }
 
+    [TestCase("cc-cpu"), TestCase("cc-gpu")]
+    public void Verify_OfferThatClaimedMoreThanTheEvidenceGives_IsRefused(string tier)
+    {
+        _offerTier = tier;
+        Assert.That(Verify(Compose()).Reasons, Is.EqualTo(new[] { ReasonWords.OfferTier }));
+    }
+
+    [Test]
+    public void Verify_HybridKeyBesideAClassicOne_IsTaken()
+    {
+        using IKemPrivateKey hybrid = HpkeSuite.C!.Kem.Generate();
+        KeyRecord second = Hybrid(hybrid);
+        WelcomeBody body = new() { Bundle = ByteString.CopyFrom(_bundle), Keys = { SignedRecords.SignKey(_identity, _key), SignedRecords.SignKey(_identity, second) } };
+        Assert.That(Verify(Compose(body)).Enclave!.Key, Is.EqualTo(second));
+    }
+
+    [Test]
+    public void Verify_PostQuantumRequired_ClassicKeysAreRefused()
+    {
+        AppraisalPolicy strict = Policy with { Id = "pq", RequirePostQuantum = true };
+        Assert.That(Verify(Compose(), strict).Reasons, Is.EqualTo(new[] { ReasonWords.PolicyPostQuantum }));
+        using IKemPrivateKey hybrid = HpkeSuite.C!.Kem.Generate();
+        _key = Hybrid(hybrid);
+        Assert.That(Verify(Compose(), strict).IsAccepted);
+    }
+
+    [Test]
+    public void Verify_EvidenceNamesAHybridKey_AWelcomeWithoutOneIsADowngrade()
+    {
+        EnclaveBinding binding = EvidenceSamples.Binding(_peer, _identity);
+        using IKemPrivateKey hybrid = HpkeSuite.C!.Kem.Generate();
+        BoundKey bound = new(
+            [9, 9, 9, 9, 9, 9, 9, 9], XWingKem.KemId, [.. hybrid.PublicKey], [new HpkeSuiteIds(LabeledKdf.HkdfSha256, HpkeAeadId.ChaCha20Poly1305)], 1);
+        _bundle = EvidenceSamples.Bundle(binding with { Keys = [.. binding.Keys, bound] }, _time.GetUtcNow()).Encode();
+        Assert.That(Verify(Compose()).Reasons, Is.EqualTo(new[] { ReasonWords.WelcomeDowngrade }));
+    }
+
+    [Test]
+    public void Verify_FreshEvidenceAskedFor_OnlyEvidenceForThisNonceWillDo()
+    {
+        AppraisalPolicy strict = Policy with { Id = "fresh", RequireFreshEvidence = true };
+        _hello.FreshEvidence = true;
+        Assert.That(Verify(Compose(), strict).Reasons, Is.EqualTo(new[] { ReasonWords.ChallengeMismatch }));
+        EnclaveBinding binding = EvidenceSamples.Binding(_peer, _identity) with { Challenge = [.. SessionTranscript.Challenge(_hello.Nonce.Span)] };
+        _bundle = EvidenceSamples.Bundle(binding, _time.GetUtcNow()).Encode();
+        Assert.That(Verify(Compose(), strict).IsAccepted);
+        _hello.Nonce = ByteString.CopyFrom(RandomNumberGenerator.GetBytes(32));
+        _quote.HelloNonce = _hello.Nonce;
+        Assert.That(Verify(Compose(), strict).Reasons, Is.EqualTo(new[] { ReasonWords.ChallengeMismatch }), "replayed to another session");
+    }
+
     [TestCase(ReasonWords.QuoteNonce)]
     [TestCase(ReasonWords.QuoteOffer)]
     [TestCase(ReasonWords.QuoteExpired)]
@@ -216,10 +269,19 @@ public sealed class WelcomeVerifierTests
     }
 
     private WelcomeResult Verify(Welcome welcome, AppraisalPolicy? policy = null) =>
-        new WelcomeVerifier(EvidenceAppraiser.Standard, _known, _time).Verify(
+        new WelcomeVerifier(new AppraisalCache(EvidenceAppraiser.Standard), _known, _time).Verify(
             _hello.ToByteArray(),
             welcome,
-            new WelcomeExpectation(_peer, new Prices { Prompt = 10, Cached = 1, Completion = 30 }, policy ?? Policy));
+            new WelcomeExpectation(_peer, new Prices { Prompt = 10, Cached = 1, Completion = 30 }, _offerTier, policy ?? Policy));
+
+    private KeyRecord Hybrid(IKemPrivateKey key)
+    {
+        KeyRecord record = _key.Clone();
+        record.Kem = XWingKem.KemId;
+        record.KeyId = ByteString.CopyFrom(9, 9, 9, 9, 9, 9, 9, 9);
+        record.PublicKey = ByteString.CopyFrom(key.PublicKey);
+        return record;
+    }
 
     private ulong Ms(int seconds) => (ulong)_time.GetUtcNow().AddSeconds(seconds).ToUnixTimeMilliseconds();
 }
