@@ -77,6 +77,9 @@ internal sealed class EnclavePair : IAsyncDisposable
         await _toEnclave.Writer.CompleteAsync();
         await Run.WaitAsync(Patience);
         await _toHost.Writer.CompleteAsync();
+
+        // What the enclave said last is to be heard before the host stops listening.
+        await Connection.Completion.WaitAsync(Patience);
         await Connection.DisposeAsync();
         await _stop.CancelAsync();
         _stop.Dispose();
