@@ -6,7 +6,8 @@ namespace Cocoon.Protocol.Ton;
 /// <summary>A value on the TVM's stack, as get-methods take and return it (TL-B <c>VmStackValue</c>).</summary>
 internal abstract record StackValue
 {
-    private const int MaxDepth = 256;
+    /// <summary>A tuple inside a tuple is a cell deeper, so nothing that a bag of cells can hold recurses further.</summary>
+    private const int MaxDepth = Cell.MaxDepth;
     private const int MaxValues = 16_384;
 
     private StackValue()

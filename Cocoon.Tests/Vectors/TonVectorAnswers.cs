@@ -266,16 +266,17 @@ internal static class TonVectorAnswers
 
     private static JsonObject MnemonicAnswer(JsonNode input)
     {
-        if (!Mnemonic.TryParse((string)input["words"]!, out Mnemonic? mnemonic))
+        string? password = (string?)input["password"];
+        if (!Mnemonic.TryParse((string)input["words"]!, out Mnemonic? mnemonic, password))
         {
             return new() { ["ok"] = false };
         }
 
-        using Ed25519PrivateKey key = mnemonic.DeriveKey((string?)input["password"]);
+        using Ed25519PrivateKey key = mnemonic.DeriveKey(password);
         byte[] seed = new byte[Ed25519PrivateKey.SeedSize];
         key.ExportSeed(seed);
         JsonObject answer = new() { ["seed"] = Hex(seed) };
-        if (input["password"] is null)
+        if (password is null)
         {
             answer["ok"] = true;
             answer["public"] = key.PublicKey.ToString();

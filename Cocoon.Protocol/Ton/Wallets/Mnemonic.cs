@@ -33,7 +33,7 @@ internal sealed class Mnemonic
             }
 
             Mnemonic mnemonic = new(words);
-            if (mnemonic.IsBasicSeed())
+            if (mnemonic.IsBasicSeed(null))
             {
                 return mnemonic;
             }
@@ -41,7 +41,8 @@ internal sealed class Mnemonic
     }
 
     /// <summary>Words separated by white space, any case. <c>false</c> for a wrong count, an unknown word or a failed check.</summary>
-    public static bool TryParse(string? text, [NotNullWhen(true)] out Mnemonic? mnemonic)
+    /// <param name="password">The check of words that were made with a password needs it.</param>
+    public static bool TryParse(string? text, [NotNullWhen(true)] out Mnemonic? mnemonic, string? password = null)
     {
         mnemonic = null;
         string[] words = Split(text);
@@ -51,8 +52,10 @@ internal sealed class Mnemonic
         }
 
         Mnemonic candidate = new(words);
-        mnemonic = candidate.IsBasicSeed() ? candidate : null;
-        return mnemonic is not null;
+        bool valid = candidate.IsBasicSeed(null)
+            || (!string.IsNullOrEmpty(password) && candidate.IsPasswordSeed() && candidate.IsBasicSeed(password));
+        mnemonic = valid ? candidate : null;
+        return valid;
     }
 
     /// <summary>The wallet key. A password protects words that were made with one.</summary>
@@ -84,13 +87,18 @@ internal sealed class Mnemonic
         return words.Length == 2048 ? words : throw new InvalidOperationException("The word list is damaged.");
     }
 
-    private bool IsBasicSeed()
+    private bool IsBasicSeed(string? password) => Check(password, "TON seed version"u8, Iterations / 256) == 0;
+
+    /// <summary>Marks words that are good only with their password.</summary>
+    private bool IsPasswordSeed() => Check(null, "TON fast seed version"u8, 1) == 1;
+
+    private byte Check(string? password, ReadOnlySpan<byte> salt, int iterations)
     {
-        byte[] entropy = Entropy(null);
+        byte[] entropy = Entropy(password);
         Span<byte> check = stackalloc byte[64];
-        Rfc2898DeriveBytes.Pbkdf2(entropy, "TON seed version"u8, check, Iterations / 256, HashAlgorithmName.SHA512);
+        Rfc2898DeriveBytes.Pbkdf2(entropy, salt, check, iterations, HashAlgorithmName.SHA512);
         CryptographicOperations.ZeroMemory(entropy);
-        return check[0] == 0;
+        return check[0];
     }
 
     private byte[] Entropy(string? password)
