@@ -109,6 +109,17 @@ internal sealed class LiteServer(LiteServerEndpoint endpoint, TimeSpan queryTime
             : throw new TonException(TonErrorCode.Refused, $"the configuration has no parameter {id}");
     }
 
+    /// <summary>A part of the way from a trusted masterchain block to another.</summary>
+    public async Task<BlockProof> GetBlockProofAsync(BlockId trusted, BlockId target, CancellationToken cancellationToken)
+    {
+        TlWriter query = new TlWriter().UInt32(TlConstructors.GetBlockProof).UInt32(1);
+        trusted.Write(query);
+        target.Write(query);
+        byte[] answer = await QueryAsync(query, cancellationToken);
+        TlReader reader = Expect(answer, TlConstructors.PartialBlockProof);
+        return BlockProof.Read(ref reader);
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (_connection is { } connection)

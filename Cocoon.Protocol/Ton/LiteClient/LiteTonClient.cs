@@ -3,24 +3,9 @@ using Cocoon.Protocol.Ton.Messages;
 
 namespace Cocoon.Protocol.Ton.LiteClient;
 
-/// <summary>How <see cref="LiteTonClient"/> behaves.</summary>
-internal sealed record LiteTonOptions
-{
-    /// <summary>Run by different parties.</summary>
-    public required IReadOnlyList<LiteServerEndpoint> Servers { get; init; }
-
-    /// <summary>Servers that must name the same block before anything in it is believed. With 1, accounts are claimed, not agreed on.</summary>
-    public int Quorum { get; init; } = 2;
-
-    public TimeSpan QueryTimeout { get; init; } = TimeSpan.FromSeconds(10);
-
-    /// <summary>For how long an agreed block serves further readings.</summary>
-    public TimeSpan BlockAge { get; init; } = TimeSpan.FromMilliseconds(400);
-}
-
 /// <summary>
-/// The chain through lite-servers: a masterchain block that a quorum of them names, and Merkle proofs from it to accounts and
-/// configuration. Validators' signatures are not checked here, so this is quorum, not proof, and <see cref="TonAccount.Assurance"/> says so.
+/// The chain through lite-servers: a masterchain block that a quorum of them names, with an anchor also proven by its validators'
+/// signatures, and Merkle proofs from it to accounts and configuration. <see cref="TonAccount.Assurance"/> says which.
 /// </summary>
 internal sealed class LiteTonClient : ITonClient, IAsyncDisposable
 {
@@ -29,27 +14,30 @@ internal sealed class LiteTonClient : ITonClient, IAsyncDisposable
     private readonly LiteTonOptions _options;
     private readonly TimeProvider _time;
     private readonly LiteServer[] _servers;
+    private readonly BlockTrust? _trust;
     private readonly SemaphoreSlim _agreeing = new(1);
     private BlockId? _block;
     private long _agreedAt;
 
-    public LiteTonClient(LiteTonOptions options, TimeProvider? time = null)
+    public LiteTonClient(LiteTonOptions options, TimeProvider? time = null, ITrustedBlocks? memory = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.Quorum, nameof(options));
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.Quorum, options.Servers.Count, nameof(options));
         _options = options;
         _time = time ?? TimeProvider.System;
+        _trust = options.Anchor is { } anchor ? new BlockTrust(anchor, options, memory) : null;
         _servers = [.. options.Servers.Select(endpoint => new LiteServer(endpoint, options.QueryTimeout, _time))];
     }
+
+    /// <summary>What stands behind every answer about an account.</summary>
+    public AccountAssurance Assurance =>
+        _trust is not null ? AccountAssurance.Proven : _options.Quorum > 1 ? AccountAssurance.Quorum : AccountAssurance.Claimed;
 
     public async Task<TonAccount> GetAccountAsync(TonAddress address, CancellationToken cancellationToken)
     {
         BlockId block = await AgreeOnBlockAsync(cancellationToken);
         return await FirstAsync(
-            async server => (await server.GetAccountStateAsync(block, address, cancellationToken)).Verify(block, address) with
-            {
-                Assurance = _options.Quorum > 1 ? AccountAssurance.Quorum : AccountAssurance.Claimed,
-            });
+            async server => (await server.GetAccountStateAsync(block, address, cancellationToken)).Verify(block, address) with { Assurance = Assurance });
     }
 
     public async Task<IReadOnlyList<TonTransaction>> GetTransactionsAsync(
@@ -153,6 +141,11 @@ internal sealed class LiteTonClient : ITonClient, IAsyncDisposable
                 throw new TonException(TonErrorCode.ProofInvalid, $"the lite-servers do not agree on masterchain block {seqno}");
             }
 
+            if (_trust is not null)
+            {
+                await ProveAsync(_trust, agreed.Key, cancellationToken);
+            }
+
             _agreedAt = _time.GetTimestamp();
             _block = agreed.Key;
             return agreed.Key;
@@ -162,6 +155,12 @@ internal sealed class LiteTonClient : ITonClient, IAsyncDisposable
             _agreeing.Release();
         }
     }
+
+    private Task<bool> ProveAsync(BlockTrust trust, BlockId block, CancellationToken cancellationToken) => FirstAsync(async server =>
+    {
+        await trust.ProveAsync(block, server, cancellationToken);
+        return true;
+    });
 
     private async Task<BlockId?[]> AskAllAsync(Func<LiteServer, Task<BlockId>> ask) =>
         await Task.WhenAll(_servers.Select(async server =>

@@ -8,6 +8,9 @@ internal sealed class ShardState
 {
     private const uint Magic = 0x9023AFE2;
 
+    /// <summary><c>validator_info$_ validator_list_hash_short:uint32 catchain_seqno:uint32 nx_cc_updated:Bool</c>.</summary>
+    private const int ValidatorInfoBits = 32 + 32 + 1;
+
     private readonly Cell _accounts;
     private readonly Cell? _custom;
 
@@ -24,13 +27,7 @@ internal sealed class ShardState
     /// <exception cref="TonException">They do not lead from the block to a state of it.</exception>
     public static ShardState Open(BlockId block, Cell blockProof, Cell stateProof)
     {
-        CellSlice root = MerkleProof.Open(blockProof, block.RootHash).BeginParse();
-        if (root.LoadUInt32() != 0x11EF55AA)
-        {
-            throw Invalid("the proven cell is not a block");
-        }
-
-        root.LoadInt32();
+        CellSlice root = ProvenBlock.OpenRoot(block, blockProof);
         root.LoadReference();
         root.LoadReference();
         Cell update = root.LoadReference();
@@ -101,18 +98,32 @@ internal sealed class ShardState
     /// <summary>A parameter of the configuration; masterchain states only.</summary>
     public bool TryGetConfig(int id, [NotNullWhen(true)] out Cell? parameter)
     {
-        parameter = null;
         CellSlice extra = RequireExtra();
         extra.LoadMaybeReference();
         extra.LoadHash();
+        parameter = ProvenBlock.LookUp(extra.LoadReference(), id);
+        return parameter is not null;
+    }
+
+    /// <summary>Whether the masterchain state lists this very block among the ones before it, as a key block or not.</summary>
+    public bool ListsOldBlock(BlockId block, bool isKeyBlock)
+    {
+        CellSlice extra = RequireExtra();
+        extra.LoadMaybeReference();
+        extra.LoadHash();
+        extra.LoadReference();
+        CellSlice info = extra.LoadReference().BeginParse();
+        info.Skip(16 + ValidatorInfoBits);
         Span<byte> key = stackalloc byte[4];
-        System.Buffers.Binary.BinaryPrimitives.WriteInt32BigEndian(key, id);
-        if (HashmapReader.TryLookup(extra.LoadReference(), 32, key, out CellSlice? value))
+        System.Buffers.Binary.BinaryPrimitives.WriteUInt32BigEndian(key, block.Seqno);
+        if (!HashmapReader.TryLookup(info.LoadMaybeReference(), 32, key, out CellSlice? value, SkipKeyMaxLt))
         {
-            parameter = value.LoadReference();
+            return false;
         }
 
-        return parameter is not null;
+        bool isKey = value.LoadBit();
+        value.Skip(64);
+        return isKey == isKeyBlock && value.LoadUInt32() == block.Seqno && value.LoadHash() == block.RootHash && value.LoadHash() == block.FileHash;
     }
 
     private static ShardState Read(BlockId block, Cell cell)
@@ -124,11 +135,7 @@ internal sealed class ShardState
         }
 
         state.LoadInt32();
-        state.Skip(2);
-        int prefixBits = (int)state.LoadUInt(6);
-        int workchain = state.LoadInt32();
-        ulong prefix = state.LoadUInt64();
-        ulong shard = prefixBits <= 60 ? prefix | (1UL << (63 - prefixBits)) : 0;
+        (int workchain, ulong shard) = ProvenBlock.ReadShard(state);
         uint seqno = state.LoadUInt32();
         state.Skip(32);
         uint genUtime = state.LoadUInt32();
@@ -154,6 +161,9 @@ internal sealed class ShardState
         slice.LoadCoins();
         slice.LoadMaybeReference();
     }
+
+    /// <summary><c>KeyMaxLt key:Bool max_end_lt:uint64</c>.</summary>
+    private static void SkipKeyMaxLt(CellSlice slice) => slice.Skip(1 + 64);
 
     /// <summary><c>masterchain_state_extra#cc26 shard_hashes config …</c>, after its tag.</summary>
     private CellSlice RequireExtra()

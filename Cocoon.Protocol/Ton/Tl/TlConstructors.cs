@@ -8,6 +8,9 @@ internal static class TlConstructors
     public const uint TcpPing = 0x4D082B9A;
     public const uint TcpPong = 0xDC69FB03;
 
+    public const uint BoolTrue = 0x997275B5;
+    public const uint BoolFalse = 0xBC799737;
+
     public const uint LiteQuery = 0x798C06DF;
     public const uint LiteError = 0xBBA9E148;
     public const uint GetMasterchainInfo = 0x89B5E62E;
@@ -24,4 +27,20 @@ internal static class TlConstructors
     public const uint TransactionList = 0x6F26C60B;
     public const uint GetConfigParams = 0x2A111C19;
     public const uint ConfigInfo = 0xAE7B272F;
+    public const uint GetBlockProof = 0x8AEA9C44;
+    public const uint PartialBlockProof = 0x8ED0D2C1;
+    public const uint BlockLinkForward = 0x520FCE1C;
+    public const uint BlockLinkBack = 0xEF7E1BEF;
+    public const uint SignatureSetOrdinary = 0xF644A6E6;
+    public const uint SignatureSetSimplex = 0xAC249800;
+
+    public const uint SignedBlockId = 0xC50B6E70;
+    public const uint DataToSign = 0xA8E33DF8;
+    public const uint FinalizeVote = 0x40A7E105;
+    public const uint CandidateId = 0xB691CD3F;
+    public const uint CandidateOrdinary = 0xE8F9BCDC;
+    public const uint CandidateEmpty = 0x72B4D933;
+
+    /// <summary>Named in the scheme by number, not by checksum: <c>test0.validatorSet#901660ed</c>.</summary>
+    public const uint ValidatorSet = 0x901660ED;
 }

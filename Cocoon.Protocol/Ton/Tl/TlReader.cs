@@ -17,6 +17,13 @@ internal ref struct TlReader(ReadOnlySpan<byte> data)
 
     public ulong ReadUInt64() => BinaryPrimitives.ReadUInt64LittleEndian(Take(8));
 
+    public bool ReadBool() => ReadUInt32() switch
+    {
+        TlConstructors.BoolTrue => true,
+        TlConstructors.BoolFalse => false,
+        var other => throw TonException.Malformed($"TL truth value {other:x8}"),
+    };
+
     public CellHash ReadInt256() => new(Take(CellHash.Size));
 
     /// <summary><c>bytes</c>: one length byte below 254, or 254 and three; then the data; then zeros up to a multiple of 4.</summary>

@@ -69,6 +69,49 @@ public sealed class LiteTonClientTests
     }
 
     [Test, CancelAfter(30_000)]
+    public async Task Account_WithAnAnchor_IsProvenFromIt(CancellationToken cancellationToken)
+    {
+        TestKeyChain chain = new(5, simplex: true, (s_address, ProofChain.Account(s_address, 5)));
+        Memory memory = new();
+        await using MockLiteServer server = new(chain.Serve);
+        LiteTonOptions options = new() { Servers = [server.Endpoint], Quorum = 1, Anchor = chain.Anchor, BlockAge = TimeSpan.Zero };
+        await using (LiteTonClient client = new(options, memory: memory))
+        {
+            TonAccount account = await client.GetAccountAsync(s_address, cancellationToken);
+            Assert.That((account.Balance, account.Assurance, chain.Proofs), Is.EqualTo((5UL, AccountAssurance.Proven, 3)));
+            await client.GetAccountAsync(s_address, cancellationToken);
+            Assert.That((chain.Proofs, memory.Saved), Is.EqualTo((4, (BlockId?)chain.LastKeyBlock)), "only the last step is taken again");
+        }
+
+        await using LiteTonClient later = new(options, memory: memory);
+        await later.GetAccountAsync(s_address, cancellationToken);
+        Assert.That(chain.Proofs, Is.EqualTo(5), "a new start goes on from the key block that was saved");
+    }
+
+    [Test, CancelAfter(30_000)]
+    public async Task Account_OnAChainThatDoesNotComeFromTheAnchor_IsRefused(CancellationToken cancellationToken)
+    {
+        // Two servers that agree, on a chain of their own making.
+        TestKeyChain ours = new(2, simplex: true, (s_address, ProofChain.Account(s_address, 5)));
+        TestKeyChain theirs = new(1, simplex: true, (s_address, ProofChain.Account(s_address, 1_000_000)));
+        await using MockLiteServer one = new(theirs.Serve);
+        await using MockLiteServer two = new(theirs.Serve);
+        await using LiteTonClient client = new(new LiteTonOptions { Servers = [one.Endpoint, two.Endpoint], Anchor = ours.LastKeyBlock });
+        await Assert.ThatAsync(
+            () => client.GetAccountAsync(s_address, cancellationToken), Throws.TypeOf<TonException>().With.Property(nameof(TonException.Code)).EqualTo(TonErrorCode.ProofInvalid));
+    }
+
+    [Test, CancelAfter(30_000)]
+    public async Task Account_WithOneServerThatProvesNothing_IsProvenByTheOther(CancellationToken cancellationToken)
+    {
+        TestKeyChain chain = new(2, simplex: false, (s_address, ProofChain.Account(s_address, 5)));
+        await using MockLiteServer mute = MockLiteServer.Of(chain.Head);
+        await using MockLiteServer honest = new(chain.Serve);
+        await using LiteTonClient client = new(new LiteTonOptions { Servers = [mute.Endpoint, honest.Endpoint], Anchor = chain.Anchor });
+        Assert.That((await client.GetAccountAsync(s_address, cancellationToken)).Assurance, Is.EqualTo(AccountAssurance.Proven));
+    }
+
+    [Test, CancelAfter(30_000)]
     public async Task Block_GoingBackwards_IsRefused(CancellationToken cancellationToken)
     {
         await using MockLiteServer server = MockLiteServer.Of(Chain(100));
@@ -152,4 +195,13 @@ public sealed class LiteTonClientTests
     [TestCase("liteServer.accountState id:tonNode.blockIdExt shardblk:tonNode.blockIdExt shard_proof:bytes proof:bytes state:bytes = liteServer.AccountState", TlConstructors.AccountState)]
     [TestCase("tcp.pong random_id:long = tcp.Pong", TlConstructors.TcpPong)]
     public void TlConstructor_IsTheChecksumOfItsDeclaration(string declaration, uint id) => Assert.That(Checksums.TlId(declaration), Is.EqualTo(id));
+
+    private sealed class Memory : ITrustedBlocks
+    {
+        public BlockId? Saved { get; private set; }
+
+        public BlockId? Load(BlockId anchor) => Saved;
+
+        public void Save(BlockId anchor, BlockId keyBlock) => Saved = keyBlock;
+    }
 }

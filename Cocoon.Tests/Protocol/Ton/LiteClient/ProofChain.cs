@@ -17,12 +17,18 @@ internal sealed class ProofChain
     private readonly (BlockId Id, Cell Block, Cell State)[] _shards;
 
     public ProofChain(uint seqno, params (TonAddress Address, Cell State)[] accounts)
+        : this(seqno, null, accounts)
+    {
+    }
+
+    /// <param name="session">Who made the masterchain block, where its header is looked at.</param>
+    public ProofChain(uint seqno, TestValidators.Session? session, params (TonAddress Address, Cell State)[] accounts)
     {
         _accounts = accounts.ToDictionary(account => account.Address, account => account.State);
         _shards = [Shard(seqno * 3, 0x4000_0000_0000_0000), Shard((seqno * 3) + 1, 0xC000_0000_0000_0000)];
         Config = new CellBuilder().StoreUInt(0xD1, 8).StoreUtf8("prices").Build();
         _mcState = State(BlockId.Masterchain, BlockId.WholeShard, seqno, AccountsOf(-1, BlockId.WholeShard), Extra());
-        _mcBlock = Block(_mcState);
+        _mcBlock = TestBlocks.Block(TestBlocks.Header(seqno, isKey: false, Time, session), _mcState, TestBlocks.Extra(null));
         Id = new BlockId(BlockId.Masterchain, BlockId.WholeShard, seqno, _mcBlock.Hash, new CellHash(SHA256.HashData(BocWriter.Write(_mcBlock))));
     }
 
@@ -55,22 +61,10 @@ internal sealed class ProofChain
     public (byte[] Block, byte[] State) ConfigProof() =>
         (BocWriter.Write(MerkleProof.Create(PruneBlock(_mcBlock))), BocWriter.Write(MerkleProof.Create(PruneState(_mcState, null, keepExtra: true))));
 
-    private static Cell Block(Cell state)
-    {
-        Cell before = new CellBuilder().StoreUtf8("before").Build();
-        Cell update = new CellBuilder().StoreUInt(4, 8).StoreHash(before.Hash).StoreHash(state.Hash).StoreUInt((ulong)before.Depth, 16).StoreUInt((ulong)state.Depth, 16)
-            .StoreReference(MerkleProof.Prune(before)).StoreReference(MerkleProof.Prune(state)).Build(exotic: true);
-        return new CellBuilder().StoreUInt(0x11EF55AA, 32).StoreInt(-239, 32)
-            .StoreReference(new CellBuilder().StoreUtf8("info").Build())
-            .StoreReference(new CellBuilder().StoreUtf8("value flow").Build())
-            .StoreReference(update)
-            .StoreReference(new CellBuilder().StoreUtf8("extra").Build()).Build();
-    }
+    /// <summary>The proof of the masterchain block's header that a block link carries.</summary>
+    public byte[] HeaderProof() => TestBlocks.HeaderProof(_mcBlock);
 
-    private static Cell PruneBlock(Cell block) =>
-        new CellBuilder().StoreBits(block.Data, block.BitLength)
-            .StoreReference(MerkleProof.Prune(block.References[0])).StoreReference(MerkleProof.Prune(block.References[1]))
-            .StoreReference(block.References[2]).StoreReference(MerkleProof.Prune(block.References[3])).Build();
+    private static Cell PruneBlock(Cell block) => TestBlocks.Prune(block, keep: 2);
 
     private static Cell State(int workchain, ulong shard, uint seqno, Cell accounts, Cell? extra)
     {
@@ -149,7 +143,7 @@ internal sealed class ProofChain
     private (BlockId Id, Cell Block, Cell State) Shard(uint seqno, ulong shard)
     {
         Cell state = State(0, shard, seqno, AccountsOf(0, shard), null);
-        Cell block = Block(state);
+        Cell block = TestBlocks.Block(new CellBuilder().StoreUtf8("info").Build(), state, new CellBuilder().StoreUtf8("extra").Build());
         return (new BlockId(0, shard, seqno, block.Hash, new CellHash(SHA256.HashData(BocWriter.Write(block)))), block, state);
     }
 
