@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { startDevnet } from './lib/devnet.mjs';
 import { PRICE_SETS } from './lib/network.mjs';
@@ -12,6 +13,8 @@ Prints one line {"port":…,"url":…} on stdout when it is ready. Port 0 picks 
   --data DIR       keep the chain in DIR
   --block-ms N     0 (default): run each message at once; else a block every N ms
   --prices SET     ${PRICE_SETS.join(' or ')} (default ${PRICE_SETS[0]})
+  --lite-port P    also be a lite-server (ADNL) on this TCP port of 127.0.0.1
+  --lite-config F  write the network's global configuration for it to F
   --stdin-guard    stop when stdin closes, so that the devnet does not outlive its parent
 `;
 
@@ -34,6 +37,8 @@ function readOptions() {
         data: { type: 'string' },
         'block-ms': { type: 'string', default: '0' },
         prices: { type: 'string', default: PRICE_SETS[0] },
+        'lite-port': { type: 'string' },
+        'lite-config': { type: 'string' },
         'stdin-guard': { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -45,12 +50,15 @@ function readOptions() {
     process.stdout.write(USAGE);
     process.exit(0);
   }
+  if (values['lite-config'] !== undefined && values['lite-port'] === undefined) usageError('--lite-config needs --lite-port');
   if (!PRICE_SETS.includes(values.prices)) usageError(`--prices takes ${PRICE_SETS.join(' or ')}`);
   return {
     port: integer('port', values.port, 65_535),
     blockMs: integer('block-ms', values['block-ms'], 60_000),
     data: values.data,
     prices: values.prices,
+    litePort: values['lite-port'] === undefined ? undefined : integer('lite-port', values['lite-port'], 65_535),
+    liteConfig: values['lite-config'],
     stdinGuard: values['stdin-guard'],
   };
 }
@@ -59,6 +67,7 @@ const options = readOptions();
 let devnet;
 try {
   devnet = await startDevnet(options);
+  if (options.liteConfig !== undefined) writeFileSync(options.liteConfig, `${devnet.lite.config}\n`);
 } catch (error) {
   process.stderr.write(`error: ${error.message}\n`);
   process.exit(1);
@@ -79,4 +88,4 @@ if (options.stdinGuard) {
   process.stdin.on('error', stop);
   process.stdin.resume();
 }
-process.stdout.write(`${JSON.stringify({ port: devnet.port, url: devnet.url })}\n`);
+process.stdout.write(`${JSON.stringify({ port: devnet.port, url: devnet.url, ...(devnet.lite ? { litePort: devnet.lite.port } : {}) })}\n`);

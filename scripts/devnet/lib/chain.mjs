@@ -82,6 +82,11 @@ export class Chain {
     return view.account;
   }
 
+  /** Every account as `[raw address, bag of the ShardAccount]`, and a version that is another after every transaction. */
+  accountsNow() {
+    return { version: this.#lt, shardAccounts: [...this.#accounts] };
+  }
+
   /** Transactions of an account, oldest first; the caller must not change the list. */
   history(address) {
     return this.#history.get(address.toRawString()) ?? [];
