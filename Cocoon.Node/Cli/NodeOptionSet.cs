@@ -20,6 +20,12 @@ internal sealed class NodeOptionSet
         HelpName = "URL",
     };
 
+    private readonly Option<string?> _tonConfig = new("--ton-config")
+    {
+        Description = "Global configuration file (such as https://ton.org/global.config.json) whose lite-servers prove what the chain says",
+        HelpName = "FILE",
+    };
+
     private readonly Option<string[]> _listen = new("--listen") { Description = "Multiaddr to listen on; may be repeated", DefaultValueFactory = _ => [], HelpName = "ADDR" };
     private readonly Option<string[]> _bootstrap = new("--bootstrap")
     {
@@ -37,7 +43,7 @@ internal sealed class NodeOptionSet
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[_data, _network, _ton, _listen, _bootstrap, _registry, _private, _passphrase, _mainnet, _verbose, _json])
+        foreach (Option option in (Option[])[_data, _network, _ton, _tonConfig, _listen, _bootstrap, _registry, _private, _passphrase, _mainnet, _verbose, _json])
         {
             command.Options.Add(option);
         }
@@ -54,6 +60,7 @@ internal sealed class NodeOptionSet
         DataDirectory = Path.GetFullPath(parse.GetValue(_data)!),
         Network = parse.GetValue(_network)!,
         TonEndpoints = [.. parse.GetValue(_ton)!.Select(ParseEndpoint)],
+        TonConfig = parse.GetValue(_tonConfig),
         Listen = parse.GetValue(_listen)!,
         Bootstrap = parse.GetValue(_bootstrap)!,
         Registry = parse.GetValue(_registry),

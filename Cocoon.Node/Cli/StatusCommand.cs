@@ -34,7 +34,7 @@ internal static class StatusCommand
         yield return ("PEERS", $"{d["peers"]!["connected"]} connected ({d["peers"]!["relayed"]} relayed)  {d["peers"]!["dht_table"]} in DHT table  {d["offers_seen"]} offers seen");
         JsonNode chain = d["chain"]!;
         yield return ("CHAIN", chain["reachable"]!.GetValue<bool>()
-            ? $"ok, {Words.Number(chain["lag_seconds"], "0.0", " s")} behind  {chain["endpoint"]}"
+            ? $"ok, {Words.Number(chain["lag_seconds"], "0.0", " s")} behind  proof {chain["proof"]}  {chain["endpoint"]}"
             : $"not reachable: {chain["problem"] ?? "-"}  {chain["endpoint"]}");
         if (d["engine"] is JsonObject engine)
         {

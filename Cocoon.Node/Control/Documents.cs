@@ -36,7 +36,7 @@ internal sealed record StatusDocument(
     internal sealed record PeerCounts(int Connected, int Relayed, int DhtTable);
 
     /// <param name="LagSeconds">Age of the newest block seen, by the local clock; <c>null</c> before the first.</param>
-    internal sealed record ChainState(bool Reachable, string Endpoint, long? TimeUnix, double? LagSeconds, string? Problem);
+    internal sealed record ChainState(bool Reachable, string Endpoint, string Proof, long? TimeUnix, double? LagSeconds, string? Problem);
 
     internal sealed record EngineState(
         string Status, string? Model, string? ModelId, string? Quantisation, string? Tier, string? EvidenceKind, uint SlotsTotal, uint SlotsBusy, uint Queued,

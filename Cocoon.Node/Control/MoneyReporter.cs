@@ -17,21 +17,30 @@ internal sealed class MoneyReporter(IServiceProvider services, NetworkProfile ne
 
     public async Task<StatusDocument.ChainState> ChainAsync(CancellationToken cancellationToken)
     {
-        string endpoint = network.Endpoints.Count > 0 ? network.Endpoints[0].ToString() : "";
+        string endpoint = network.Lite is { } lite
+            ? $"{lite.Servers.Count} lite-servers"
+            : network.Endpoints.Count > 0 ? network.Endpoints[0].ToString() : "";
         if (endpoint.Length == 0)
         {
-            return new StatusDocument.ChainState(false, "", null, null, "this node uses no chain");
+            return new StatusDocument.ChainState(false, "", "none", null, null, "this node uses no chain");
         }
+
+        string proof = ton.Assurance switch
+        {
+            AccountAssurance.Proven => "key-block",
+            AccountAssurance.Quorum => "quorum",
+            _ => "none",
+        };
 
         try
         {
             using CancellationTokenSource limited = Limit(cancellationToken);
             ChainTime now = await ton.GetChainTimeAsync(limited.Token);
-            return new StatusDocument.ChainState(true, endpoint, now.Seconds, Math.Max(0, time.GetUtcNow().ToUnixTimeSeconds() - (double)now.Seconds), null);
+            return new StatusDocument.ChainState(true, endpoint, proof, now.Seconds, Math.Max(0, time.GetUtcNow().ToUnixTimeSeconds() - (double)now.Seconds), null);
         }
         catch (Exception exception) when (exception is TonException or OperationCanceledException)
         {
-            return new StatusDocument.ChainState(false, endpoint, null, null, exception is TonException ? exception.Message : "no answer in time");
+            return new StatusDocument.ChainState(false, endpoint, proof, null, null, exception is TonException ? exception.Message : "no answer in time");
         }
     }
 

@@ -24,6 +24,9 @@ internal sealed class NodeOptions
     /// <summary>toncenter-v2 endpoints; empty takes the network profile's.</summary>
     public IReadOnlyList<Uri> TonEndpoints { get; init; } = [];
 
+    /// <summary>Global configuration file whose lite-servers the chain is read from.</summary>
+    public string? TonConfig { get; init; }
+
     /// <summary>Multiaddrs to listen on; a light client listens on none.</summary>
     public IReadOnlyList<string> Listen { get; init; } = [];
 

@@ -15,7 +15,6 @@ using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.PrivacyRelay;
 using Cocoon.Protocol.Ton;
 using Cocoon.Protocol.Ton.Sending;
-using Cocoon.Protocol.Ton.Toncenter;
 using Microsoft.Extensions.Options;
 
 namespace Cocoon.Node.Hosting;
@@ -31,16 +30,22 @@ internal static class NodeServices
         NetworkProfile profile = options.Role == NodeRole.Bootstrap && options.TonEndpoints.Count == 0
             ? Networks.TryGet(options.Network, out NetworkProfile? known) ? known : Networks.Resolve(options.Network, [], confirmed)
             : Networks.Resolve(options.Network, options.TonEndpoints, confirmed);
+        if (options.TonConfig is { } config)
+        {
+            profile = profile with { Lite = TonClients.ReadConfig(config) };
+        }
+
         services.AddSingleton(options).AddSingleton(directory).AddSingleton(profile);
         services.AddSingleton(new NetworkName(profile.Name)).AddSingleton(NodeAgent.Default);
         services.AddSingleton(_ => options.Role == NodeRole.Client ? NodeIdentity.Ephemeral() : NodeIdentity.Load(directory));
         services.AddSingleton(_ => CocoonDatabase.Open(directory.DatabasePath));
         services.AddSingleton(new RouteTerms(profile.ChannelCodeHashes.Select(h => h.ToString()).ToHashSet(), profile.GlobalId));
         services.AddHttpClient();
-        services.AddSingleton<ITonClient>(provider => new ToncenterClient(
+        services.AddSingleton<ITonClient>(provider => TonClients.Create(
+            profile,
             provider.GetRequiredService<IHttpClientFactory>().CreateClient("ton"),
-            new ToncenterOptions { Endpoints = [.. profile.Endpoints.Select(e => new ToncenterEndpoint(e, Environment.GetEnvironmentVariable("COCOON_TON_API_KEY")))] },
-            provider.GetRequiredService<TimeProvider>()));
+            provider.GetRequiredService<TimeProvider>(),
+            new TrustedBlockFile(directory.File("trusted-block.json"), provider.GetRequiredService<ILogger<TrustedBlockFile>>())));
         if (options.Registry is { } registry)
         {
             TonAddress address = TonAddress.Parse(registry);

@@ -1,4 +1,5 @@
 using Cocoon.Protocol.Ton.Cells;
+using Cocoon.Protocol.Ton.LiteClient;
 
 namespace Cocoon.Node.Payments;
 
@@ -15,4 +16,8 @@ internal sealed record NetworkProfile(
     IReadOnlyList<Uri> Endpoints,
     IReadOnlyList<CellHash> ChannelCodeHashes,
     string? Registry,
-    bool RealMoney);
+    bool RealMoney)
+{
+    /// <summary>Lite-servers to read the chain from, with the block to prove it from; HTTP then only fills what they lack.</summary>
+    public GlobalConfig? Lite { get; init; }
+}

@@ -6,6 +6,9 @@ namespace Cocoon.Protocol.Ton;
 /// <summary>The edge to the chain. Every failure is a <see cref="TonException"/> whose code says what kind.</summary>
 internal interface ITonClient
 {
+    /// <summary>What stands behind an answer about an account when all goes well; each <see cref="TonAccount"/> says it for itself.</summary>
+    AccountAssurance Assurance => AccountAssurance.Claimed;
+
     /// <summary>The account as of one block. An account that was never touched is <see cref="AccountStatus.Uninitialized"/> with balance 0.</summary>
     Task<TonAccount> GetAccountAsync(TonAddress address, CancellationToken cancellationToken);
 

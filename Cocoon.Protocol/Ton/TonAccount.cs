@@ -8,7 +8,7 @@ internal enum AccountAssurance
     /// <summary>One server said so.</summary>
     Claimed,
 
-    /// <summary>Independent servers agreed on the block, and a Merkle proof leads from it to the account.</summary>
+    /// <summary>Independent servers agreed: on the block that a Merkle proof of the account starts from, or on the account itself.</summary>
     Quorum,
 
     /// <summary>A Merkle proof from a block whose validators' signatures were checked.</summary>

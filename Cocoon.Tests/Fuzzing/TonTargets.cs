@@ -7,6 +7,7 @@ using Cocoon.Protocol.Ton.LiteClient;
 using Cocoon.Protocol.Ton.Messages;
 using Cocoon.Protocol.Ton.Tl;
 using Cocoon.Protocol.Ton.Toncenter;
+using Cocoon.Tests.Protocol.Ton.LiteClient;
 
 namespace Cocoon.Tests.Fuzzing;
 
@@ -36,6 +37,15 @@ internal static class TonTargets
                 reader.ReadBytes();
             },
             [.. new byte[84], 0, 0, 0, 3, 1, 2, 3, 1, 65, 0, 0, 4, 1, 2, 3, 4, 0, 0, 0]),
+        FuzzTarget.Of<TonException>("ton/block-proof", 300, bytes =>
+            {
+                TlReader reader = new(bytes);
+                BlockProof proof = BlockProof.Read(ref reader);
+                proof.Verify(proof.From, new LiteTonOptions { Servers = [] });
+            },
+            BlockProofs()),
+        FuzzTarget.Of<TonException>("ton/global-config", 300, bytes => GlobalConfig.Parse(bytes),
+            """{"liteservers":[{"ip":-1185526007,"port":4701,"id":{"key":"aF91CuUHuuOv9rm2W5+O/4h38M3sRm40DtSdRxQhmtQ="}}],"validator":{"init_block":{"file_hash":"VpWyfNOLm8Rqt6CZZ9dZGqJRO3NyrlHHYN1k1oLbJ6g=","seqno":1,"root_hash":"VpWyfNOLm8Rqt6CZZ9dZGqJRO3NyrlHHYN1k1oLbJ6g=","workchain":-1,"shard":-9223372036854775808}}}"""u8.ToArray()),
         FuzzTarget.Of("ton/address", 80, bytes => TonAddress.TryParse(Encoding.UTF8.GetString(bytes), out _),
             Encoding.UTF8.GetBytes("0:" + new string('a', 64)), "EQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAM9c"u8.ToArray()),
         FuzzTarget.Of<TonException>("ton/toncenter-stack", 200, bytes =>
@@ -86,6 +96,13 @@ internal static class TonTargets
         static root => Hashmap.Read(root, 16, maxEntries: 100),
         static root => SnakeCell.Read(root.BeginParse(), 1000),
     ];
+
+    /// <summary>Both signature forms, past the constructor.</summary>
+    private static byte[][] BlockProofs() => Array.ConvertAll([true, false], simplex =>
+    {
+        TestKeyChain chain = new(1, simplex);
+        return TestKeyChain.Answer(true, chain.Anchor, chain.Head.Id, [chain.HeadStep()])[4..];
+    });
 
     private static byte[][] BocSamples(bool crc)
     {

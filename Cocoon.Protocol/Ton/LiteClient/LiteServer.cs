@@ -15,8 +15,13 @@ internal sealed class LiteServer(LiteServerEndpoint endpoint, TimeSpan queryTime
 {
     private static readonly BocLimits s_limits = new() { MaxBytes = AdnlConnection.MaxPacket, MaxCells = 400_000, MaxRoots = 256 };
 
+    private static readonly TimeSpan s_firstRest = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_longestRest = TimeSpan.FromMinutes(1);
+
     private readonly SemaphoreSlim _connecting = new(1);
     private AdnlConnection? _connection;
+    private TimeSpan _rest = s_firstRest;
+    private long _restsUntil;
 
     public LiteServerEndpoint Endpoint => endpoint;
 
@@ -153,7 +158,29 @@ internal sealed class LiteServer(LiteServerEndpoint endpoint, TimeSpan queryTime
             $"lite-server error {code}: {text[..Math.Min(text.Length, 300)]}");
     }
 
+    /// <summary>A server that cannot be reached is not asked again for a while, so that it does not hold up every call.</summary>
     private async Task<byte[]> QueryAsync(TlWriter function, CancellationToken cancellationToken)
+    {
+        if (time.GetTimestamp() < Volatile.Read(ref _restsUntil))
+        {
+            throw new TonException(TonErrorCode.Unreachable, $"lite-server {endpoint.Host}:{endpoint.Port} could not be reached a moment ago");
+        }
+
+        try
+        {
+            byte[] answer = await ExchangeAsync(function, cancellationToken);
+            _rest = s_firstRest;
+            return answer;
+        }
+        catch (TonException fault) when (fault.Code == TonErrorCode.Unreachable)
+        {
+            Volatile.Write(ref _restsUntil, time.GetTimestamp() + (long)(_rest.TotalSeconds * time.TimestampFrequency));
+            _rest = _rest * 2 < s_longestRest ? _rest * 2 : s_longestRest;
+            throw;
+        }
+    }
+
+    private async Task<byte[]> ExchangeAsync(TlWriter function, CancellationToken cancellationToken)
     {
         using CancellationTokenSource limit = new(queryTimeout, time);
         using CancellationTokenSource linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, limit.Token);

@@ -18,6 +18,7 @@ internal sealed class LiteTonClient : ITonClient, IAsyncDisposable
     private readonly SemaphoreSlim _agreeing = new(1);
     private BlockId? _block;
     private long _agreedAt;
+    private int _preferred;
 
     public LiteTonClient(LiteTonOptions options, TimeProvider? time = null, ITrustedBlocks? memory = null)
     {
@@ -175,22 +176,27 @@ internal sealed class LiteTonClient : ITonClient, IAsyncDisposable
             }
         }));
 
-    /// <summary>The first server whose answer can be used. One that lies about a proof is passed over like one that is down.</summary>
+    /// <summary>The first server whose answer can be used, starting with the last one that worked. One that lies about a proof is passed over like one that is down.</summary>
     private async Task<T> FirstAsync<T>(Func<LiteServer, Task<T>> ask)
     {
-        TonException? last = null;
-        foreach (LiteServer server in _servers)
+        TonException? worst = null;
+        int first = Volatile.Read(ref _preferred);
+        for (int i = 0; i < _servers.Length; i++)
         {
+            int index = (first + i) % _servers.Length;
             try
             {
-                return await ask(server);
+                T answer = await ask(_servers[index]);
+                Volatile.Write(ref _preferred, index);
+                return answer;
             }
             catch (TonException fault)
             {
-                last = fault;
+                // What a server answered says more than that another was silent.
+                worst = worst is null || worst.Code == TonErrorCode.Unreachable ? fault : worst;
             }
         }
 
-        throw last!;
+        throw worst!;
     }
 }

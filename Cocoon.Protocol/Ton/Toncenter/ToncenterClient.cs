@@ -6,7 +6,10 @@ using Cocoon.Protocol.Ton.Messages;
 
 namespace Cocoon.Protocol.Ton.Toncenter;
 
-/// <summary>The toncenter-v2 JSON-RPC API. What it says about an account is one server's claim: <see cref="AccountAssurance.Claimed"/>.</summary>
+/// <summary>
+/// The toncenter-v2 JSON-RPC API. What it says about an account is one server's claim, <see cref="AccountAssurance.Claimed"/>,
+/// or with several endpoints the agreement of two, <see cref="AccountAssurance.Quorum"/>.
+/// </summary>
 /// <remarks>
 /// Thread-safe. Transactions and accounts are taken from the cells in the answers, not from their JSON projection.
 /// The <see cref="HttpClient"/> is the caller's; its own time limit should be infinite.
@@ -15,16 +18,69 @@ internal sealed class ToncenterClient : ITonClient
 {
     private const int MaxPage = 100;
 
-    private readonly ToncenterTransport _transport;
+    /// <summary>Endpoints asked about an account when there are several: two must agree, the third covers for one that is late or down.</summary>
+    private const int MaxWitnesses = 3;
 
-    public ToncenterClient(HttpClient http, ToncenterOptions options, TimeProvider? time = null) =>
+    private readonly ToncenterTransport _transport;
+    private readonly int _witnesses;
+
+    public ToncenterClient(HttpClient http, ToncenterOptions options, TimeProvider? time = null)
+    {
         _transport = new ToncenterTransport(http, options, time ?? TimeProvider.System);
+        _witnesses = Math.Min(MaxWitnesses, options.Endpoints.Select(endpoint => endpoint.Url.Authority).Distinct(StringComparer.OrdinalIgnoreCase).Count());
+    }
+
+    public AccountAssurance Assurance => _witnesses > 1 ? AccountAssurance.Quorum : AccountAssurance.Claimed;
 
     public async Task<TonAccount> GetAccountAsync(TonAddress address, CancellationToken cancellationToken)
     {
-        JsonElement result = await _transport.CallAsync(
-            "getAddressInformation", new JsonObject { ["address"] = address.ToString() }, cancellationToken);
-        return ToncenterJson.Read(result, json => new TonAccount(
+        const string method = "getAddressInformation";
+        JsonObject parameters = new() { ["address"] = address.ToString() };
+        if (_witnesses > 1)
+        {
+            List<TonAccount> readings = ReadEach(await _transport.CallEachAsync(method, parameters, MaxWitnesses, cancellationToken), address);
+            foreach (TonAccount reading in readings)
+            {
+                // The older of two equal readings: its time is the one that both vouch for.
+                TonAccount? other = readings.Find(candidate => !ReferenceEquals(candidate, reading) && SameState(candidate, reading));
+                if (other is not null)
+                {
+                    return (other.SyncTime < reading.SyncTime ? other : reading) with { Assurance = AccountAssurance.Quorum };
+                }
+            }
+
+            if (readings.Count > 0)
+            {
+                return readings[0];
+            }
+        }
+
+        return ReadAccount(await _transport.CallAsync(method, parameters, cancellationToken), address);
+    }
+
+    private static List<TonAccount> ReadEach(IReadOnlyList<JsonElement> results, TonAddress address)
+    {
+        List<TonAccount> readings = [];
+        foreach (JsonElement result in results)
+        {
+            try
+            {
+                readings.Add(ReadAccount(result, address));
+            }
+            catch (TonException)
+            {
+                // A server that writes nonsense is no witness.
+            }
+        }
+
+        return readings;
+    }
+
+    private static bool SameState(TonAccount one, TonAccount other) =>
+        (one.Status, one.Balance, one.Code, one.Data, one.LastTransaction) == (other.Status, other.Balance, other.Code, other.Data, other.LastTransaction);
+
+    private static TonAccount ReadAccount(JsonElement result, TonAddress address) =>
+        ToncenterJson.Read(result, json => new TonAccount(
             address,
             json.Text("state") switch
             {
@@ -39,7 +95,6 @@ internal sealed class ToncenterClient : ITonClient
             json.Property("last_transaction_id").TransactionId(),
             checked((uint)json.Number("sync_utime")),
             json.TryProperty("block_id", out JsonElement block) ? checked((uint)block.Number("seqno")) : 0));
-    }
 
     public async Task<IReadOnlyList<TonTransaction>> GetTransactionsAsync(
         TonAddress address, int limit, TransactionId? from, CancellationToken cancellationToken)

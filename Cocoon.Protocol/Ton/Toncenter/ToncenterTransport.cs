@@ -58,6 +58,23 @@ internal sealed partial class ToncenterTransport(HttpClient http, ToncenterOptio
         throw last ?? new TonException(TonErrorCode.Unreachable, $"{method}: no endpoint answered");
     }
 
+    /// <summary>Asks up to <paramref name="count"/> endpoints of different hosts once each, at the same time; those that fail are left out.</summary>
+    public async Task<IReadOnlyList<JsonElement>> CallEachAsync(string method, JsonObject parameters, int count, CancellationToken cancellationToken)
+    {
+        JsonElement?[] results = await Task.WhenAll(_options.Endpoints.DistinctBy(endpoint => endpoint.Url.Authority).Take(count).Select(async endpoint =>
+        {
+            try
+            {
+                return await ExchangeAsync(endpoint, method, parameters, cancellationToken);
+            }
+            catch (TonException)
+            {
+                return (JsonElement?)null;
+            }
+        }));
+        return [.. results.OfType<JsonElement>()];
+    }
+
     /// <summary>Sends to every endpoint, so that one that drops messages costs nothing. One acceptance is enough.</summary>
     /// <exception cref="TonException">No endpoint took it; NotAccepted when one says that the account would not.</exception>
     public async Task SendAsync(string boc, CancellationToken cancellationToken)

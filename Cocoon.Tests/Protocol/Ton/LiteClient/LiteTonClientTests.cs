@@ -3,6 +3,7 @@ using Cocoon.Protocol.Ton;
 using Cocoon.Protocol.Ton.Cells;
 using Cocoon.Protocol.Ton.LiteClient;
 using Cocoon.Protocol.Ton.Tl;
+using Cocoon.Tests.Support;
 using NUnit.Framework;
 
 namespace Cocoon.Tests.Protocol.Ton.LiteClient;
@@ -109,6 +110,22 @@ public sealed class LiteTonClientTests
         await using MockLiteServer honest = new(chain.Serve);
         await using LiteTonClient client = new(new LiteTonOptions { Servers = [mute.Endpoint, honest.Endpoint], Anchor = chain.Anchor });
         Assert.That((await client.GetAccountAsync(s_address, cancellationToken)).Assurance, Is.EqualTo(AccountAssurance.Proven));
+    }
+
+    [Test, CancelAfter(30_000)]
+    public async Task Server_ThatCannotBeReached_RestsBeforeItIsAskedAgain(CancellationToken cancellationToken)
+    {
+        ManualTimeProvider clock = new();
+        await using MockLiteServer server = MockLiteServer.Of(Chain());
+        await using LiteServer client = new(server.Endpoint, TimeSpan.FromSeconds(5), clock);
+        Func<byte[], byte[]?> honest = server.Answer;
+        server.Answer = _ => throw new IOException("broken off");
+        await Assert.ThatAsync(() => client.GetLastBlockAsync(cancellationToken), Throws.TypeOf<TonException>());
+        server.Answer = honest;
+        await Assert.ThatAsync(() => client.GetLastBlockAsync(cancellationToken), Throws.TypeOf<TonException>().With.Message.Contains("a moment ago"));
+        clock.Advance(TimeSpan.FromSeconds(1));
+        Assert.That((await client.GetLastBlockAsync(cancellationToken)).Seqno, Is.EqualTo(100));
+        Assert.That(server.Connections, Is.EqualTo(2));
     }
 
     [Test, CancelAfter(30_000)]

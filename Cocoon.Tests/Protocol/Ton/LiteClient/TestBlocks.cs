@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using Cocoon.Protocol.Ton.Cells;
 using Cocoon.Protocol.Ton.LiteClient;
-using Cocoon.Protocol.Ton.Messages;
 
 namespace Cocoon.Tests.Protocol.Ton.LiteClient;
 

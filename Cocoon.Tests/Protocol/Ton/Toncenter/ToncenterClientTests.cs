@@ -13,6 +13,8 @@ public sealed class ToncenterClientTests
         {"ok":true,"result":{"@type":"raw.fullAccountState","balance":"12345678901","code":"","data":"","last_transaction_id":{"lt":"0","hash":""},"block_id":{"seqno":7},"sync_utime":1800000000,"state":"uninitialized"}}
         """;
 
+    private const string GoodMethod = """{"ok":true,"result":{"exit_code":7,"stack":[],"gas_used":1}}""";
+
     private static readonly TonAddress s_address = new(0, default);
 
     private static ToncenterClient Client(Handler handler, params string[] hosts) => Client(handler, new ToncenterOptions
@@ -36,17 +38,55 @@ public sealed class ToncenterClientTests
         Assert.That(handler.Requests[0].Url, Is.EqualTo("http://keyed/api/v2/jsonRPC"));
     }
 
+    [Test]
+    public async Task Account_WithTwoHostsThatAgree_IsAgreedOn()
+    {
+        string later = GoodAccount.Replace("1800000000", "1800000005", StringComparison.Ordinal);
+        using Handler handler = new((host, _) => Handler.Json(200, host == "one" ? later : GoodAccount));
+        ToncenterClient client = Client(handler, "one", "two");
+        TonAccount account = await client.GetAccountAsync(s_address, default);
+        Assert.That((account.Assurance, account.SyncTime, client.Assurance), Is.EqualTo((AccountAssurance.Quorum, 1_800_000_000U, AccountAssurance.Quorum)));
+    }
+
+    [Test]
+    public async Task Account_WithALiarOrASilentHostAmongThree_IsWhatTwoSay()
+    {
+        string rich = GoodAccount.Replace("12345678901", "99999999999", StringComparison.Ordinal);
+        foreach (string bad in new[] { rich, """{"ok":true,"result":[]}""", "no json" })
+        {
+            using Handler handler = new((host, _) => Handler.Json(200, host == "bad" ? bad : GoodAccount));
+            TonAccount account = await Client(handler, "bad", "two", "three").GetAccountAsync(s_address, default);
+            Assert.That((account.Balance, account.Assurance), Is.EqualTo((12_345_678_901UL, AccountAssurance.Quorum)), bad);
+        }
+    }
+
+    [Test]
+    public async Task Account_WithHostsThatDisagree_IsOnlyClaimed()
+    {
+        string rich = GoodAccount.Replace("12345678901", "99999999999", StringComparison.Ordinal);
+        using Handler handler = new((host, _) => Handler.Json(200, host == "one" ? rich : GoodAccount));
+        Assert.That((await Client(handler, "one", "two").GetAccountAsync(s_address, default)).Assurance, Is.EqualTo(AccountAssurance.Claimed));
+    }
+
+    [Test]
+    public async Task Account_FromOneHostNamedTwice_IsOnlyClaimed()
+    {
+        using Handler handler = new((_, _) => Handler.Json(200, GoodAccount));
+        Assert.That((await Client(handler, "same", "same").GetAccountAsync(s_address, default)).Assurance, Is.EqualTo(AccountAssurance.Claimed));
+        Assert.That(handler.Requests, Has.Count.EqualTo(1));
+    }
+
     [TestCase(429, """{"ok":false,"error":"Ratelimit exceed","code":429}""")]
     [TestCase(502, "<html>bad gateway</html>")]
     [TestCase(200, "{}")]
     [TestCase(200, "not json")]
     public async Task Call_WhenTheFirstServerFails_GoesToTheNext(int status, string body)
     {
-        using Handler handler = new((host, _) => host == "bad" ? Handler.Json(status, body) : Handler.Json(200, GoodAccount));
+        using Handler handler = new((host, _) => host == "bad" ? Handler.Json(status, body) : Handler.Json(200, GoodMethod));
         ToncenterClient client = Client(handler, "bad", "good");
-        Assert.That((await client.GetAccountAsync(s_address, default)).Seqno, Is.EqualTo(7));
+        Assert.That((await client.RunGetMethodAsync(s_address, "x", [], default)).ExitCode, Is.EqualTo(7));
         int before = handler.Requests.Count;
-        await client.GetAccountAsync(s_address, default);
+        await client.RunGetMethodAsync(s_address, "x", [], default);
         Assert.That(handler.Requests, Has.Count.EqualTo(before + 1), "the one that works is asked first from now on");
     }
 

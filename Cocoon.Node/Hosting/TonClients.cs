@@ -1,0 +1,63 @@
+using System.Security.Cryptography;
+using Cocoon.Node.Payments;
+using Cocoon.Protocol.Ton;
+using Cocoon.Protocol.Ton.LiteClient;
+using Cocoon.Protocol.Ton.Toncenter;
+
+namespace Cocoon.Node.Hosting;
+
+/// <summary>The way to the chain that a network profile describes: HTTP alone, or lite-servers with HTTP beside them.</summary>
+internal static class TonClients
+{
+    /// <summary>Asked at a time; more cost traffic and no party gains weight.</summary>
+    private const int MaxServers = 5;
+
+    private const int Quorum = 3;
+
+    /// <summary>A lite-server answers in well under a second; the rest of the five cover for a slow one.</summary>
+    private static readonly TimeSpan s_queryTimeout = TimeSpan.FromSeconds(4);
+
+    public static ITonClient Create(NetworkProfile profile, HttpClient http, TimeProvider time, ITrustedBlocks memory)
+    {
+        string? key = Environment.GetEnvironmentVariable("COCOON_TON_API_KEY");
+        ToncenterClient api = new(http, new ToncenterOptions { Endpoints = [.. profile.Endpoints.Select(e => new ToncenterEndpoint(e, key))] }, time);
+        return profile.Lite is { } lite ? new CombinedTonClient(new LiteTonClient(Options(lite), time, memory), api) : api;
+    }
+
+    /// <summary>The file that <c>--ton-config</c> names.</summary>
+    /// <exception cref="PaymentException">Cannot be read, or is no global configuration.</exception>
+    public static GlobalConfig ReadConfig(string path)
+    {
+        try
+        {
+            using FileStream file = File.OpenRead(path);
+            if (file.Length > GlobalConfig.MaxBytes)
+            {
+                throw TonException.TooLarge($"{file.Length} bytes");
+            }
+
+            byte[] content = new byte[file.Length];
+            file.ReadExactly(content);
+            return GlobalConfig.Parse(content);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or TonException)
+        {
+            throw new PaymentException(PaymentErrorCode.Chain, $"The TON configuration {path} cannot be used: {fault.Message}");
+        }
+    }
+
+    /// <summary>A few of the servers, drawn by chance, so that not all nodes lean on the same ones.</summary>
+    private static LiteTonOptions Options(GlobalConfig config)
+    {
+        LiteServerEndpoint[] servers = [.. config.Servers.DistinctBy(server => server.Key)];
+        RandomNumberGenerator.Shuffle<LiteServerEndpoint>(servers);
+        servers = servers[..Math.Min(servers.Length, MaxServers)];
+        return new LiteTonOptions
+        {
+            Servers = servers,
+            Quorum = Math.Min(Quorum, servers.Length),
+            Anchor = config.Anchor,
+            QueryTimeout = s_queryTimeout,
+        };
+    }
+}
