@@ -8,6 +8,8 @@ internal static partial class EngineWarmUp
 {
     private const int Tokens = 24;
 
+    private static readonly PromptInput Prompt = new PromptInput.Text(string.Concat(Enumerable.Repeat("A node measures how fast it reads and writes. ", 8)));
+
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
 
     /// <summary>Measures and warms; a failure or a slow machine only costs the figures.</summary>
@@ -15,18 +17,12 @@ internal static partial class EngineWarmUp
     {
         using CancellationTokenSource limit = new(Limit, time);
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-        GenerationRequest request = new()
-        {
-            Prompt = new PromptInput.Text(string.Concat(Enumerable.Repeat("A node measures how fast it reads and writes. ", 8))),
-            Tenant = TenantKey.CreateRandom(),
-            Cache = CachePolicy.None,
-            Sampling = SamplingOptions.Greedy,
-            MaxTokens = Tokens,
-            IgnoreEnd = true,
-        };
         try
         {
-            await foreach (GenerationEvent happened in engine.GenerateAsync(request, either.Token))
+            IAsyncEnumerable<GenerationEvent> events = engine.Info.Capabilities.HasFlag(EngineCapabilities.Completion)
+                ? engine.GenerateAsync(Generation(), either.Token)
+                : engine.EmbedAsync(new EmbeddingRequest { Inputs = [Prompt] }, either.Token);
+            await foreach (GenerationEvent happened in events)
             {
                 if (happened is GenerationEvent.Finished finished)
                 {
@@ -43,6 +39,16 @@ internal static partial class EngineWarmUp
             Log.Failed(logger, e.Word);
         }
     }
+
+    private static GenerationRequest Generation() => new()
+    {
+        Prompt = Prompt,
+        Tenant = TenantKey.CreateRandom(),
+        Cache = CachePolicy.None,
+        Sampling = SamplingOptions.Greedy,
+        MaxTokens = Tokens,
+        IgnoreEnd = true,
+    };
 
     private static partial class Log
     {

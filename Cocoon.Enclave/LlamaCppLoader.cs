@@ -1,6 +1,7 @@
 using Cocoon.Enclave.Inference;
 using Cocoon.Enclave.Inference.LlamaCpp;
 using Cocoon.Enclave.Ipc;
+using Cocoon.Enclave.Models;
 using Cocoon.Protocol.Enclaves.Proto;
 using Microsoft.Extensions.Logging;
 
@@ -27,6 +28,8 @@ internal static class LlamaCppLoader
             Threads = (int)configure.Threads,
             GpuLayers = configure.GpuLayers,
         };
-        return await LlamaCppEngine.LoadAsync(options, new PipeLogger<LlamaCppEngine>(logger), time, cancellationToken);
+        return GgufHead.ReadFile(options.ModelPath).IsEmbedding
+            ? await LlamaCppEmbedder.LoadAsync(options, new PipeLogger<LlamaCppEmbedder>(logger), time, cancellationToken)
+            : await LlamaCppEngine.LoadAsync(options, new PipeLogger<LlamaCppEngine>(logger), time, cancellationToken);
     }
 }

@@ -65,6 +65,15 @@ internal sealed record ServedModel(
     string? TemplateWarning)
 {
     public ModelId Id => Manifest.Id;
+
+    /// <exception cref="EngineException">Another model is asked for.</exception>
+    public void Require(string? model)
+    {
+        if (model is not null && model != Name && model != Id.ToString())
+        {
+            throw new EngineException(EngineErrorCode.ModelNotFound, $"this engine serves {Name}");
+        }
+    }
 }
 
 /// <summary>

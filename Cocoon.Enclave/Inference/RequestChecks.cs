@@ -34,15 +34,6 @@ internal static class RequestChecks
         }
     }
 
-    /// <exception cref="EngineException">The engine has no such thing.</exception>
-    public static void Require(EngineCapabilities had, EngineCapabilities needed, string what)
-    {
-        if (!had.HasFlag(needed))
-        {
-            throw new EngineException(EngineErrorCode.UnsupportedParameter, $"this model has no {what}");
-        }
-    }
-
     private static void Within(string name, double value, double least, double most)
     {
         // The comparison is written so that NaN fails it.

@@ -7,6 +7,11 @@ namespace Cocoon.Enclave.Models;
 internal sealed class GgufHead(
     int version, IReadOnlyDictionary<string, GgufValue> values, ImmutableArray<GgufTensor> tensors, long metadataLength, long dataOffset, long fileSize)
 {
+    // llama_pooling_type of llama.cpp.
+    private const int MeanPooling = 1;
+    private const int FirstTokenPooling = 2;
+    private const int LastTokenPooling = 3;
+
     public int Version { get; } = version;
 
     public IReadOnlyDictionary<string, GgufValue> Values { get; } = values;
@@ -46,6 +51,9 @@ internal sealed class GgufHead(
     public string Architecture => Text("general.architecture") ?? "";
 
     public string? ChatTemplate => Text("tokenizer.chat_template");
+
+    /// <summary>Whether the file is of a model that turns text into vectors: it says how its outputs are pooled.</summary>
+    public bool IsEmbedding => Integer($"{Architecture}.pooling_type") is MeanPooling or FirstTokenPooling or LastTokenPooling;
 
     /// <summary>What llama.cpp divides by, allocates from or indexes with must be sane before it sees the file.</summary>
     /// <exception cref="GgufException">A missing or impossible value.</exception>

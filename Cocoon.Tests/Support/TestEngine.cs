@@ -18,6 +18,16 @@ internal static class TestEngine
         }
     }
 
+    public static async Task<LlamaCppEmbedder> LoadEmbedderAsync(int slots = 4, int context = 256, int queue = 64)
+    {
+        RequireNatives();
+        LlamaCppOptions options = new()
+        {
+            ModelPath = TestModel.Ensure(TestModelMode.Embedding), Slots = slots, ContextPerRequest = context, QueueLimit = queue, Threads = 1,
+        };
+        return await LlamaCppEmbedder.LoadAsync(options, NullLogger<LlamaCppEmbedder>.Instance, TimeProvider.System, CancellationToken.None);
+    }
+
     public static Task<LlamaCppEngine> LoadAsync(
         TestModelMode mode = TestModelMode.Chain, int slots = 3, int context = 512, int batch = 128, int queue = 64, TimeProvider? time = null,
         TimeSpan? readerTimeout = null, TimeSpan? idleWipe = null)

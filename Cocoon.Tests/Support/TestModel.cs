@@ -10,6 +10,9 @@ internal enum TestModelMode
 
     /// <summary>Every weight random: logits depend on the whole context, so any cache or batching mistake changes the output.</summary>
     Random,
+
+    /// <summary>Random weights and a pooling type: a model that makes vectors, the mean of its outputs.</summary>
+    Embedding,
 }
 
 internal enum TestModelSize
@@ -106,6 +109,11 @@ internal static partial class TestModel
         gguf.Add("llama.attention.head_count_kv", (uint)kv);
         gguf.Add("llama.attention.layer_norm_rms_epsilon", 1e-5f);
         gguf.Add("llama.rope.freq_base", 10000f);
+        if (mode == TestModelMode.Embedding)
+        {
+            gguf.Add("llama.pooling_type", 1u);
+        }
+
         gguf.Add("tokenizer.ggml.model", "gpt2");
         gguf.Add("tokenizer.ggml.pre", "gpt-2");
         gguf.Add("tokenizer.ggml.tokens", tokens);
@@ -125,7 +133,7 @@ internal static partial class TestModel
             gguf.Add(name, GgufWeights.F32, embd, 0, () => GgufWriter.Pack(GgufWeights.F32, [.. Enumerable.Repeat(1f, embd)]));
         void Residual(string name, int columns, int rows, double deviation)
         {
-            if (mode == TestModelMode.Random)
+            if (mode != TestModelMode.Chain)
             {
                 Noise(name, columns, rows, deviation);
             }
@@ -135,7 +143,7 @@ internal static partial class TestModel
             }
         }
 
-        if (mode == TestModelMode.Random)
+        if (mode != TestModelMode.Chain)
         {
             Noise("token_embd.weight", embd, tokens.Count, 0.6);
             Noise("output.weight", embd, tokens.Count, 2.2 / Math.Sqrt(embd));

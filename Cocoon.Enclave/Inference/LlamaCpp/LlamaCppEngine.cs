@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Cocoon.Enclave.Inference.Grammars;
 using Cocoon.Enclave.Inference.LlamaCpp.Interop;
 using Cocoon.Enclave.Inference.LlamaCpp.Scheduling;
 using Cocoon.Enclave.Inference.Templates;
@@ -27,7 +28,7 @@ internal sealed class LlamaCppEngine : IInferenceEngine
         Info = new EngineInfo(
             "llama.cpp", runtime.Version, runtime.Digest, runtime.Devices,
             EngineCapabilities.Chat | EngineCapabilities.Completion | EngineCapabilities.Logprobs | EngineCapabilities.LogitBias
-            | EngineCapabilities.Choices | EngineCapabilities.TenantIsolation);
+            | EngineCapabilities.Choices | EngineCapabilities.Grammar | EngineCapabilities.TenantIsolation);
         string? warning = null;
         Vocabulary vocabulary = model.Vocabulary;
         _template = files.Template is { } source ? ChatTemplate.TryCreate(source, vocabulary.BosText, vocabulary.EosText, time, out warning) : null;
@@ -105,7 +106,7 @@ internal sealed class LlamaCppEngine : IInferenceEngine
 
     public ValueTask<TokenCount> CountAsync(string? model, PromptInput prompt, CancellationToken cancellationToken)
     {
-        RequireModel(model);
+        _served.Require(model);
         return ValueTask.FromResult(new TokenCount(Encode(prompt).Length, _scheduler.ContextPerRequest));
     }
 
@@ -130,12 +131,7 @@ internal sealed class LlamaCppEngine : IInferenceEngine
 
     private GenerationJob Prepare(GenerationRequest request)
     {
-        RequireModel(request.Model);
-        if (request.Constraint is not null)
-        {
-            RequestChecks.Require(Info.Capabilities, EngineCapabilities.Grammar, "structured output");
-        }
-
+        _served.Require(request.Model);
         RequestChecks.Verify(request, _model.Vocabulary.Count, _served.Slots);
         int[] prompt = Encode(request.Prompt);
         int available = _scheduler.ContextPerRequest;
@@ -150,7 +146,30 @@ internal sealed class LlamaCppEngine : IInferenceEngine
         }
 
         int maxTokens = Math.Min(request.MaxTokens ?? int.MaxValue, available - prompt.Length);
-        return new GenerationJob(request, prompt, maxTokens, _model.Vocabulary.Count, _model.Vocabulary.PieceMemory, _time);
+        Func<GrammarConstraint>? constraint = null;
+        if (request.Constraint is { } wanted)
+        {
+            string gbnf = OutputGrammar.Text(wanted);
+            constraint = () => Constrain(wanted, gbnf);
+        }
+
+        return new GenerationJob(request, prompt, maxTokens, _model.Vocabulary.Count, _model.Vocabulary.PieceMemory, _time, constraint);
+    }
+
+    private GrammarConstraint Constrain(OutputConstraint constraint, string gbnf)
+    {
+        _inUse.EnterReadLock();
+        try
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            LlamaGrammar grammar = LlamaGrammar.TryCreate(_model.Vocabulary.Handle, gbnf)
+                ?? throw new EngineException(EngineErrorCode.InvalidRequest, "the required form of the answer refers to itself without end");
+            return new GrammarConstraint(_model.Vocabulary, grammar, constraint);
+        }
+        finally
+        {
+            _inUse.ExitReadLock();
+        }
     }
 
     private int[] Encode(PromptInput prompt)
@@ -221,12 +240,4 @@ internal sealed class LlamaCppEngine : IInferenceEngine
     private EngineException TooLong(long needed) =>
         new(EngineErrorCode.ContextLengthExceeded,
             $"the prompt has {needed} tokens and the context {_scheduler.ContextPerRequest}, which must also hold the answer", needed, _scheduler.ContextPerRequest);
-
-    private void RequireModel(string? name)
-    {
-        if (name is not null && name != _served.Name && name != _served.Id.ToString())
-        {
-            throw new EngineException(EngineErrorCode.ModelNotFound, $"this engine serves {_served.Name}");
-        }
-    }
 }

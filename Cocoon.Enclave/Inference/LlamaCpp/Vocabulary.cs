@@ -69,6 +69,12 @@ internal sealed unsafe class Vocabulary
     /// <summary>User-defined tokens shaped like markup (<c>&lt;think&gt;</c>, <c>[TOOL]</c>): llama.cpp finds these even in plain text.</summary>
     public SpecialTokens Structural { get; }
 
+    /// <summary>Room for every token, for the decode thread alone.</summary>
+    internal LlamaTokenData[] Candidates => field ??= new LlamaTokenData[Count];
+
+    /// <summary>The native vocabulary, valid as long as the model.</summary>
+    internal nint Handle => _vocab;
+
     public string BosText => Bos >= 0 && Bos < Count ? Encoding.UTF8.GetString(NativePiece(Bos, special: true)) : "";
 
     public string EosText => LlamaNative.llama_vocab_eos(_vocab) is >= 0 and var eos && eos < Count ? Encoding.UTF8.GetString(NativePiece(eos, special: true)) : "";
@@ -82,7 +88,17 @@ internal sealed unsafe class Vocabulary
     public bool IsEnd(int token) => _ends[token];
 
     /// <summary>Tokens of plain text: control tokens in it are text. User-defined ones are still found; callers split those first.</summary>
-    public void Tokenize(ReadOnlySpan<char> text, List<int> tokens)
+    public void Tokenize(ReadOnlySpan<char> text, List<int> tokens) => Tokenize(text, tokens, isWhole: false);
+
+    /// <summary>A whole input with whatever begin and end tokens the model's file asks for: how embedding models read.</summary>
+    public int[] TokenizeWhole(ReadOnlySpan<char> text)
+    {
+        List<int> tokens = [];
+        Tokenize(text, tokens, isWhole: true);
+        return [.. tokens];
+    }
+
+    private void Tokenize(ReadOnlySpan<char> text, List<int> tokens, bool isWhole)
     {
         if (text.IsEmpty)
         {
@@ -97,7 +113,7 @@ internal sealed unsafe class Vocabulary
             fixed (byte* source = utf8)
             fixed (int* target = ids)
             {
-                int count = LlamaNative.llama_tokenize(_vocab, source, length, target, ids.Length, addSpecial: 0, parseSpecial: 0);
+                int count = LlamaNative.llama_tokenize(_vocab, source, length, target, ids.Length, addSpecial: isWhole ? (byte)1 : (byte)0, parseSpecial: 0);
                 if (count < 0)
                 {
                     throw new EngineException(EngineErrorCode.InvalidRequest, "the text cannot be tokenized");

@@ -84,6 +84,21 @@ internal sealed class StopMatcher
         return found;
     }
 
+    /// <summary>Whether a string would end within these bytes and not at their end. Changes nothing.</summary>
+    public bool EndsInside(ReadOnlySpan<byte> bytes)
+    {
+        Span<int> before = stackalloc int[MaxStrings];
+        _matched.CopyTo(before);
+        bool inside = false;
+        for (int i = 0; i < bytes.Length - 1 && !inside; i++)
+        {
+            inside = Push(bytes[i]) >= 0;
+        }
+
+        before[.._matched.Length].CopyTo(_matched);
+        return inside;
+    }
+
     public int Length(int index) => _patterns[index].Length;
 
     private static int[] Failures(byte[] pattern)

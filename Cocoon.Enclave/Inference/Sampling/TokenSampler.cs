@@ -40,24 +40,39 @@ internal sealed class TokenSampler
         }
     }
 
-    /// <summary>The next token, already remembered for the penalties; -1 when the row holds nothing that can be drawn.</summary>
-    public int Sample(ReadOnlySpan<float> logits, SamplerScratch scratch)
+    /// <summary>
+    /// The next token, already remembered for the penalties and by the constraint; -1 when the row holds nothing that can be drawn.
+    /// </summary>
+    public int Sample(ReadOnlySpan<float> logits, SamplerScratch scratch, TokenConstraint? constraint = null)
     {
+        Span<float> adjusted = scratch.Adjusted.AsSpan(0, logits.Length);
         if (_adjusts)
         {
-            logits.CopyTo(scratch.Adjusted);
-            Adjust(scratch.Adjusted);
-            logits = scratch.Adjusted.AsSpan(0, logits.Length);
+            logits.CopyTo(adjusted);
+            Adjust(adjusted);
+            logits = adjusted;
         }
 
-        int token = _options.Temperature <= 0 ? LogitsMath.ArgMax(logits) : Draw(logits, scratch);
+        int token = Choose(logits, scratch);
+        if (token >= 0 && constraint?.Allows(token) == false)
+        {
+            // Drawing again among what is allowed gives the same odds as masking first, and is rarely needed.
+            logits.CopyTo(adjusted);
+            constraint.Mask(adjusted);
+            token = Choose(adjusted, scratch);
+        }
+
         if (token >= 0)
         {
             Accept(token);
+            constraint?.Accept(token);
         }
 
         return token;
     }
+
+    private int Choose(ReadOnlySpan<float> logits, SamplerScratch scratch) =>
+        _options.Temperature <= 0 ? LogitsMath.ArgMax(logits) : Draw(logits, scratch);
 
     private void Accept(int token)
     {

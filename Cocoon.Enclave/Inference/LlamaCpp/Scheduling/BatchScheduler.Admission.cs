@@ -164,6 +164,11 @@ internal sealed partial class BatchScheduler
 
         job.Ended = true;
         job.Request.Gate?.Attach(null);
+        foreach (GenerationChoice choice in job.Choices)
+        {
+            choice.Constraint?.Dispose();
+        }
+
         long now = Stopwatch.GetTimestamp();
         GenerationEvent.Finished? finished = null;
         if (reason is { } why)

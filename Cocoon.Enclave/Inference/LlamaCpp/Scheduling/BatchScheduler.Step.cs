@@ -219,16 +219,18 @@ internal sealed partial class BatchScheduler
             return;
         }
 
-        int token = logits.IsEmpty ? -1 : choice.Sampler.Sample(logits, _scratch);
+        int token = logits.IsEmpty ? -1 : choice.Sampler.Sample(logits, _scratch, choice.Constraint);
         if (token < 0)
         {
-            Abandon(job, new EngineException(EngineErrorCode.Internal, "the model gave no usable prediction"));
+            Abandon(job, choice.Constraint is null || logits.IsEmpty
+                ? new EngineException(EngineErrorCode.Internal, "the model gave no usable prediction")
+                : new EngineException(EngineErrorCode.InvalidRequest, "no token of this model continues the answer in the required form"));
             return;
         }
 
         choice.Tokens++;
         job.CompletionTokens++;
-        bool end = _model.Vocabulary.IsEnd(token) && !job.Request.IgnoreEnd;
+        bool end = _model.Vocabulary.IsEnd(token) && (!job.Request.IgnoreEnd || choice.Constraint is not null);
         ReadOnlySpan<byte> text = end ? [] : choice.Text.Push(_model.Vocabulary.Piece(token));
         LogprobRow row = job.Request.Sampling.Logprobs ? Logprobs(logits, token, job.Request.Sampling.TopLogprobs) : default;
         job.Outbox.Append(choice.Index, token, text, row);

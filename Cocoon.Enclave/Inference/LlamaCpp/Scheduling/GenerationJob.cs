@@ -8,7 +8,10 @@ internal sealed class GenerationJob
 {
     private int _cancelled;
 
-    public GenerationJob(GenerationRequest request, int[] prompt, int maxTokens, int vocabulary, Func<int, ReadOnlyMemory<byte>> piece, TimeProvider time)
+    /// <param name="constraint">Makes the constraint of one choice; the job owns it from then on.</param>
+    public GenerationJob(
+        GenerationRequest request, int[] prompt, int maxTokens, int vocabulary, Func<int, ReadOnlyMemory<byte>> piece, TimeProvider time,
+        Func<TokenConstraint>? constraint = null)
     {
         Request = request;
         Prompt = prompt;
@@ -17,7 +20,7 @@ internal sealed class GenerationJob
         Choices = new GenerationChoice[request.Choices];
         for (int i = 0; i < Choices.Length; i++)
         {
-            Choices[i] = new GenerationChoice(i, new TokenSampler(request.Sampling, vocabulary, i, prompt), new TextAssembler(request.Stop));
+            Choices[i] = new GenerationChoice(i, new TokenSampler(request.Sampling, vocabulary, i, prompt), new TextAssembler(request.Stop), constraint?.Invoke());
         }
 
         LiveChoices = Choices.Length;
@@ -70,13 +73,15 @@ internal sealed class GenerationJob
 }
 
 /// <summary>One of the answers of a request.</summary>
-internal sealed class GenerationChoice(int index, TokenSampler sampler, TextAssembler text)
+internal sealed class GenerationChoice(int index, TokenSampler sampler, TextAssembler text, TokenConstraint? constraint)
 {
     public int Index { get; } = index;
 
     public TokenSampler Sampler { get; } = sampler;
 
     public TextAssembler Text { get; } = text;
+
+    public TokenConstraint? Constraint { get; } = constraint;
 
     public int Tokens { get; set; }
 
