@@ -25,6 +25,12 @@ internal static class Program
                 return Fuzzing.FuzzTool.Run(rest, Console.Out, Console.Error);
             case [Interop.Libp2pPeerTool.Verb, .. string[] rest]:
                 return await Interop.Libp2pPeerTool.RunAsync(rest, Console.In, Console.Out, Console.Error);
+            case [Benchmarks.EngineBenchTool.ModelVerb, string size]:
+                return Benchmarks.EngineBenchTool.WriteModel(size, Console.Out);
+            case [Benchmarks.EngineBenchTool.Verb, string model, string slots, string context]:
+                return await Benchmarks.EngineBenchTool.RunAsync(
+                    model, int.Parse(slots, System.Globalization.CultureInfo.InvariantCulture), int.Parse(context, System.Globalization.CultureInfo.InvariantCulture),
+                    Console.In, Console.Out);
             default:
                 await Console.Error.WriteLineAsync($"unknown tool '{(args.Length > 0 ? args[0] : "")}'");
                 return 2;
