@@ -59,7 +59,20 @@ public sealed record PeerConnectionInfo(
     TimeSpan? RoundTrip,
     int Streams,
     long BytesIn,
-    long BytesOut);
+    long BytesOut)
+{
+    /// <summary>Share of the last pings that were answered late or not at all, 0 to 1; <c>null</c> before the first.</summary>
+    public double? Loss { get; init; }
+
+    /// <summary>Our end of the connection.</summary>
+    public Multiaddr? LocalAddress { get; init; }
+
+    /// <summary>Where the peer says it sees us; a hint.</summary>
+    public Multiaddr? ObservedAddress { get; init; }
+
+    /// <summary>As identify tells it; empty before.</summary>
+    public string ProtocolVersion { get; init; } = "";
+}
 
 /// <summary>Something that happened to a peer; a closed set.</summary>
 public abstract record PeerEvent(PeerId Peer)

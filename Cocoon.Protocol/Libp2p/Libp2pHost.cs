@@ -110,6 +110,12 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
 
     public IReadOnlyList<Multiaddr> GetAddresses(PeerId peer) => _store.GetAddresses(peer);
 
+    /// <summary>Addresses known for a peer with what speaks for each, best first.</summary>
+    public IReadOnlyList<KnownAddress> DescribeAddresses(PeerId peer) => _store.Describe(peer);
+
+    /// <summary>The bound end points, as the listeners have them; empty when the host only dials.</summary>
+    public IReadOnlyList<IPEndPoint> ListenEndPoints => _swarm.ListenEndPoints;
+
     /// <summary>Peers known from earlier connections, the last seen first: for a start without bootstrap.</summary>
     public IReadOnlyList<PeerId> GetKnownPeers() => [.. _store.Export().Select(saved => saved.Peer)];
 

@@ -111,8 +111,14 @@ public sealed record Libp2pLimits
     /// <summary>yamux pings per second on one connection. Own choice.</summary>
     public int PingsPerSecond { get; init; } = 100;
 
-    /// <summary>Time between own keep-alive pings of a connection, and the time its answer may take. go-yamux (30 s).</summary>
+    /// <summary>A connection whose ping is not answered for this long is dead. go-yamux (30 s).</summary>
     public TimeSpan KeepAliveInterval { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Time between own pings of a connection; they measure it and keep it alive. Own choice (js 30 s): figures that people look at should be fresh.</summary>
+    public TimeSpan PingInterval { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>A ping answered later than this counts as lost. Own choice.</summary>
+    public TimeSpan PingTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>Time that a connection has to send what is queued when it closes. Own choice.</summary>
     public TimeSpan CloseTimeout { get; init; } = TimeSpan.FromSeconds(1);

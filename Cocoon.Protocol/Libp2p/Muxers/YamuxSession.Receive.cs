@@ -17,9 +17,24 @@ internal sealed partial class YamuxSession
     private uint _pingValue;
     private long _pingSentAt;
     private bool _pingOutstanding;
+    private bool _pingCounted;
+    private PingTally _pings;
+
+    /// <summary>Share of the last pings that were answered late or not at all; <c>null</c> before the first verdict.</summary>
+    public double? Loss
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _pings.Loss;
+            }
+        }
+    }
 
     /// <summary>
-    /// Sends a keep-alive ping, whose answer gives <see cref="RoundTrip"/>; ends the session when the last one was not answered in time.
+    /// Sends a ping, whose answer gives <see cref="RoundTrip"/>; one that is still open counts as lost, and ends the session after
+    /// <see cref="Libp2pLimits.KeepAliveInterval"/>.
     /// </summary>
     public void KeepAlive()
     {
@@ -33,11 +48,17 @@ internal sealed partial class YamuxSession
 
             if (_pingOutstanding)
             {
-                isDead = Time.GetElapsedTime(_pingSentAt) >= Limits.KeepAliveInterval;
+                TimeSpan waited = Time.GetElapsedTime(_pingSentAt);
+                isDead = waited >= Limits.KeepAliveInterval;
+                if (waited >= Limits.PingTimeout)
+                {
+                    _pings.Add(isLost: true);
+                    _pingCounted = true;
+                }
             }
             else
             {
-                _pingOutstanding = true;
+                (_pingOutstanding, _pingCounted) = (true, false);
                 _pingSentAt = Time.GetTimestamp();
                 _urgent.Enqueue(new YamuxHeader(YamuxFrameType.Ping, YamuxFlags.Syn, 0, ++_pingValue));
                 Pump();
@@ -312,7 +333,13 @@ internal sealed partial class YamuxSession
             else if (_pingOutstanding && header.Length == _pingValue)
             {
                 _pingOutstanding = false;
-                AddRoundTrip(Time.GetElapsedTime(_pingSentAt));
+                TimeSpan roundTrip = Time.GetElapsedTime(_pingSentAt);
+                if (!_pingCounted)
+                {
+                    _pings.Add(isLost: roundTrip >= Limits.PingTimeout);
+                }
+
+                AddRoundTrip(roundTrip);
             }
             else
             {

@@ -51,7 +51,13 @@ internal sealed partial class PeerConnection : IAsyncDisposable
 
     public PeerConnectionInfo Describe() => new(
         RemotePeer, RemoteAddress, IsOutbound, IsRelayed, OpenedAt, Identity?.AgentVersion ?? "", Identity?.Protocols ?? [],
-        Session.RoundTrip, Session.StreamCount, _channel.BytesReceived, _channel.BytesSent);
+        Session.RoundTrip, Session.StreamCount, _channel.BytesReceived, _channel.BytesSent)
+    {
+        Loss = Session.Loss,
+        LocalAddress = LocalAddress,
+        ObservedAddress = ObservedAddress,
+        ProtocolVersion = Identity?.ProtocolVersion ?? "",
+    };
 
     /// <summary>Opens a stream with the first of the protocols that the remote takes.</summary>
     /// <param name="optimistic">

@@ -60,6 +60,19 @@ internal sealed class PeerStore(Libp2pLimits limits, TimeProvider time)
         }
     }
 
+    /// <summary>As <see cref="GetAddresses"/>, with what speaks for each.</summary>
+    public IReadOnlyList<KnownAddress> Describe(PeerId peer)
+    {
+        DateTimeOffset now = time.GetUtcNow();
+        lock (_lock)
+        {
+            return _peers.TryGetValue(peer, out Entry? entry)
+                ? [.. entry.Addresses.Where(a => a.Value.Expires > now).OrderByDescending(a => a.Value.WorkedAt)
+                    .Select(a => new KnownAddress(a.Key, a.Value.WorkedAt > DateTimeOffset.MinValue ? a.Value.WorkedAt : null, a.Value.Expires))]
+                : [];
+        }
+    }
+
     /// <summary>The peer answered, at this address if one is given.</summary>
     public void MarkSeen(PeerId peer, Multiaddr? workingAddress, TimeSpan timeToLive)
     {

@@ -241,7 +241,7 @@ internal sealed partial class PeerSwarm : IAsyncDisposable
     private async Task MaintainAsync()
     {
         using PeriodicTimer timer = new(MaintenanceInterval, _context.Time);
-        int ticks = 0, keepAliveTicks = Math.Max(1, (int)(_context.Limits.KeepAliveInterval / MaintenanceInterval));
+        int ticks = 0, keepAliveTicks = Math.Max(1, (int)(_context.Limits.PingInterval / MaintenanceInterval));
         try
         {
             while (await timer.WaitForNextTickAsync(_stopping.Token))

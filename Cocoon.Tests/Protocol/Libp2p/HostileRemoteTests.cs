@@ -114,7 +114,7 @@ public sealed class HostileRemoteTests
     public async Task Stream_ThatNeverNegotiatesOrFallsSilent_IsReset(CancellationToken cancellationToken)
     {
         ManualTimeProvider time = new();
-        await using Libp2pHost host = await StartWithAsync(time, new Libp2pLimits { KeepAliveInterval = TimeSpan.FromHours(1) });
+        await using Libp2pHost host = await StartWithAsync(time, new Libp2pLimits { KeepAliveInterval = TimeSpan.FromHours(1), PingInterval = TimeSpan.FromHours(1) });
         await using RawPeer peer = await RawPeer.ConnectAsync(host, cancellationToken);
         await WaitUntilUpAsync(peer, cancellationToken);
         await peer.SendAsync(YamuxFrameType.WindowUpdate, YamuxFlags.Syn, 1, 0, cancellationToken);
