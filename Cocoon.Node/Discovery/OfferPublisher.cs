@@ -40,6 +40,7 @@ internal sealed partial class OfferPublisher(
 
     private readonly Channel<bool> _changes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly DateTimeOffset _started = time.GetUtcNow();
+    private EnclaveInfo? _announced;
     private ulong _sequence;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -74,6 +75,7 @@ internal sealed partial class OfferPublisher(
             if (enclave.Info is { } info)
             {
                 VerifiedOffer offer = Build(info, withdrawn: false);
+                _announced = info;
                 own.Add(offer);
                 book.Add(offer);
                 await gossip.PublishAsync(offer, cancellationToken);
@@ -83,7 +85,7 @@ internal sealed partial class OfferPublisher(
                     await gossip.PublishDirectoryAsync(ModelDirectory.Sign([offer.Offer], host.LocalPeer, peerKey, time.GetUtcNow()), cancellationToken);
                 }
             }
-            else if (own.Current is not null)
+            else
             {
                 await WithdrawAsync();
             }
@@ -127,15 +129,20 @@ internal sealed partial class OfferPublisher(
 
     private async Task WithdrawAsync()
     {
-        if (own.Current is null || enclave.Info is not { } info)
+        if (_announced is not { } info)
         {
             return;
         }
+
+        _announced = null;
 
         using CancellationTokenSource brief = new(WithdrawWait, time);
         try
         {
             VerifiedOffer withdrawal = Build(info, withdrawn: true);
+
+            // Whoever asks us for offers gets the withdrawal too; a gossip message may have missed him.
+            own.Add(withdrawal);
             book.Add(withdrawal);
             await gossip.PublishAsync(withdrawal, brief.Token);
         }

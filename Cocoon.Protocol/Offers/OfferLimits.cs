@@ -25,6 +25,6 @@ internal static class OfferLimits
 
     public static readonly TimeSpan RefreshInterval = TimeSpan.FromSeconds(15);
 
-    /// <summary>How far ahead of our clock a provider's may be.</summary>
-    public static readonly TimeSpan ClockSkew = TimeSpan.FromSeconds(30);
+    /// <summary>How far ahead of our clock a provider's may be: with <see cref="TimeToLive"/> less than the minute after which no book may name a crashed provider.</summary>
+    public static readonly TimeSpan ClockSkew = TimeSpan.FromSeconds(10);
 }
