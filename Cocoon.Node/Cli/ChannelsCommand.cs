@@ -10,10 +10,10 @@ internal static class ChannelsCommand
 {
     private static readonly Column[] Columns =
     [
-        new("address", "CHANNEL", r => Words.Short(r["address"])),
+        new("address", "CHANNEL") { IsKey = true, IsId = true },
         new("channel", "ID", IsHidden: true),
-        new("peer", "PEER", r => Words.Short(r["peer"])),
-        new("counterparty", "WITH", r => Words.Short(r["counterparty"]), IsHidden: true),
+        new("peer", "PEER") { IsId = true },
+        new("counterparty", "WITH", IsHidden: true) { IsId = true },
         new("direction", "DIR"),
         new("state", "STATE"),
         new("deposit_nanoton", "DEPOSIT", r => Words.Ton(r["deposit_nanoton"], 6), IsRight: true),
@@ -25,7 +25,7 @@ internal static class ChannelsCommand
         new("fees_nanoton", "FEES", r => Words.Ton(r["fees_nanoton"]), IsRight: true, IsHidden: true),
         new("live_sessions", "LIVE", IsRight: true, IsHidden: true),
         new("expires_at", "EXPIRES", IsHidden: true),
-        new("settle_tx", "SETTLED BY", r => Words.Short(r["settle_tx"]), IsHidden: true),
+        new("settle_tx", "SETTLED BY", IsHidden: true) { IsId = true },
         new("next_step", "NEXT STEP"),
     ];
 
@@ -38,9 +38,7 @@ internal static class ChannelsCommand
         command.Run(async (parse, cancellationToken) =>
         {
             using ControlClient client = new(parse.GetValue(data)!);
-            JsonObject document = await client.GetAsync("/control/channels", cancellationToken);
-            RowWriter.Write(document, "channels", Columns, rows.Read(parse), Console.Out);
-            return ExitCode.Ok;
+            return await rows.PrintAsync(parse, t => client.GetAsync("/control/channels", ListCommand.Wait, t), "channels", Columns, null, cancellationToken);
         });
         command.Subcommands.Add(BuildShow());
         command.Subcommands.Add(BuildAction(

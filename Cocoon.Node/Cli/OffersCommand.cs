@@ -1,19 +1,21 @@
 using System.CommandLine;
-using System.Text.Json.Nodes;
 using Cocoon.Node.Cli.Rendering;
-using Cocoon.Node.Control;
 
 namespace Cocoon.Node.Cli;
 
 /// <summary><c>cocoon offers</c>: who serves what, for how much, and how the router would choose.</summary>
 internal static class OffersCommand
 {
+    /// <summary>A throwaway peer knows nothing at first.</summary>
+    private static readonly TimeSpan NewcomerWait = TimeSpan.FromSeconds(10);
+
     private static readonly Column[] Columns =
     [
         new("rank", "RANK"),
-        new("peer", "PEER", r => Words.Short(r["peer"])),
+        new("peer", "PEER") { IsKey = true, IsId = true },
+        new("name", "NAME"),
         new("model", "MODEL"),
-        new("model_id", "MODEL ID", r => Words.Short(r["model_id"]), IsHidden: true),
+        new("model_id", "MODEL ID", IsHidden: true) { IsKey = true, IsId = true },
         new("quantisation", "QUANT"),
         new("tier", "TIER"),
         new("evidence_kind", "EVIDENCE"),
@@ -29,9 +31,10 @@ internal static class OffersCommand
         new("ttft_ms", "TTFT SEEN", r => Words.Number(r["ttft_ms"], "0", " ms"), IsRight: true),
         new("reliability", "RELIAB", r => Words.Number(r["reliability"], "0.0%"), IsRight: true, IsHidden: true),
         new("answers", "ANSWERS", IsRight: true, IsHidden: true),
-        new("age_seconds", "AGE", r => Words.Age(r["age_seconds"]), IsRight: true),
-        new("expires_in_seconds", "EXPIRES", r => Words.Age(r["expires_in_seconds"]), IsRight: true, IsHidden: true),
-        new("payout", "PAYOUT", r => Words.Short(r["payout"]), IsHidden: true),
+        new("age_seconds", "AGE", r => Words.Age(r["age_seconds"]), IsRight: true) { IsVolatile = true },
+        new("expires_in_seconds", "EXPIRES", r => Words.Age(r["expires_in_seconds"]), IsRight: true, IsHidden: true) { IsVolatile = true },
+        new("payout", "PAYOUT", IsHidden: true) { IsId = true },
+        new("expected_ms", "TIME EST", r => Words.Number(r["expected_ms"], "0", " ms"), IsRight: true, IsHidden: true) { IsVolatile = true },
         new("expected_cost_nanoton", "COST EST", IsRight: true, IsHidden: true),
         new("score", "SCORE", r => Words.Number(r["score"], "0.000e0"), IsRight: true, IsHidden: true),
         new("verdict", "VERDICT", IsHidden: true),
@@ -39,34 +42,32 @@ internal static class OffersCommand
 
     public static Command Build()
     {
-        Option<string> data = CommonOptions.Data();
         Option<string?> model = new("--model") { Description = "Only this model, by name or id" };
         Option<bool> explain = new("--explain") { Description = "Rank them as the router would, with the reason of each rejection" };
+        NodeSource source = new();
         RowOptionSet rows = new();
-        Command command = new("offers", "Offers of GPU capacity that this node knows\n\nExample: cocoon offers --model cocoon-guide --explain") { data, model, explain };
+        Command command = new("offers", "Offers of GPU capacity that this node knows\n\nExample: cocoon offers --model cocoon-guide --explain") { model, explain };
+        source.AddTo(command);
         rows.AddTo(command);
         command.Run(async (parse, cancellationToken) =>
         {
-            using ControlClient client = new(parse.GetValue(data)!);
             bool explained = parse.GetValue(explain);
+            await using ObservedNode node = await source.OpenAsync(parse, cancellationToken);
             string query = $"/control/offers?explain={(explained ? "true" : "false")}";
             if (parse.GetValue(model) is { } name)
             {
                 query += $"&model={Uri.EscapeDataString(name)}";
             }
 
-            JsonObject document = await client.GetAsync(query, cancellationToken);
-            RowOptions options = rows.Read(parse);
-            Column[] columns = explained
-                ? [.. Columns.Select(c => c.Field is "expected_cost_nanoton" or "score" or "verdict" or "reliability" ? c with { IsHidden = false } : c)]
-                : [.. Columns.Select(c => c.Field == "rank" ? c with { IsHidden = true } : c)];
-            RowWriter.Write(document, "offers", columns, options, Console.Out);
-            if (options.Format == OutputFormat.Table)
+            if (node.IsEphemeral)
             {
-                await Console.Error.WriteLineAsync("* TON per 1,000,000 tokens");
+                query += $"&wait_ms={(int)NewcomerWait.TotalMilliseconds}";
             }
 
-            return ExitCode.Ok;
+            Column[] columns = explained
+                ? [.. Columns.Select(c => c.Field is "expected_ms" or "expected_cost_nanoton" or "score" or "verdict" or "reliability" ? c with { IsHidden = false } : c)]
+                : [.. Columns.Select(c => c.Field == "rank" ? c with { IsHidden = true } : c)];
+            return await rows.PrintAsync(parse, t => node.Client.GetAsync(query, ListCommand.Wait, t), "offers", columns, "* TON per 1,000,000 tokens", cancellationToken);
         });
         return command;
     }

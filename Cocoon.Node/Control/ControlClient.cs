@@ -1,5 +1,7 @@
 using System.Net.Http.Json;
+using System.Net.ServerSentEvents;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Cocoon.Node.Cli;
@@ -10,6 +12,9 @@ namespace Cocoon.Node.Control;
 internal sealed class ControlClient : IDisposable
 {
     private const int MaxResponseBytes = 64 << 20;
+
+    /// <summary>Three heartbeats of the event stream.</summary>
+    private static readonly TimeSpan Silence = TimeSpan.FromSeconds(30);
 
     private readonly HttpClient _http;
     private readonly string _socket;
@@ -44,8 +49,71 @@ internal sealed class ControlClient : IDisposable
     public async Task<JsonObject> GetAsync(string path, CancellationToken cancellationToken) =>
         await SendAsync(new HttpRequestMessage(HttpMethod.Get, path), cancellationToken);
 
+    /// <summary>As <see cref="GetAsync(string, CancellationToken)"/>, but a node that hangs is not waited for without end.</summary>
+    /// <exception cref="CliException">No answer within <paramref name="wait"/>.</exception>
+    public async Task<JsonObject> GetAsync(string path, TimeSpan wait, CancellationToken cancellationToken) =>
+        await LimitAsync(wait, t => GetAsync(path, t), cancellationToken);
+
     public async Task<JsonObject> PostAsync(string path, JsonObject body, CancellationToken cancellationToken) =>
         await SendAsync(new HttpRequestMessage(HttpMethod.Post, path) { Content = JsonContent.Create(body) }, cancellationToken);
+
+    /// <summary>As <see cref="PostAsync(string, JsonObject, CancellationToken)"/>, with a limit.</summary>
+    /// <exception cref="CliException">No answer within <paramref name="wait"/>.</exception>
+    public async Task<JsonObject> PostAsync(string path, JsonObject body, TimeSpan wait, CancellationToken cancellationToken) =>
+        await LimitAsync(wait, t => PostAsync(path, body, t), cancellationToken);
+
+    /// <summary>The node's events as they come, without the heartbeats, until cancelled or the node stops.</summary>
+    /// <exception cref="CliException">No node, it refused, or it fell silent.</exception>
+    public async IAsyncEnumerable<JsonObject> EventsAsync(string path, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using HttpRequestMessage request = new(HttpMethod.Get, path);
+        using HttpResponseMessage response = await StreamAsync(request, cancellationToken);
+        if (!response.IsSuccessStatusCode)
+        {
+            throw new CliException(ExitCode.CheckFailed, $"the node answered {(int)response.StatusCode}", "too many may be watching it");
+        }
+
+        await using Stream stream = await response.Content.ReadAsStreamAsync(cancellationToken);
+        await using IAsyncEnumerator<SseItem<string>> items = SseParser.Create(stream).EnumerateAsync(cancellationToken).GetAsyncEnumerator(cancellationToken);
+        while (await NextAsync(items, cancellationToken))
+        {
+            if (JsonNode.Parse(items.Current.Data) is JsonObject item && (string?)item["type"] != "heartbeat")
+            {
+                yield return item;
+            }
+        }
+    }
+
+    private static async Task<bool> NextAsync(IAsyncEnumerator<SseItem<string>> items, CancellationToken cancellationToken)
+    {
+        Task<bool> next = items.MoveNextAsync().AsTask();
+        try
+        {
+            return await next.WaitAsync(Silence, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            throw new CliException(ExitCode.TimedOut, "the node fell silent", $"not even a heartbeat came for {Silence.TotalSeconds:0} s", "See whether it hangs: 'cocoon status'.");
+        }
+        catch (Exception exception) when (exception is HttpRequestException or IOException && !cancellationToken.IsCancellationRequested)
+        {
+            throw new CliException(ExitCode.NodeNotRunning, "the node stopped", exception.Message, null);
+        }
+    }
+
+    private static async Task<JsonObject> LimitAsync(TimeSpan wait, Func<CancellationToken, Task<JsonObject>> send, CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(wait);
+        try
+        {
+            return await send(limit.Token);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new CliException(ExitCode.TimedOut, "the node does not answer", $"nothing came within {wait.TotalSeconds:0} s", "See whether it hangs: 'cocoon status'.");
+        }
+    }
 
     /// <summary>Sends a request and hands the response over once its headers are here, for event streams.</summary>
     public async Task<HttpResponseMessage> StreamAsync(HttpRequestMessage request, CancellationToken cancellationToken)

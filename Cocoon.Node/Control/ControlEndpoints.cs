@@ -11,8 +11,7 @@ internal static class ControlEndpoints
     public static void MapControl(this WebApplication app)
     {
         app.MapGet("/control/status", (StatusReporter reporter, CancellationToken ct) => Answer(() => reporter.StatusAsync(ct)));
-        app.MapGet("/control/peers", (PeerReporter reporter) => Answer(() => Task.FromResult(reporter.Peers())));
-        app.MapGet("/control/offers", (OfferReporter reporter, string? model, bool? explain) => Answer(() => Task.FromResult(reporter.Offers(model, explain ?? false))));
+        app.MapNetwork();
         app.MapGet("/control/wallet", (MoneyReporter reporter, CancellationToken ct) => Answer(() => reporter.WalletAsync(ct)));
         app.MapPost("/control/wallet/send", (MoneyReporter reporter, SendRequest request, CancellationToken ct) => Answer(() => reporter.SendAsync(request, ct)));
         app.MapGet("/control/channels", (MoneyReporter reporter) => Answer(() => Task.FromResult(reporter.Channels())));
@@ -25,7 +24,8 @@ internal static class ControlEndpoints
         });
     }
 
-    private static async Task<IResult> Answer<T>(Func<Task<T>> work)
+    /// <summary>Runs a request; the one place where refusals become error documents.</summary>
+    internal static async Task<IResult> Answer<T>(Func<Task<T>> work)
     {
         try
         {
@@ -42,6 +42,10 @@ internal static class ControlEndpoints
         catch (TonException exception)
         {
             return Failure(ExitCode.Network, "the chain did not do its part", exception.Message, "See 'cocoon status'.");
+        }
+        catch (FormatException exception)
+        {
+            return Failure(ExitCode.Usage, "an argument is malformed", exception.Message, null);
         }
         catch (JsonException)
         {

@@ -47,36 +47,15 @@ internal sealed record StatusDocument(
     internal sealed record Today(long Requests, string EarnedNanoton, long Declined, IReadOnlyDictionary<string, long> DeclinedByReason);
 }
 
-internal sealed record PeersDocument(int Schema, IReadOnlyList<PeersDocument.Row> Peers)
-{
-    internal sealed record Row(
-        string Peer,
-        string Path,
-        string Address,
-        string Direction,
-        double? RttMs,
-        string? Agent,
-        string? Tier,
-        IReadOnlyList<string> Models,
-        uint? SlotsFree,
-        uint? SlotsTotal,
-        string? PricePrompt,
-        string? PriceCompletion,
-        int Streams,
-        long BytesIn,
-        long BytesOut,
-        double? Score,
-        double AgeSeconds,
-        IReadOnlyList<string> Protocols);
-}
-
 internal sealed record OffersDocument(int Schema, IReadOnlyList<OffersDocument.Row> Offers)
 {
     /// <param name="PricePrompt">nanoTON per 10⁶ tokens, decimal string, as all prices.</param>
+    /// <param name="ExpectedMs">The router's estimate until the last token of a typical request; only with <c>--explain</c>, as the fields below that judge.</param>
     /// <param name="Verdict"><c>chosen</c>, <c>candidate</c> or <c>rejected: word</c>; only with <c>--explain</c>.</param>
     internal sealed record Row(
         int? Rank,
         string Peer,
+        string? Name,
         string Model,
         string ModelId,
         string Quantisation,
@@ -92,6 +71,7 @@ internal sealed record OffersDocument(int Schema, IReadOnlyList<OffersDocument.R
         double ClaimedTokensPerSecond,
         double? MeasuredTokensPerSecond,
         double? TtftMs,
+        double? ExpectedMs,
         double Reliability,
         int Answers,
         double? Score,

@@ -2,6 +2,7 @@ using System.Globalization;
 using Cocoon.Node.Cli;
 using Cocoon.Node.Payments;
 using Cocoon.Node.Wallets;
+using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Ton;
 using Cocoon.Protocol.Ton.Cells;
 using Cocoon.Protocol.Ton.Sending;
@@ -9,7 +10,7 @@ using Cocoon.Protocol.Ton.Sending;
 namespace Cocoon.Node.Control;
 
 /// <summary>Wallet and channels as the control API shows them, and the few things an owner does with them.</summary>
-internal sealed class MoneyReporter(IServiceProvider services, NetworkProfile network, ITonClient ton, TimeProvider time)
+internal sealed class MoneyReporter(IServiceProvider services, NetworkProfile network, TimeProvider time)
 {
     private const int MaxListed = 1000;
 
@@ -25,6 +26,7 @@ internal sealed class MoneyReporter(IServiceProvider services, NetworkProfile ne
             return new StatusDocument.ChainState(false, "", "none", null, null, "this node uses no chain");
         }
 
+        ITonClient ton = services.GetRequiredService<ITonClient>();
         string proof = ton.Assurance switch
         {
             AccountAssurance.Proven => "key-block",
@@ -82,6 +84,10 @@ internal sealed class MoneyReporter(IServiceProvider services, NetworkProfile ne
     }
 
     public ChannelsDocument Channels() => new(ControlJson.Schema, [.. Snapshots().Select(Row)]);
+
+    /// <summary>What each provider was vouched by this node, over all channels that it remembers.</summary>
+    public IReadOnlyDictionary<PeerId, ulong> PaidByPeer() =>
+        Snapshots().Where(c => c is { Incoming: false, Peer: not null }).GroupBy(c => c.Peer!).ToDictionary(g => g.Key, g => Sum(g, c => c.Vouchered));
 
     /// <param name="id">Account id or a unique beginning of it.</param>
     public async Task<SettlementDocument> CloseAsync(string id, CancellationToken cancellationToken)

@@ -1,4 +1,5 @@
 using Cocoon.Node.Discovery;
+using Cocoon.Node.Peers;
 using Cocoon.Node.Routing;
 using Cocoon.Node.Sessions;
 using Microsoft.Extensions.Options;
@@ -6,7 +7,7 @@ using Microsoft.Extensions.Options;
 namespace Cocoon.Node.Control;
 
 /// <summary>The offer book as a table, and the router's own ranking of it.</summary>
-internal sealed class OfferReporter(OfferBook book, RouteTerms terms, IOptions<ClientOptions> client, TimeProvider time)
+internal sealed class OfferReporter(OfferBook book, PeerNames names, RouteTerms terms, IOptions<ClientOptions> client, TimeProvider time)
 {
     /// <summary>A short question with a short answer, for rankings without a request.</summary>
     private const uint TypicalPrompt = 128, TypicalCompletion = 256;
@@ -27,6 +28,7 @@ internal sealed class OfferReporter(OfferBook book, RouteTerms terms, IOptions<C
         return new OffersDocument.Row(
             explain ? index + 1 : null,
             ranked.Offer.Peer.ToString(),
+            names.Find(ranked.Offer.Peer),
             offer.ModelName,
             ranked.Offer.ModelIdHex,
             offer.Quantisation,
@@ -42,6 +44,7 @@ internal sealed class OfferReporter(OfferBook book, RouteTerms terms, IOptions<C
             Math.Round(offer.DecodeTokensPerSecond, 1),
             history.TokensPerSecond,
             history.TimeToFirstToken?.TotalMilliseconds,
+            explain ? Math.Round(ranked.ExpectedTime.TotalMilliseconds, 1) : null,
             Math.Round(ranked.Reliability, 4),
             history.Answers,
             explain ? ranked.Score : null,

@@ -22,6 +22,9 @@ internal sealed class OfferBook(TimeProvider time)
     /// <summary>Raised after an offer was stored, replaced or withdrawn.</summary>
     public event Action<VerifiedOffer>? Changed;
 
+    /// <summary>Raised after a provider answered or failed a request of ours. Handlers return quickly.</summary>
+    public event Action<ProviderOutcome>? Observed;
+
     public OfferRejection Add(VerifiedOffer offer)
     {
         DateTimeOffset now = time.GetUtcNow();
@@ -84,7 +87,10 @@ internal sealed class OfferBook(TimeProvider time)
         }
     }
 
-    public ProviderHistory History(PeerId peer) => _histories.GetOrAdd(peer, static p => new ProviderHistory(p));
+    public ProviderHistory History(PeerId peer) => _histories.GetOrAdd(peer, p => new ProviderHistory(p, time, outcome => Observed?.Invoke(outcome)));
+
+    /// <summary>As <see cref="History"/>, without beginning one.</summary>
+    public ProviderHistory? FindHistory(PeerId peer) => _histories.GetValueOrDefault(peer);
 
     private bool HasRoom(Dictionary<PeerId, VerifiedOffer> byPeer, VerifiedOffer offer, DateTimeOffset now)
     {

@@ -18,6 +18,9 @@ internal sealed partial class OfferGossip(
 
     private readonly ConcurrentDictionary<string, Task<IAsyncDisposable>> _joined = new();
 
+    /// <summary>Raised for each message with what validation said of it. Handlers return quickly.</summary>
+    public event Action<TopicMessage, ValidationResult>? Judged;
+
     public async Task JoinDirectoryAsync(CancellationToken cancellationToken) =>
         await JoinAsync(OfferTopics.Directory(network.Value), ValidateDirectoryAsync, TakeDirectoryAsync, cancellationToken);
 
@@ -61,7 +64,7 @@ internal sealed partial class OfferGossip(
     {
         OfferRejection rejection = OfferReader.Check(message.Data, time.GetUtcNow(), out PeerId? publisher);
         bool own = rejection == OfferRejection.None && publisher == message.From;
-        return ValueTask.FromResult(rejection switch
+        return Tell(message, rejection switch
         {
             OfferRejection.None => own ? ValidationResult.Accept : ValidationResult.Reject,
             OfferRejection.Oversized or OfferRejection.Malformed or OfferRejection.BadSignature => ValidationResult.Reject,
@@ -81,7 +84,13 @@ internal sealed partial class OfferGossip(
     }
 
     private ValueTask<ValidationResult> ValidateDirectoryAsync(TopicMessage message, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(directory.Judge(message.Data, message.From));
+        Tell(message, directory.Judge(message.Data, message.From));
+
+    private ValueTask<ValidationResult> Tell(TopicMessage message, ValidationResult result)
+    {
+        Judged?.Invoke(message, result);
+        return ValueTask.FromResult(result);
+    }
 
     private ValueTask TakeDirectoryAsync(TopicMessage message, CancellationToken cancellationToken)
     {

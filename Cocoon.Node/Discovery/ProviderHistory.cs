@@ -3,10 +3,13 @@ using Cocoon.Protocol.Identity;
 namespace Cocoon.Node.Discovery;
 
 /// <summary>What this node itself saw of one provider. Thread-safe.</summary>
-internal sealed class ProviderHistory(PeerId peer)
+/// <param name="observed">Told of every answer and failure.</param>
+internal sealed class ProviderHistory(PeerId peer, TimeProvider time, Action<ProviderOutcome>? observed = null)
 {
     /// <summary>Weight of the newest observation in the moving averages.</summary>
     private const double Newest = 0.3;
+
+    private const string RefusedEvidence = nameof(Sessions.InferenceFailure.AttestationRefused), RefusedTier = nameof(Sessions.InferenceFailure.TierRefused);
 
     private readonly Lock _lock = new();
     private readonly Dictionary<string, int> _failures = [];
@@ -20,6 +23,9 @@ internal sealed class ProviderHistory(PeerId peer)
     public TimeSpan? TimeToFirstToken { get; private set; }
 
     public double? TokensPerSecond { get; private set; }
+
+    /// <summary>What our appraisal of its enclave last said; <c>null</c> while there was none.</summary>
+    public Appraisal? LastAppraisal { get; private set; }
 
     /// <summary>Share of requests that were answered, pulled towards 1 while there are few.</summary>
     public double Reliability
@@ -57,6 +63,8 @@ internal sealed class ProviderHistory(PeerId peer)
                 TokensPerSecond = TokensPerSecond is { } knownRate ? (knownRate * (1 - Newest)) + (rate * Newest) : rate;
             }
         }
+
+        observed?.Invoke(new ProviderOutcome(Peer, null, timeToFirstToken, tokensPerSecond));
     }
 
     /// <param name="reason">A word of a closed set.</param>
@@ -66,6 +74,27 @@ internal sealed class ProviderHistory(PeerId peer)
         {
             Failures++;
             _failures[reason] = _failures.GetValueOrDefault(reason) + 1;
+            if (reason is RefusedEvidence or RefusedTier)
+            {
+                LastAppraisal = new Appraisal("refused", time.GetUtcNow());
+            }
+        }
+
+        observed?.Invoke(new ProviderOutcome(Peer, reason, null, null));
+    }
+
+    /// <summary>The enclave's evidence passed our policy.</summary>
+    public void RecordAppraised()
+    {
+        lock (_lock)
+        {
+            LastAppraisal = new Appraisal("ok", time.GetUtcNow());
         }
     }
 }
+
+/// <param name="Verdict"><c>ok</c> or <c>refused</c>.</param>
+internal sealed record Appraisal(string Verdict, DateTimeOffset At);
+
+/// <param name="Failure"><c>null</c> for an answer.</param>
+internal sealed record ProviderOutcome(PeerId Peer, string? Failure, TimeSpan? TimeToFirstToken, double? TokensPerSecond);

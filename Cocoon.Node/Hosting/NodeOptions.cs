@@ -10,6 +10,9 @@ internal enum NodeRole
 
     /// <summary>Helps others find each other; serves no model.</summary>
     Bootstrap = 2,
+
+    /// <summary>A throwaway peer that looks around for a command and ends with it; DHT client, serves nothing.</summary>
+    Observer = 3,
 }
 
 /// <summary>What every role of a node needs. Filled from the command line, then fixed.</summary>

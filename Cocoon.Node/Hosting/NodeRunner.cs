@@ -24,7 +24,7 @@ internal static class NodeRunner
         NodeOptions node, ServingOptions? serving, ClientOptions? client, bool verbose, bool readyJson, CancellationToken cancellationToken)
     {
         using DataDirectory directory = DataDirectory.Open(node.DataDirectory);
-        await using WebApplication app = Build(node, serving, client, directory, verbose);
+        await using WebApplication app = Build(node, serving, client, directory, verbose ? LogLevel.Debug : LogLevel.Information);
         try
         {
             await app.StartAsync(cancellationToken);
@@ -43,7 +43,7 @@ internal static class NodeRunner
         return ExitCode.Ok;
     }
 
-    private static WebApplication Build(NodeOptions node, ServingOptions? serving, ClientOptions? client, DataDirectory directory, bool verbose)
+    internal static WebApplication Build(NodeOptions node, ServingOptions? serving, ClientOptions? client, DataDirectory directory, LogLevel logLevel)
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Configuration.Sources.Clear();
@@ -55,7 +55,7 @@ internal static class NodeRunner
             console.TimestampFormat = "HH:mm:ss ";
         });
         builder.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(o => o.LogToStandardErrorThreshold = LogLevel.Trace);
-        builder.Logging.SetMinimumLevel(verbose ? LogLevel.Debug : LogLevel.Information);
+        builder.Logging.SetMinimumLevel(logLevel);
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
         builder.Logging.AddFilter("System", LogLevel.Warning);
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);

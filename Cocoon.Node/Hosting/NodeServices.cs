@@ -27,7 +27,7 @@ internal static class NodeServices
     public static IServiceCollection AddNode(this IServiceCollection services, NodeOptions options, DataDirectory directory)
     {
         bool confirmed = MainnetConfirmation.IsGiven(directory, options.ConfirmMainnet);
-        NetworkProfile profile = options.Role == NodeRole.Bootstrap && options.TonEndpoints.Count == 0
+        NetworkProfile profile = options.Role is NodeRole.Bootstrap or NodeRole.Observer && options.TonEndpoints.Count == 0
             ? Networks.TryGet(options.Network, out NetworkProfile? known) ? known : Networks.Resolve(options.Network, [], confirmed)
             : Networks.Resolve(options.Network, options.TonEndpoints, confirmed);
         if (options.TonConfig is { } config)
@@ -37,7 +37,7 @@ internal static class NodeServices
 
         services.AddSingleton(options).AddSingleton(directory).AddSingleton(profile);
         services.AddSingleton(new NetworkName(profile.Name)).AddSingleton(NodeAgent.Default);
-        services.AddSingleton(_ => options.Role == NodeRole.Client ? NodeIdentity.Ephemeral() : NodeIdentity.Load(directory));
+        services.AddSingleton(_ => options.Role is NodeRole.Client or NodeRole.Observer ? NodeIdentity.Ephemeral() : NodeIdentity.Load(directory));
         services.AddSingleton(_ => CocoonDatabase.Open(directory.DatabasePath));
         services.AddSingleton(new RouteTerms(profile.ChannelCodeHashes.Select(h => h.ToString()).ToHashSet(), profile.GlobalId));
         services.AddHttpClient();
@@ -67,7 +67,8 @@ internal static class NodeServices
             provider.GetRequiredService<ILogger<RelayService>>()));
         services.AddSingleton<OfferBook>().AddSingleton<ModelDirectory>().AddSingleton<OfferGossip>().AddSingleton<OwnOffers>();
         services.AddSingleton<OfferExchange>().AddSingleton<OfferFinder>().AddSingleton<IOfferFinder>(p => p.GetRequiredService<OfferFinder>());
-        services.AddSingleton<PeerReporter>().AddSingleton<OfferReporter>().AddSingleton<MoneyReporter>();
+        services.AddSingleton<OfferReporter>().AddSingleton<MoneyReporter>();
+        services.AddInspection();
         services.AddSingleton(provider => new StatusReporter(
             provider.GetRequiredService<NodeOptions>(),
             provider.GetRequiredService<PeerNetwork>(),

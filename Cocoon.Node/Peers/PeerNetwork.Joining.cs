@@ -70,6 +70,7 @@ internal sealed partial class PeerNetwork
         {
             await Dht.BootstrapAsync(cancellationToken);
             await WidenAsync(cancellationToken);
+            _joined.TrySetResult();
         }
     }
 

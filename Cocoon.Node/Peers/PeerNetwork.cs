@@ -19,6 +19,7 @@ internal sealed partial class PeerNetwork : IHostedService, IProviderLookup, IAs
     private readonly ILogger<PeerNetwork> _logger;
     private readonly CancellationTokenSource _stopping = new();
     private readonly TimeProvider _time;
+    private readonly TaskCompletionSource _joined = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task _joining = Task.CompletedTask;
 
     public PeerNetwork(NodeOptions options, NodeIdentity identity, NetworkName network, BootstrapList bootstrap, NodeAgent agent, TimeProvider time, ILoggerFactory loggers)
@@ -26,7 +27,7 @@ internal sealed partial class PeerNetwork : IHostedService, IProviderLookup, IAs
         _bootstrap = bootstrap;
         _time = time;
         _logger = loggers.CreateLogger<PeerNetwork>();
-        bool dialsOnly = options.Role == NodeRole.Client && options.Listen.Count == 0;
+        bool dialsOnly = options.Role is NodeRole.Client or NodeRole.Observer && options.Listen.Count == 0;
         Host = new Libp2pHost(new Libp2pHostOptions
         {
             Identity = identity.Key,
@@ -41,9 +42,10 @@ internal sealed partial class PeerNetwork : IHostedService, IProviderLookup, IAs
         KadOptions kad = new()
         {
             Protocol = OfferTopics.KademliaProtocol(network.Value),
-            Mode = options.Role == NodeRole.Client ? KadMode.Client : KadMode.Server,
+            Mode = options.Role is NodeRole.Client or NodeRole.Observer ? KadMode.Client : KadMode.Server,
             AllowLocalAddresses = options.AllowPrivateAddresses,
         };
+        kad.Validators.Add(SignedValue.Namespace, new SignedValueValidator());
         Dht = new KademliaDht(Host, kad, time, loggers.CreateLogger<KademliaDht>());
     }
 
@@ -52,6 +54,9 @@ internal sealed partial class PeerNetwork : IHostedService, IProviderLookup, IAs
     public GossipsubRouter Gossip { get; }
 
     public KademliaDht Dht { get; }
+
+    /// <summary>Completes when the node first reached somebody and knows its neighbourhood.</summary>
+    public Task Joined => _joined.Task;
 
     public async Task StartAsync(CancellationToken cancellationToken)
     {

@@ -19,6 +19,12 @@ internal sealed class ServingMetrics
         _declines = meter.CreateCounter<long>("cocoon.serving.declines", description: "Sessions declined, by reason");
     }
 
+    /// <summary>Raised after a session ended, with its outcome and what is owed for it in nanoTON. Handlers return quickly.</summary>
+    public event Action<string, ulong>? Ended;
+
+    /// <summary>Raised after a session was declined. Handlers return quickly.</summary>
+    public event Action<DeclineReason>? Refused;
+
     public long Requests => Interlocked.Read(ref _requests);
 
     public ulong EarnedNanoton => (ulong)Interlocked.Read(ref _earned);
@@ -32,6 +38,7 @@ internal sealed class ServingMetrics
         Interlocked.Increment(ref _requests);
         Interlocked.Add(ref _earned, (long)dueNanoton);
         _sessions.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
+        Ended?.Invoke(outcome, dueNanoton);
     }
 
     public void SessionDeclined(DeclineReason reason)
@@ -39,5 +46,6 @@ internal sealed class ServingMetrics
         Interlocked.Increment(ref _declined);
         _byReason.AddOrUpdate(reason, 1, static (_, n) => n + 1);
         _declines.Add(1, new KeyValuePair<string, object?>("reason", DeclineWords.Of(reason)));
+        Refused?.Invoke(reason);
     }
 }

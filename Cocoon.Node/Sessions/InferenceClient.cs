@@ -194,6 +194,7 @@ internal sealed partial class InferenceClient(
         };
         ReadOnlyMemory<byte>? known = _evidence.Contains(offer.Offer.EvidenceDigest.Span) ? offer.Offer.EvidenceDigest.Memory : null;
         OpenedSession session = await OpenedSession.OpenAsync(streams, offer, Relays(ask), verifier, policy, known, time, cancellationToken);
+        book.History(offer.Peer).RecordAppraised();
         Log.SessionOpened(logger, session.Enclave.Claims.Tier.Word(), session.Enclave.Claims.Kind.Word());
         return session;
     }

@@ -8,13 +8,22 @@ namespace Cocoon.Node.Cli.Rendering;
 /// <summary>Prints a list document in each output format. Data goes to stdout, nothing else.</summary>
 internal static class RowWriter
 {
+    private const int MaxTableWidth = 16 * 1024;
+
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <param name="document">The control API's answer; <paramref name="rowsField"/> names its array.</param>
     public static void Write(JsonObject document, string rowsField, IReadOnlyList<Column> columns, RowOptions options, TextWriter output)
     {
-        List<JsonObject> rows = options.Apply(document[rowsField]?.AsArray().OfType<JsonObject>() ?? [], columns);
+        List<JsonObject> rows = options.Apply(Rows(document, rowsField), columns);
         IReadOnlyList<Column> shown = options.Select(columns);
+        if (options.IsQuiet)
+        {
+            Column key = columns.FirstOrDefault(c => c.IsKey) ?? columns[0];
+            rows.ForEach(r => output.WriteLine(Words.OneLine(key.Raw(r) ?? "-")));
+            return;
+        }
+
         switch (options.Format)
         {
             case OutputFormat.Json:
@@ -34,12 +43,12 @@ internal static class RowWriter
                 output.WriteLine(string.Join(',', csv.Select(c => c.Field)));
                 foreach (JsonObject row in rows)
                 {
-                    output.WriteLine(string.Join(',', csv.Select(c => Quote(c.Raw(row)))));
+                    output.WriteLine(string.Join(',', csv.Select(c => Quote(Words.Printable(c.Raw(row) ?? "")))));
                 }
 
                 break;
             default:
-                WriteTable(rows, shown, output);
+                WriteTable(rows, shown, options.IsWhole, output);
                 break;
         }
     }
@@ -57,11 +66,14 @@ internal static class RowWriter
         int width = all.Length == 0 ? 0 : all.Max(l => l.Label.Length);
         foreach ((string label, string value) in all)
         {
-            output.WriteLine(label.Length == 0 ? value : $"{label.PadRight(width)}  {value}");
+            output.WriteLine(Words.Printable(label.Length == 0 ? value : $"{label.PadRight(width)}  {value}"));
         }
     }
 
-    private static void WriteTable(List<JsonObject> rows, IReadOnlyList<Column> columns, TextWriter output)
+    /// <summary>The rows of a list document.</summary>
+    public static IEnumerable<JsonObject> Rows(JsonObject document, string rowsField) => document[rowsField]?.AsArray().OfType<JsonObject>() ?? [];
+
+    private static void WriteTable(List<JsonObject> rows, IReadOnlyList<Column> columns, bool isWhole, TextWriter output)
     {
         Table table = new() { Border = TableBorder.None, ShowHeaders = true };
         foreach (Column column in columns)
@@ -72,18 +84,14 @@ internal static class RowWriter
 
         foreach (JsonObject row in rows)
         {
-            table.AddRow([.. columns.Select(c => Markup.Escape(c.Render(row)))]);
-        }
-
-        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output), ColorSystem = ColorSystemSupport.NoColors, Ansi = AnsiSupport.No });
-        if (Console.IsOutputRedirected)
-        {
-            console.Profile.Width = 1000;
+            table.AddRow([.. columns.Select(c => Markup.Escape(c.Render(row, isWhole)))]);
         }
 
         using StringWriter text = new(CultureInfo.InvariantCulture);
-        console.Profile.Out = new AnsiConsoleOutput(text);
-        console.Profile.Width = Math.Max(console.Profile.Width, 200);
+        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(text), ColorSystem = ColorSystemSupport.NoColors, Ansi = AnsiSupport.No });
+
+        // A row is a line: terminals wrap by themselves, and pipes have no width.
+        console.Profile.Width = MaxTableWidth;
         console.Write(table);
         foreach (string line in text.ToString().TrimEnd().Split('\n'))
         {
@@ -91,6 +99,7 @@ internal static class RowWriter
         }
     }
 
-    private static string Quote(string? value) =>
-        value is null ? "" : value.AsSpan().IndexOfAny(",\"\n\r") < 0 ? value : $"\"{value.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
+    /// <summary>A csv field (RFC 4180).</summary>
+    internal static string Quote(string value) =>
+        value.AsSpan().IndexOfAny(",\"\n\r") < 0 ? value : $"\"{value.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 }

@@ -21,7 +21,17 @@ internal static class Words
     public static string Printable(string text) =>
         text.Any(IsHostile) ? new string([.. text.Select(c => IsHostile(c) ? ' ' : c)]) : text;
 
+    /// <summary>
+    /// As <see cref="Printable"/>, for a cell: on one line, so that a row cannot be made two, and without format characters, which reverse
+    /// or hide what is written after them.
+    /// </summary>
+    public static string OneLine(string text) =>
+        text.Any(IsUnfitForCells) ? new string([.. text.Select(c => IsUnfitForCells(c) ? ' ' : c)]) : text;
+
     private static bool IsHostile(char c) => char.IsControl(c) && c is not ('\n' or '\r' or '\t');
+
+    private static bool IsUnfitForCells(char c) => char.IsControl(c)
+        || char.GetUnicodeCategory(c) is UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.PrivateUse;
 
     public static string Short(JsonNode? id)
     {
@@ -45,6 +55,19 @@ internal static class Words
             { TotalDays: < 1 } => $"{span.Hours}h{span.Minutes:00}m",
             _ => $"{span.Days}d{span.Hours:00}h",
         };
+    }
+
+    /// <summary>Bytes in binary units.</summary>
+    public static string Bytes(JsonNode? bytes)
+    {
+        if (bytes is null || !double.TryParse(bytes.ToString(), NumberStyles.Float, CultureInfo.InvariantCulture, out double value))
+        {
+            return "-";
+        }
+
+        string[] units = ["B", "KiB", "MiB", "GiB", "TiB"];
+        int unit = value < 1 ? 0 : Math.Min(units.Length - 1, (int)Math.Log(value, 1024));
+        return (value / Math.Pow(1024, unit)).ToString(unit == 0 ? "0" : "0.0", CultureInfo.InvariantCulture) + " " + units[unit];
     }
 
     public static string Number(JsonNode? value, string format = "0.#", string unit = "") =>

@@ -1,0 +1,36 @@
+using System.CommandLine;
+using Cocoon.Node.Cli.Rendering;
+
+namespace Cocoon.Node.Cli;
+
+/// <summary><c>cocoon events</c>: the live tape of a node.</summary>
+internal static class EventsCommand
+{
+    private const string Types =
+        "peer_joined peer_identified peer_left · offer_heard offer_changed offer_withdrawn offer_expired · request_answered request_failed "
+        + "session_ended session_declined · voucher channel · reachability port_mapping · gossip (only when asked for) · events_lost";
+
+    public static Command Build()
+    {
+        Option<string?> type = new("--type") { Description = "Only these, comma separated", HelpName = "A,B" };
+        Option<int> last = new("--last") { Description = "Begin with up to this many of the past", DefaultValueFactory = _ => 0 };
+        Option<int?> count = EventTape.Count();
+        Option<OutputFormat?> output = EventTape.Output();
+        NodeSource source = new();
+        Command command = new("events", $"What happens, as it happens; JSON lines in a pipe\n\nTypes: {Types}\n\nExample: cocoon events --type voucher,request_answered | jq .") { type, last, count, output };
+        source.AddTo(command);
+        command.Run(async (parse, cancellationToken) =>
+        {
+            EventTape tape = new(parse.GetValue(output), parse.GetValue(count));
+            await using ObservedNode node = await source.OpenAsync(parse, cancellationToken);
+            string path = $"/control/events?last={Math.Max(0, parse.GetValue(last))}";
+            if (parse.GetValue(type) is { } types)
+            {
+                path += $"&types={Uri.EscapeDataString(types)}";
+            }
+
+            return await tape.PrintAsync(node.Client.EventsAsync(path, cancellationToken), static _ => true);
+        });
+        return command;
+    }
+}

@@ -1,0 +1,85 @@
+using System.Text.Json.Nodes;
+using Cocoon.Node.Diagnostics;
+using Cocoon.Node.OpenAi;
+
+namespace Cocoon.Node.Control;
+
+/// <summary><c>/control/events</c>: the tape as server-sent events, with a <c>heartbeat</c> while nothing happens so that a dead node shows.</summary>
+internal static class EventEndpoints
+{
+    private static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(10);
+
+    public static void MapEvents(this WebApplication app) => app.MapGet("/control/events", StreamAsync);
+
+    private static async Task StreamAsync(
+        HttpContext context, EventFeed feed, IHostApplicationLifetime lifetime, TimeProvider time, int? last, string? types)
+    {
+        string[]? wanted = types?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, lifetime.ApplicationStopping);
+        ServerSentEvents.Start(context.Response);
+        using ServerSentEvents events = new(context.Response.BodyWriter);
+        await using IAsyncEnumerator<JsonObject> items = feed.WatchAsync(last ?? 0, ending.Token).GetAsyncEnumerator(ending.Token);
+        Task<bool>? next = null;
+        try
+        {
+            await context.Response.StartAsync(ending.Token);
+            Write(events, new JsonObject { ["type"] = "heartbeat" });
+            await events.FlushAsync(ending.Token);
+            while (true)
+            {
+                next ??= items.MoveNextAsync().AsTask();
+                if (!await EndsWithinAsync(next, time, ending.Token))
+                {
+                    Write(events, new JsonObject { ["type"] = "heartbeat" });
+                }
+                else if (!await next)
+                {
+                    return;
+                }
+                else
+                {
+                    next = null;
+                    if (!IsWanted(items.Current, wanted))
+                    {
+                        continue;
+                    }
+
+                    Write(events, items.Current);
+                }
+
+                await events.FlushAsync(ending.Token);
+            }
+        }
+        catch (OperationCanceledException) when (ending.IsCancellationRequested)
+        {
+            // The watcher or the node is leaving.
+        }
+        finally
+        {
+            await ending.CancelAsync();
+            if (next is not null)
+            {
+                // An enumerator is disposed of only when it rests.
+                await next.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            }
+        }
+    }
+
+    private static bool IsWanted(JsonObject item, string[]? wanted) =>
+        (wanted is null && (string?)item["type"] != "gossip") || (wanted?.Contains((string?)item["type"]) ?? false) || (string?)item["type"] == "events_lost";
+
+    private static async Task<bool> EndsWithinAsync(Task task, TimeProvider time, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await task.WaitAsync(Heartbeat, time, cancellationToken);
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
+    }
+
+    private static void Write(ServerSentEvents events, JsonObject item) => events.Write(json => item.WriteTo(json, ControlJson.Options));
+}
