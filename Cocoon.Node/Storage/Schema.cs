@@ -104,6 +104,9 @@ internal static class Schema
             last_hash   BLOB NOT NULL
         ) WITHOUT ROWID;
         """,
+        """
+        ALTER TABLE outbox_flight ADD COLUMN earlier BLOB NOT NULL DEFAULT x'';
+        """,
     ];
 
     /// <exception cref="StorageException">Another program's file, or a newer version's.</exception>

@@ -23,10 +23,13 @@ internal sealed class SqliteOutboxStore(CocoonDatabase database) : IOutboxStore
         ValueTask.FromResult(database.Read(session =>
         {
             OutboxBatch? batch = session.QueryFirst(
-                "SELECT boc, hash, seqno, valid_until, last_lt, last_hash FROM outbox_flight WHERE wallet = $1",
+                "SELECT boc, hash, seqno, valid_until, last_lt, last_hash, earlier FROM outbox_flight WHERE wallet = $1",
                 row => new OutboxBatch(
                     [], row.GetBytes(0), new CellHash(row.GetBytes(1)), row.GetUInt32(2), row.GetUInt32(3),
-                    new TransactionId(row.GetAmount(4), new CellHash(row.GetBytes(5)))),
+                    new TransactionId(row.GetAmount(4), new CellHash(row.GetBytes(5))))
+                {
+                    Earlier = [.. row.GetBytes(6).Chunk(CellHash.Size).Select(hash => new CellHash(hash))],
+                },
                 wallet.ToString());
             return batch is null ? null : batch with { Requests = ReadRequests(session, wallet, "flight", int.MaxValue) };
         }));
@@ -40,11 +43,17 @@ internal sealed class SqliteOutboxStore(CocoonDatabase database) : IOutboxStore
             }
 
             session.Execute(
-                "INSERT INTO outbox_flight VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                "INSERT INTO outbox_flight (wallet, boc, hash, seqno, valid_until, last_lt, last_hash) VALUES ($1, $2, $3, $4, $5, $6, $7)",
                 wallet.ToString(), batch.Boc, batch.NormalizedHash.ToArray(), batch.Seqno, batch.ValidUntil,
                 batch.LastBefore.LogicalTime, batch.LastBefore.Hash.ToArray());
             Mark(session, wallet, batch.Requests, "flight");
         },
+        cancellationToken);
+
+    public async ValueTask RenewAsync(TonAddress wallet, OutboxBatch batch, CancellationToken cancellationToken) => await database.WriteAsync(
+        session => session.Execute(
+            "UPDATE outbox_flight SET boc = $2, hash = $3, valid_until = $4, earlier = $5 WHERE wallet = $1",
+            wallet.ToString(), batch.Boc, batch.NormalizedHash.ToArray(), batch.ValidUntil, batch.Earlier.SelectMany(hash => hash.ToArray()).ToArray()),
         cancellationToken);
 
     public async ValueTask ReturnAsync(TonAddress wallet, OutboxBatch batch, CancellationToken cancellationToken) => await database.WriteAsync(

@@ -151,11 +151,8 @@ internal sealed class LiteServer(LiteServerEndpoint endpoint, TimeSpan queryTime
 
         int code = reader.ReadInt32();
         string text = reader.ReadString();
-        throw new TonException(
-            text.Contains("not accepted", StringComparison.OrdinalIgnoreCase) || text.Contains("cannot apply external message", StringComparison.OrdinalIgnoreCase)
-                ? TonErrorCode.NotAccepted
-                : TonErrorCode.Refused,
-            $"lite-server error {code}: {text[..Math.Min(text.Length, 300)]}");
+        string words = $"lite-server error {code}: {text[..Math.Min(text.Length, 300)]}";
+        throw ExternalRefusal.IsOne(text) ? ExternalRefusal.Of(words) : new TonException(TonErrorCode.Refused, words);
     }
 
     /// <summary>A server that cannot be reached is not asked again for a while, so that it does not hold up every call.</summary>

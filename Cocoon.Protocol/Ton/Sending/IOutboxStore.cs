@@ -15,6 +15,9 @@ internal interface IOutboxStore
     /// <summary>Records the signed external and takes its requests out of the waiting ones. Refused while another is in flight.</summary>
     ValueTask StartAsync(TonAddress wallet, OutboxBatch batch, CancellationToken cancellationToken);
 
+    /// <summary>Puts a newly signed external for the same requests and sequence number in the place of the one in flight.</summary>
+    ValueTask RenewAsync(TonAddress wallet, OutboxBatch batch, CancellationToken cancellationToken);
+
     /// <summary>Nothing of the external happened and nothing ever will: its requests wait again, in their old places.</summary>
     ValueTask ReturnAsync(TonAddress wallet, OutboxBatch batch, CancellationToken cancellationToken);
 

@@ -49,6 +49,16 @@ internal sealed class InMemoryOutboxStore : IOutboxStore
         return ValueTask.CompletedTask;
     }
 
+    public ValueTask RenewAsync(TonAddress wallet, OutboxBatch batch, CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            Of(wallet).InFlight = batch;
+        }
+
+        return ValueTask.CompletedTask;
+    }
+
     public ValueTask ReturnAsync(TonAddress wallet, OutboxBatch batch, CancellationToken cancellationToken)
     {
         lock (_lock)

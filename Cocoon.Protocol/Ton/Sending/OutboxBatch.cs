@@ -9,4 +9,10 @@ namespace Cocoon.Protocol.Ton.Sending;
 /// <param name="ValidUntil">Chain time after which the wallet refuses it.</param>
 /// <param name="LastBefore">The wallet's last transaction when it was signed: the search for ours ends there.</param>
 internal sealed record OutboxBatch(
-    IReadOnlyList<OutboxRequest> Requests, byte[] Boc, CellHash NormalizedHash, uint Seqno, uint ValidUntil, TransactionId LastBefore);
+    IReadOnlyList<OutboxRequest> Requests, byte[] Boc, CellHash NormalizedHash, uint Seqno, uint ValidUntil, TransactionId LastBefore)
+{
+    /// <summary>Externals signed before for the same requests and sequence number, taken for expired. Should one happen all the same, it is ours.</summary>
+    public IReadOnlyList<CellHash> Earlier { get; init; } = [];
+
+    public bool IsOurs(CellHash normalizedHash) => normalizedHash == NormalizedHash || Earlier.Contains(normalizedHash);
+}

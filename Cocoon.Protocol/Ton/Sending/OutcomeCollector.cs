@@ -11,7 +11,7 @@ internal sealed class OutcomeCollector(ITonClient client, WalletSenderOptions op
     private const int MaxScanned = 10_000;
     private const uint VanishedReceiverSeconds = 15;
 
-    /// <summary>Our external in the wallet's history since signing; <c>null</c> when an unbroken chain of hashes shows that it is not there.</summary>
+    /// <summary>One of our externals in the wallet's history since signing; <c>null</c> when an unbroken chain of hashes shows that it is not there.</summary>
     public async Task<TonTransaction?> FindWalletTransactionAsync(TonAccount account, OutboxBatch batch, CancellationToken cancellationToken)
     {
         TransactionId next = account.LastTransaction;
@@ -21,7 +21,7 @@ internal sealed class OutcomeCollector(ITonClient client, WalletSenderOptions op
             IReadOnlyList<TonTransaction> page = await client.GetTransactionsAsync(account.Address, Page, next, cancellationToken);
             foreach (TonTransaction transaction in page)
             {
-                if (transaction.InMessage is { Kind: TonMessageKind.ExternalIn } message && message.NormalizedHash == batch.NormalizedHash)
+                if (transaction.InMessage is { Kind: TonMessageKind.ExternalIn } message && batch.IsOurs(message.NormalizedHash))
                 {
                     return transaction;
                 }

@@ -11,12 +11,18 @@ namespace Cocoon.Protocol.Ton.Sending;
 /// <remarks>
 /// One external is in flight at a time. It is signed once, stored before it leaves, and the same bytes are sent again until the
 /// wallet's sequence number has grown or its validity has passed in chain time that was seen; only then is another one signed for
-/// that number. So a crash at any point neither loses nor repeats a payment. Exactly one <see cref="RunAsync"/> per wallet.
+/// that number, with the same messages, so that it does not matter which of the two the chain takes if that time was a lie. So a crash at any point neither loses nor repeats a payment. Exactly one <see cref="RunAsync"/> per wallet.
 /// </remarks>
 internal sealed partial class WalletSender
 {
     private const int MaxRejectedAttempts = 3;
     private const int MaxResendDoublings = 3;
+
+    /// <summary>The network's limit (configuration parameter 43).</summary>
+    private const int MaxExternalBytes = 65_535;
+
+    /// <summary>A day of expired externals, one a minute.</summary>
+    private const int MaxEarlier = 1_440;
 
     private readonly WalletContract _wallet;
     private readonly Ed25519PrivateKey _key;
@@ -134,18 +140,32 @@ internal sealed partial class WalletSender
                 continue;
             }
 
-            ExternalMessage external = _wallet.CreateExternal(
-                _key, SeqnoOf(account), account.SyncTime + _options.ValidForSeconds,
-                [.. affordable.Select(request => new WalletTransfer(request.Message, request.Mode | SendMode.IgnoreErrors))],
-                deploy: !account.IsActive);
-            OutboxBatch batch = new(
-                affordable, BocWriter.Write(external.ToCell()), external.NormalizedHash(), SeqnoOf(account),
-                account.SyncTime + _options.ValidForSeconds, account.LastTransaction);
+            OutboxBatch batch = Sign(affordable, SeqnoOf(account), account);
+            while (batch.Boc.Length > MaxExternalBytes && affordable.Count > 1)
+            {
+                affordable.RemoveRange(affordable.Count / 2, affordable.Count - (affordable.Count / 2));
+                batch = Sign(affordable, SeqnoOf(account), account);
+            }
+
+            if (batch.Boc.Length > MaxExternalBytes)
+            {
+                await RejectAsync(affordable[0].Key, $"not sent: its message makes an external of {batch.Boc.Length} bytes, the network takes {MaxExternalBytes}", cancellationToken);
+                continue;
+            }
+
             await _store.StartAsync(_wallet.Address, batch, cancellationToken);
             return batch;
         }
 
         return null;
+    }
+
+    private OutboxBatch Sign(IReadOnlyList<OutboxRequest> requests, uint seqno, TonAccount account)
+    {
+        uint validUntil = account.SyncTime + _options.ValidForSeconds;
+        ExternalMessage external = _wallet.CreateExternal(
+            _key, seqno, validUntil, [.. requests.Select(request => new WalletTransfer(request.Message, request.Mode | SendMode.IgnoreErrors))], deploy: !account.IsActive);
+        return new OutboxBatch(requests, BocWriter.Write(external.ToCell()), external.NormalizedHash(), seqno, validUntil, account.LastTransaction);
     }
 
     /// <summary>As many from the front as the balance carries. Failed sends are skipped in silence by the wallet, so they are not tried.</summary>
@@ -188,14 +208,29 @@ internal sealed partial class WalletSender
 
         // Never again valid, and this very reading shows that it did not happen.
         Log.Expired(_logger, _wallet.Address, batch.Seqno);
-        await _store.ReturnAsync(_wallet.Address, batch, cancellationToken);
         if (_refusal is { } words && _resendOf == batch.NormalizedHash && ++_rejectedAttempts >= MaxRejectedAttempts)
         {
             _rejectedAttempts = 0;
+            await _store.ReturnAsync(_wallet.Address, batch, cancellationToken);
             foreach (OutboxRequest request in batch.Requests)
             {
                 await RejectAsync(request.Key, $"not sent: the wallet refuses its external message ({words})", cancellationToken);
             }
+        }
+        else if (SeqnoOf(account) < batch.Seqno)
+        {
+            // A chain that was set back: the number that ours was signed for is not the next one any more.
+            await _store.ReturnAsync(_wallet.Address, batch, cancellationToken);
+        }
+        else
+        {
+            // The same messages under the same number: at most one of the two can ever happen, and either is right.
+            OutboxBatch renewed = Sign(batch.Requests, batch.Seqno, account) with
+            {
+                LastBefore = batch.LastBefore,
+                Earlier = [.. batch.Earlier.TakeLast(MaxEarlier), batch.NormalizedHash],
+            };
+            await _store.RenewAsync(_wallet.Address, renewed, cancellationToken);
         }
 
         return TimeSpan.Zero;

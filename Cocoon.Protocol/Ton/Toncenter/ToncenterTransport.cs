@@ -4,12 +4,11 @@ using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.RegularExpressions;
 
 namespace Cocoon.Protocol.Ton.Toncenter;
 
 /// <summary>One JSON-RPC call over several endpoints: time limits, size limits, back-off, and errors sorted into codes.</summary>
-internal sealed partial class ToncenterTransport(HttpClient http, ToncenterOptions options, TimeProvider time)
+internal sealed class ToncenterTransport(HttpClient http, ToncenterOptions options, TimeProvider time)
 {
     private readonly ToncenterOptions _options = options.Endpoints.Count > 0
         ? options
@@ -89,9 +88,6 @@ internal sealed partial class ToncenterTransport(HttpClient http, ToncenterOptio
         }
     }
 
-    [GeneratedRegex(@"exit(?:[ _]code|code)?[:= ]+(-?\d{1,6})", RegexOptions.IgnoreCase)]
-    private static partial Regex ExitCodePattern();
-
     private static bool IsTransient(TonErrorCode code) => code is TonErrorCode.Unreachable or TonErrorCode.RateLimited or TonErrorCode.Malformed;
 
     private static TonException Fault(HttpStatusCode status, string method, string? error)
@@ -102,24 +98,14 @@ internal sealed partial class ToncenterTransport(HttpClient http, ToncenterOptio
             return new TonException(TonErrorCode.RateLimited, text);
         }
 
-        if (method == "sendBoc" && error is not null && NotAccepted(error))
+        if (method == "sendBoc" && error is not null && ExternalRefusal.IsOne(error))
         {
-            Match exit = ExitCodePattern().Match(error);
-            return new TonException(TonErrorCode.NotAccepted, text)
-            {
-                ExitCode = exit.Success ? int.Parse(exit.Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture) : null,
-            };
+            return ExternalRefusal.Of(text);
         }
 
         // An error in the API's own envelope is an answer; a bare 5xx is a server that is down.
         return new TonException(error is null && (int)status >= 500 ? TonErrorCode.Unreachable : TonErrorCode.Refused, text);
     }
-
-    private static bool NotAccepted(string error) =>
-        error.Contains("not accepted", StringComparison.OrdinalIgnoreCase)
-        || error.Contains("cannot apply external message", StringComparison.OrdinalIgnoreCase)
-        || error.Contains("exitcode", StringComparison.OrdinalIgnoreCase)
-        || error.Contains("terminating vm with exit code", StringComparison.OrdinalIgnoreCase);
 
     private async Task<TonException?> TrySendAsync(ToncenterEndpoint endpoint, string boc, CancellationToken cancellationToken)
     {

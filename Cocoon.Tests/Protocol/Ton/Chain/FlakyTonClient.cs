@@ -12,6 +12,9 @@ internal sealed class FlakyTonClient(ITonClient inner) : ITonClient
     /// <summary>What happens to an external.</summary>
     public Func<ITonClient, ReadOnlyMemory<byte>, CancellationToken, Task> OnSend { get; set; } = (client, boc, token) => client.SendBocAsync(boc, token);
 
+    /// <summary>What a reading of an account becomes.</summary>
+    public Func<TonAccount, TonAccount> OnAccount { get; set; } = account => account;
+
     /// <summary>Completes when the first external was to be sent.</summary>
     public Task FirstSend => _sent.Task;
 
@@ -34,7 +37,8 @@ internal sealed class FlakyTonClient(ITonClient inner) : ITonClient
         }
     }
 
-    public Task<TonAccount> GetAccountAsync(TonAddress address, CancellationToken cancellationToken) => inner.GetAccountAsync(address, cancellationToken);
+    public async Task<TonAccount> GetAccountAsync(TonAddress address, CancellationToken cancellationToken) =>
+        OnAccount(await inner.GetAccountAsync(address, cancellationToken));
 
     public Task<IReadOnlyList<TonTransaction>> GetTransactionsAsync(TonAddress address, int limit, TransactionId? from, CancellationToken cancellationToken) =>
         inner.GetTransactionsAsync(address, limit, from, cancellationToken);

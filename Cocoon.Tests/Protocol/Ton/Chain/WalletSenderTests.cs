@@ -141,6 +141,46 @@ internal sealed class WalletSenderTests : ChainFixture
     }
 
     [Test, CancelAfter(60_000)]
+    public async Task Clock_ThatRanAhead_CannotMakeAPaymentHappenTwice()
+    {
+        // The first external is held back, a lying clock has it taken for expired, and then it arrives before the second.
+        ReadOnlyMemory<byte>? held = null;
+        bool arrived = false;
+        FlakyTonClient client = new(Devnet.Client)
+        {
+            OnSend = async (chain, boc, token) =>
+            {
+                if (held is not { } first)
+                {
+                    held = boc;
+                    return;
+                }
+
+                if (first.Span.SequenceEqual(boc.Span))
+                {
+                    return;
+                }
+
+                if (!arrived)
+                {
+                    arrived = true;
+                    await chain.SendBocAsync(first, token);
+                }
+
+                await chain.SendBocAsync(boc, token);
+            },
+        };
+        client.OnAccount = account => held is null ? account : account with { SyncTime = account.SyncTime + 3_600 };
+        Person payer = await NewPersonAsync(1 * Ton, client);
+        TonAddress receiver = Nobody();
+        SendOutcome outcome = await payer.SendAsync("pay", Payment(receiver));
+        Assert.That(outcome.Succeeded, outcome.Words);
+        SendOutcome next = await payer.SendAsync("pay again", Payment(receiver));
+        Assert.That(next.Succeeded, next.Words);
+        Assert.That(await ArrivalsAsync(receiver), Is.EqualTo(2), "one for each request");
+    }
+
+    [Test, CancelAfter(60_000)]
     public async Task External_DeliveredTwice_PaysOnce()
     {
         FlakyTonClient client = new(Devnet.Client)
@@ -206,6 +246,49 @@ internal sealed class WalletSenderTests : ChainFixture
         Assert.That(outcomes.Count(outcome => outcome.Succeeded), Is.EqualTo(255));
         Assert.That(client.Sent, Has.Count.EqualTo(1), "255 messages in one external");
         Assert.That(client.Sent[0], Has.Length.LessThan(65_536));
+    }
+
+    /// <summary>Distinct cells of 120 bytes, four to each.</summary>
+    private static Cell Tree(int seed, int cells)
+    {
+        Random random = new(seed);
+        Queue<Cell> free = new();
+        while (cells-- > 0)
+        {
+            byte[] bytes = new byte[120];
+            random.NextBytes(bytes);
+            CellBuilder builder = new CellBuilder().StoreBytes(bytes);
+            while (free.Count > Math.Max(cells, 0) && builder.ReferenceCount < 4)
+            {
+                builder.StoreReference(free.Dequeue());
+            }
+
+            free.Enqueue(builder.Build());
+        }
+
+        return free.Dequeue();
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Requests_TooBigForOneExternal_TakeSeveral()
+    {
+        FlakyTonClient client = new(Devnet.Client);
+        InMemoryOutboxStore store = new();
+        using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+        WalletV5R1 wallet = new(key.PublicKey, TonNetwork.Devnet.GlobalId);
+        await Devnet.FaucetAsync(wallet.Address, 5 * Ton);
+        TonAddress receiver = Nobody();
+        for (int i = 0; i < 3; i++)
+        {
+            InternalMessage big = new(receiver, 1_000_000, Bounce: false, Tree(i, cells: i == 2 ? 600 : 300));
+            await store.EnqueueAsync(wallet.Address, new OutboxRequest($"pay {i}", big.ToCell(), SendMode.PayFeesSeparately), Patience);
+        }
+
+        await using Person payer = new(key, wallet, client, store);
+        SendOutcome[] outcomes = await Task.WhenAll(Enumerable.Range(0, 3).Select(i => payer.Sender.WaitAsync($"pay {i}", Patience)));
+        Assert.That(outcomes.Select(outcome => outcome.Result), Is.EqualTo(new[] { SendResult.Delivered, SendResult.Delivered, SendResult.NotSent }));
+        Assert.That(outcomes[2].Words, Does.Contain("65535"));
+        Assert.That(client.Sent.Select(boc => boc.Length), Is.All.LessThan(65_536));
     }
 
     [Test, CancelAfter(60_000)]
