@@ -15,6 +15,8 @@ internal static class Program
         {
             case [StoreCrashTool.Verb, string directory]:
                 return await StoreCrashTool.RunAsync(directory);
+            case [Benchmarks.TonBenchTool.Verb, .. string[] rest]:
+                return await Benchmarks.TonBenchTool.RunAsync(rest);
             case ["ton-vectors"]:
                 return Vectors.TonVectorsTool.Run(Console.In, Console.Out, Console.Error);
             case [Node.Enclaves.EnclaveTool.ChildVerb, ..]:
