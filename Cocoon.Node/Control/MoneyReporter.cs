@@ -19,7 +19,7 @@ internal sealed class MoneyReporter(IServiceProvider services, NetworkProfile ne
     public async Task<StatusDocument.ChainState> ChainAsync(CancellationToken cancellationToken)
     {
         string endpoint = network.Lite is { } lite
-            ? $"{lite.Servers.Count} lite-servers"
+            ? lite.Servers.Count == 1 ? "1 lite-server" : $"{lite.Servers.Count} lite-servers"
             : network.Endpoints.Count > 0 ? network.Endpoints[0].ToString() : "";
         if (endpoint.Length == 0)
         {

@@ -19,9 +19,31 @@ internal static class TonClients
 
     public static ITonClient Create(NetworkProfile profile, HttpClient http, TimeProvider time, ITrustedBlocks memory)
     {
-        string? key = Environment.GetEnvironmentVariable("COCOON_TON_API_KEY");
-        ToncenterClient api = new(http, new ToncenterOptions { Endpoints = [.. profile.Endpoints.Select(e => new ToncenterEndpoint(e, key))] }, time);
+        string? keys = Environment.GetEnvironmentVariable("COCOON_TON_API_KEY");
+        ToncenterClient api = new(http, new ToncenterOptions { Endpoints = [.. profile.Endpoints.Select(e => new ToncenterEndpoint(e, KeyFor(e, keys)))] }, time);
         return profile.Lite is { } lite ? new CombinedTonClient(new LiteTonClient(Options(lite), time, memory), api) : api;
+    }
+
+    /// <summary>An endpoint's API key out of <c>COCOON_TON_API_KEY</c>: <c>host=key</c> pairs separated by commas, or one key for toncenter.com alone.</summary>
+    /// <remarks>No host gets another's key, and none travels in the clear beyond this machine.</remarks>
+    internal static string? KeyFor(Uri endpoint, string? keys)
+    {
+        if (endpoint.Scheme != Uri.UriSchemeHttps && !endpoint.IsLoopback)
+        {
+            return null;
+        }
+
+        foreach (string entry in (keys ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            int equals = entry.IndexOf('=', StringComparison.Ordinal);
+            string host = equals > 0 ? entry[..equals] : "toncenter.com";
+            if (endpoint.Host.Equals(host, StringComparison.OrdinalIgnoreCase) || endpoint.Host.EndsWith("." + host, StringComparison.OrdinalIgnoreCase))
+            {
+                return entry[(equals + 1)..];
+            }
+        }
+
+        return null;
     }
 
     /// <summary>The file that <c>--ton-config</c> names.</summary>

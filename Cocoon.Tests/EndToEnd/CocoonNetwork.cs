@@ -42,9 +42,10 @@ internal sealed class CocoonNetwork : IAsyncDisposable
             Assert.Ignore(missing);
         }
 
-        DevnetProcess devnet = await DevnetProcess.StartAsync();
         // Short on purpose: the path of a Unix socket has at most 107 bytes.
-        CocoonNetwork network = new(Directory.CreateTempSubdirectory("cocoon-").FullName, devnet);
+        string directory = Directory.CreateTempSubdirectory("cocoon-").FullName;
+        DevnetProcess devnet = await DevnetProcess.StartAsync("--lite-port", "0", "--lite-config", LiteConfigIn(directory));
+        CocoonNetwork network = new(directory, devnet);
         try
         {
             network.Bootstrap = await network.StartAsync("bootstrap", ["up", "--no-model", "--privacy-relay", "--listen", "/ip4/127.0.0.1/tcp/0", "--lan"], cancellationToken);
@@ -72,11 +73,14 @@ internal sealed class CocoonNetwork : IAsyncDisposable
     }
 
     /// <param name="ton">What the wallet gets, nanoTON.</param>
+    /// <param name="lite">Reads the chain through the devnet's lite-server.</param>
     /// <param name="bootstrap">Address to join by; <c>null</c>: the bootstrap node's.</param>
-    public async Task<CocoonNode> StartClientAsync(string name, ulong ton, CancellationToken cancellationToken, string? bootstrap = null, string shape = "fast")
+    public async Task<CocoonNode> StartClientAsync(string name, ulong ton, CancellationToken cancellationToken, string? bootstrap = null, string shape = "fast", bool lite = false)
     {
         CocoonNode client = await StartAsync(
-            name, ["client", .. Common(bootstrap ?? Bootstrap.Address), "--api", "127.0.0.1:0", "--allow-open", "--shape", shape], cancellationToken);
+            name,
+            ["client", .. Common(bootstrap ?? Bootstrap.Address), "--api", "127.0.0.1:0", "--allow-open", "--shape", shape, .. lite ? (string[])["--ton-config", LiteConfigIn(_directory)] : []],
+            cancellationToken);
         if (ton > 0)
         {
             await FundAsync(client, ton, cancellationToken);
@@ -126,6 +130,8 @@ internal sealed class CocoonNetwork : IAsyncDisposable
             await TestContext.Progress.WriteLineAsync($"logs and data of the failed network: {_directory}");
         }
     }
+
+    private static string LiteConfigIn(string directory) => Path.Combine(directory, "ton.json");
 
     private string[] Common(string bootstrap) => ["--ton", $"http://127.0.0.1:{Chain.Port}/api/v2", "--bootstrap", bootstrap, "--lan"];
 

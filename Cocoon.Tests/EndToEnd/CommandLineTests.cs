@@ -28,6 +28,18 @@ public sealed class CommandLineTests
     }
 
     [Test, CancelAfter(60_000)]
+    public async Task Client_OverALiteServer_PaysAndSaysThatTheChainIsProven(CancellationToken cancellationToken)
+    {
+        CocoonNode client = await SharedNetwork.Network.StartClientAsync("lite", CocoonNetwork.Ton, cancellationToken, lite: true);
+        await CocoonNetwork.WaitForOffersAsync(client, cancellationToken, SharedNetwork.Dear);
+        ChatAnswer answer = await Chat.StreamAsync(client, Chat.Ask("Once.", SharedNetwork.Dear.PeerId), cancellationToken);
+        Assert.That(answer.ErrorText, Is.Empty);
+        JsonObject[] documents = await ReadAsync(cancellationToken, (client, ["status"]), (SharedNetwork.Client, ["status"]));
+        Assert.That(documents.Select(d => (string)d["chain"]!["proof"]!), Is.EqualTo(new[] { "key-block", "none" }));
+        Assert.That((string)documents[0]["chain"]!["endpoint"]!, Is.EqualTo("1 lite-server"));
+    }
+
+    [Test, CancelAfter(60_000)]
     public async Task PeersAndOffers_NameTheProviders_AndExplainTheChoice(CancellationToken cancellationToken)
     {
         JsonObject[] documents = await ReadAsync(cancellationToken, (SharedNetwork.Client, ["peers"]), (SharedNetwork.Client, ["offers", "--explain"]));

@@ -51,8 +51,9 @@ internal sealed record AccountProof(BlockId Block, BlockId ShardBlock, byte[] Sh
         }
 
         Cell account = BocReader.ReadSingle(State, s_limits);
-        if (account.HashAt(0) != hash)
+        if (account.LevelMask != 0 || account.Hash != hash)
         {
+            // A tree with parts left out has the same hash at level 0, and is not the state.
             throw Invalid("the account's state is not the proven one");
         }
 

@@ -109,9 +109,14 @@ internal sealed class LiteServer(LiteServerEndpoint endpoint, TimeSpan queryTime
         BlockId.Read(ref reader);
         Cell blockProof = BocReader.ReadSingle(reader.ReadBytes(), s_limits);
         Cell stateProof = BocReader.ReadSingle(reader.ReadBytes(), s_limits);
-        return ShardState.Open(block, blockProof, stateProof).TryGetConfig(id, out Cell? parameter)
+        if (!ShardState.Open(block, blockProof, stateProof).TryGetConfig(id, out Cell? parameter))
+        {
+            throw new TonException(TonErrorCode.Refused, $"the configuration has no parameter {id}");
+        }
+
+        return parameter.LevelMask == 0
             ? parameter
-            : throw new TonException(TonErrorCode.Refused, $"the configuration has no parameter {id}");
+            : throw new TonException(TonErrorCode.ProofInvalid, $"parts of parameter {id} are left out of the proof");
     }
 
     /// <summary>A part of the way from a trusted masterchain block to another.</summary>

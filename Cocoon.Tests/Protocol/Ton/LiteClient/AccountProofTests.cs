@@ -59,6 +59,16 @@ public sealed class AccountProofTests
         Refused(honest with { Proof = rich.Proof, State = rich.State, ShardBlock = rich.ShardBlock }, s_left);
         Refused(honest with { Proof = rich.Proof, State = rich.State, ShardBlock = rich.ShardBlock, ShardProof = rich.ShardProof }, s_left);
         Refused(honest with { State = [] }, s_left);
+        Cell state = BocReader.ReadSingle(honest.State);
+        Refused(honest with { State = BocWriter.Write(MerkleProof.Prune(state)) }, s_left);
+        CellBuilder holes = new CellBuilder().StoreBits(state.Data, state.BitLength);
+        foreach (Cell part in state.References)
+        {
+            holes.StoreReference(MerkleProof.Prune(part));
+        }
+
+        Assert.That(holes.Build().HashAt(0), Is.EqualTo(state.Hash), "code and data left out");
+        Refused(honest with { State = BocWriter.Write(holes.Build()) }, s_left);
         Refused(honest with { State = s_chain.ProofOf(s_right).State }, s_left);
         Refused(honest with { ShardProof = [] }, s_left);
         Refused(honest with { ShardProof = honest.Proof }, s_left);
