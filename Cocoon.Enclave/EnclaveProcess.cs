@@ -17,6 +17,20 @@ internal static class EnclaveProcess
     public const string ConfinedArgument = "--confined";
     public const string NativesArgument = "--natives";
 
+    /// <summary>Describes a model file on stdout instead of serving it; the same confinement, no engine.</summary>
+    /// <returns>The exit code. Does not return when Landlock takes over: the process then starts again in place.</returns>
+    public static async Task<int> DescribeAsync(EnclaveProcessArguments arguments, string path, bool hash, CancellationToken cancellationToken)
+    {
+        if (!arguments.IsConfined && Landlock.Version > 0)
+        {
+            string problem = Landlock.ConfineAndRestart(arguments.ReadPaths, [ConfinedArgument]);
+            await Console.Error.WriteLineAsync("landlock: " + problem);
+        }
+
+        return await ModelDescriber.RunAsync(
+            path, hash, new ProcessProtection(arguments.Parent, arguments.IsConfined), Console.Out, cancellationToken);
+    }
+
     /// <param name="loadEngine">The embedded engine when <c>null</c>.</param>
     /// <returns>The exit code. Does not return when Landlock takes over: the process then starts again in place.</returns>
     public static async Task<int> RunAsync(EnclaveProcessArguments arguments, EngineLoader? loadEngine, CancellationToken cancellationToken)

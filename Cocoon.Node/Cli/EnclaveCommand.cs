@@ -16,22 +16,27 @@ internal static class EnclaveCommand
         Option<string[]> read = new("--read") { Description = "A path that the engine reads.", AllowMultipleArgumentsPerToken = false };
         Option<string?> natives = new(EnclaveProcess.NativesArgument) { Description = "Folder of the llama.cpp libraries." };
         Option<bool> confined = new(EnclaveProcess.ConfinedArgument) { Description = "Already inside Landlock." };
+        Option<string?> describe = new(ModelDescriber.Argument) { Description = "Describe this model file instead of serving one." };
+        Option<bool> hash = new("--hash") { Description = "With the SHA-256 of its files." };
         Option<bool> unprotected = new("--unprotected") { Description = "Run although a protection is missing." };
         Command command = new(Name, "Runs the enclave on inherited pipes.") { Hidden = true };
-        foreach (Option option in new Option[] { parent, read, natives, confined, unprotected })
+        foreach (Option option in new Option[] { parent, read, natives, confined, unprotected, describe, hash })
         {
             command.Add(option);
         }
 
-        command.SetAction((result, cancellationToken) => EnclaveProcess.RunAsync(
-            new EnclaveProcessArguments(
+        command.SetAction((result, cancellationToken) =>
+        {
+            EnclaveProcessArguments arguments = new(
                 result.GetValue(parent),
                 result.GetValue(read) ?? [],
                 result.GetValue(natives),
                 result.GetValue(confined),
-                result.GetValue(unprotected)),
-            loadEngine: null,
-            cancellationToken));
+                result.GetValue(unprotected));
+            return result.GetValue(describe) is { } path
+                ? EnclaveProcess.DescribeAsync(arguments, path, result.GetValue(hash), cancellationToken)
+                : EnclaveProcess.RunAsync(arguments, loadEngine: null, cancellationToken);
+        });
         return command;
     }
 }

@@ -19,6 +19,7 @@ internal static class RootCommandBuilder
         GossipCommand.Build(),
         NetCommand.Build(),
         EventsCommand.Build(),
+        ModelsCommand.Build(),
         WalletCommand.Build(),
         ChannelsCommand.Build(),
         RegistryCommand.Build(),

@@ -12,7 +12,7 @@ internal static class UpCommand
     public static Command Build()
     {
         NodeOptionSet common = new();
-        Option<string?> model = new("--model", "-m") { Description = "GGUF file to serve (default: the built-in cocoon-guide)", HelpName = "FILE" };
+        Option<string?> model = new("--model", "-m") { Description = "GGUF file, or name in 'cocoon models', to serve (default: the built-in cocoon-guide)", HelpName = "MODEL" };
         Option<string?> name = new("--name") { Description = "Model name in offers (default: the file's own)" };
         Option<bool> noModel = new("--no-model") { Description = "Serve no model: bootstrap and DHT node" };
         Option<uint> slots = new("--slots") { Description = "Requests answered at a time", DefaultValueFactory = _ => 4 };
@@ -54,10 +54,14 @@ internal static class UpCommand
 
     private static string FindModel(string? path)
     {
-        string chosen = Path.GetFullPath(path ?? BuiltInModel.Path);
-        if (!File.Exists(chosen))
+        string chosen;
+        try
         {
-            throw new CliException(ExitCode.NotFound, $"there is no model file {chosen}", null, "Give a GGUF file with --model, or leave --model out for the built-in one.");
+            chosen = ModelFinder.Resolve(path);
+        }
+        catch (Models.ModelException exception)
+        {
+            throw ModelFailures.ToCli(exception);
         }
 
         // The enclave reads the file thoroughly; this only spares an owner the wait for a plain mistake.

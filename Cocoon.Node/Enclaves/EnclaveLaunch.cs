@@ -15,7 +15,39 @@ internal static partial class EnclaveLaunch
 
     public static ProcessStartInfo Create(EnclaveSupervisorOptions options)
     {
-        IReadOnlyList<string> command = options.Command ?? OwnCommand();
+        ProcessStartInfo info = Begin(options.Command ?? OwnCommand(), Path.GetFullPath(options.ModelPath));
+        if (options.NativesPath is not null)
+        {
+            info.ArgumentList.Add("--natives");
+            info.ArgumentList.Add(Path.GetFullPath(options.NativesPath));
+        }
+
+        if (options.AllowUnprotected)
+        {
+            info.ArgumentList.Add("--unprotected");
+        }
+
+        return info;
+    }
+
+    /// <summary>A process that reads a model file, prints what it is, and ends.</summary>
+    /// <param name="hash">Also the SHA-256 of its files, which takes as long as reading them.</param>
+    public static ProcessStartInfo Describe(string modelPath, bool hash)
+    {
+        string path = Path.GetFullPath(modelPath);
+        ProcessStartInfo info = Begin(OwnCommand(), path);
+        info.ArgumentList.Add("--describe");
+        info.ArgumentList.Add(path);
+        if (hash)
+        {
+            info.ArgumentList.Add("--hash");
+        }
+
+        return info;
+    }
+
+    private static ProcessStartInfo Begin(IReadOnlyList<string> command, string modelPath)
+    {
         ProcessStartInfo info = new(command[0])
         {
             UseShellExecute = false,
@@ -30,19 +62,9 @@ internal static partial class EnclaveLaunch
 
         Add("--parent", Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
 
-        foreach (string file in ModelParts(Path.GetFullPath(options.ModelPath)))
+        foreach (string file in ModelParts(modelPath))
         {
             Add("--read", file);
-        }
-
-        if (options.NativesPath is not null)
-        {
-            Add("--natives", Path.GetFullPath(options.NativesPath));
-        }
-
-        if (options.AllowUnprotected)
-        {
-            info.ArgumentList.Add("--unprotected");
         }
 
         string?[] values = [.. PassedOn.Select(Environment.GetEnvironmentVariable)];

@@ -28,9 +28,12 @@ internal static class CocoonProgram
     }
 
     /// <summary>One command to its end.</summary>
-    public static async Task<CommandResult> RunAsync(CancellationToken cancellationToken, params string[] arguments)
+    public static Task<CommandResult> RunAsync(CancellationToken cancellationToken, params string[] arguments) => RunAsync(Launch(arguments), cancellationToken);
+
+    /// <inheritdoc cref="RunAsync(CancellationToken, string[])"/>
+    public static async Task<CommandResult> RunAsync(ProcessStartInfo start, CancellationToken cancellationToken)
     {
-        using Process process = Process.Start(Launch(arguments))!;
+        using Process process = Process.Start(start)!;
         Task<string> output = process.StandardOutput.ReadToEndAsync(cancellationToken), error = process.StandardError.ReadToEndAsync(cancellationToken);
         try
         {

@@ -1,0 +1,29 @@
+using Cocoon.Node.Models;
+
+namespace Cocoon.Node.Hosting;
+
+/// <summary>What <c>--model</c> names: a file, a name in the store, or the built-in model.</summary>
+internal static class ModelFinder
+{
+    /// <exception cref="ModelException">Neither a file nor a stored model.</exception>
+    public static string Resolve(string? model)
+    {
+        if (model is null or BuiltInModel.Name)
+        {
+            return BuiltInModel.Path;
+        }
+
+        string path = Path.GetFullPath(model);
+        if (File.Exists(path))
+        {
+            return path;
+        }
+
+        ModelStore store = new();
+        return store.Find(model) is { } stored
+            ? store.PathOf(stored)
+            : throw new ModelException(
+                ModelErrorCode.NotFound, $"there is no model '{model}'", $"neither a file {path} nor a name in the store",
+                "See 'cocoon models list', pull one with 'cocoon models pull OWNER/NAME:QUANT', or leave --model out for the built-in one.");
+    }
+}
