@@ -33,6 +33,7 @@ internal sealed class ToncenterTransport(HttpClient http, ToncenterOptions optio
                 }
 
                 int first = Volatile.Read(ref _preferred);
+                int refusals = 0;
                 for (int i = 0; i < _options.Endpoints.Count; i++)
                 {
                     int index = (first + i) % _options.Endpoints.Count;
@@ -46,6 +47,17 @@ internal sealed class ToncenterTransport(HttpClient http, ToncenterOptions optio
                     {
                         last = fault;
                     }
+                    catch (TonException fault) when (fault.Code == TonErrorCode.Refused)
+                    {
+                        // Its lite-server lags, or our key is wrong there: another endpoint may know, this one will not in a moment.
+                        last = fault;
+                        refusals++;
+                    }
+                }
+
+                if (refusals == _options.Endpoints.Count)
+                {
+                    throw last!;
                 }
             }
         }

@@ -80,6 +80,8 @@ public sealed class ToncenterClientTests
     [TestCase(502, "<html>bad gateway</html>")]
     [TestCase(200, "{}")]
     [TestCase(200, "not json")]
+    [TestCase(500, """{"ok":false,"error":"LITE_SERVER_NOTREADY: block is not applied","code":500}""")]
+    [TestCase(401, """{"ok":false,"error":"API key does not exist","code":401}""")]
     public async Task Call_WhenTheFirstServerFails_GoesToTheNext(int status, string body)
     {
         using Handler handler = new((host, _) => host == "bad" ? Handler.Json(status, body) : Handler.Json(200, GoodMethod));
