@@ -27,6 +27,8 @@ internal static class Program
                 return Fuzzing.FuzzTool.Run(rest, Console.Out, Console.Error);
             case [Interop.Libp2pPeerTool.Verb, .. string[] rest]:
                 return await Interop.Libp2pPeerTool.RunAsync(rest, Console.In, Console.Out, Console.Error);
+            case [Protocol.PortMapping.PortGatewayTool.Verb, string address]:
+                return await Protocol.PortMapping.PortGatewayTool.RunAsync(System.Net.IPAddress.Parse(address), Console.In, Console.Out);
             case [Benchmarks.EngineBenchTool.ModelVerb, string size]:
                 return Benchmarks.EngineBenchTool.WriteModel(size, Console.Out);
             case [Benchmarks.EngineBenchTool.Verb, string model, string slots, string context]:

@@ -7,6 +7,7 @@ internal static class FuzzTargets
     [
         .. IdentityTargets.All,
         .. Libp2pTargets.All,
+        .. LocalNetworkTargets.All,
         .. OfferTargets.All,
         .. SessionTargets.All,
         .. TonTargets.All,
