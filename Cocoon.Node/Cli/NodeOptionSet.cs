@@ -36,6 +36,8 @@ internal sealed class NodeOptionSet
 
     private readonly Option<string?> _registry = new("--registry") { Description = "Address of the registry contract", HelpName = "ADDRESS" };
     private readonly Option<bool> _private = new("--lan") { Description = "Count private and loopback addresses as dialable (one machine or one LAN)" };
+    private readonly Option<bool> _noMdns = new("--no-mdns") { Description = "Neither look for peers on the local network nor answer those that look" };
+    private readonly Option<bool> _noMapping = new("--no-port-mapping") { Description = "Do not ask the router for a port (PCP, NAT-PMP, UPnP)" };
     private readonly Option<string?> _passphrase = new("--passphrase-file") { Description = "File with the wallet's passphrase", HelpName = "FILE" };
     private readonly Option<bool> _mainnet = new("--confirm-mainnet") { Description = "Confirm that this node may use real money" };
     private readonly Option<bool> _verbose = new("--verbose", "-v") { Description = "Log more to stderr" };
@@ -43,7 +45,7 @@ internal sealed class NodeOptionSet
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[_data, _network, _ton, _tonConfig, _listen, _bootstrap, _registry, _private, _passphrase, _mainnet, _verbose, _json])
+        foreach (Option option in (Option[])[_data, _network, _ton, _tonConfig, _listen, _bootstrap, _registry, _private, _noMdns, _noMapping, _passphrase, _mainnet, _verbose, _json])
         {
             command.Options.Add(option);
         }
@@ -65,6 +67,8 @@ internal sealed class NodeOptionSet
         Bootstrap = parse.GetValue(_bootstrap)!,
         Registry = parse.GetValue(_registry),
         AllowPrivateAddresses = parse.GetValue(_private),
+        UsesMdns = !parse.GetValue(_noMdns),
+        MapsPorts = !parse.GetValue(_noMapping),
         ForwardsCircuits = forwardsCircuits,
         PassphraseFile = parse.GetValue(_passphrase),
         ConfirmMainnet = parse.GetValue(_mainnet),

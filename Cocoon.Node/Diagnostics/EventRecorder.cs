@@ -6,13 +6,14 @@ using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Libp2p.Protocols.Gossipsub;
 using Cocoon.Protocol.Offers;
 using Cocoon.Protocol.Offers.Proto;
+using Cocoon.Protocol.PortMapping;
 using Cocoon.Protocol.Sessions.Proto;
 
 namespace Cocoon.Node.Diagnostics;
 
 /// <summary>Writes the tape: listens to the parts of the node that have events and looks once a second at those that have none.</summary>
 internal sealed class EventRecorder(
-    EventFeed feed, PeerNetwork network, OfferBook book, OfferGossip gossip, MoneyWatch money, TimeProvider time, ServingMetrics? serving = null) : BackgroundService
+    EventFeed feed, PeerNetwork network, OfferBook book, OfferGossip gossip, GatewayMapping mapping, MoneyWatch money, TimeProvider time, ServingMetrics? serving = null) : BackgroundService
 {
     private static readonly TimeSpan Look = TimeSpan.FromSeconds(1);
 
@@ -25,6 +26,7 @@ internal sealed class EventRecorder(
         book.Changed += OnOffer;
         book.Observed += OnObserved;
         gossip.Judged += OnGossip;
+        mapping.Changed += OnMapping;
         if (serving is not null)
         {
             serving.Ended += OnEnded;
@@ -50,6 +52,7 @@ internal sealed class EventRecorder(
             book.Changed -= OnOffer;
             book.Observed -= OnObserved;
             gossip.Judged -= OnGossip;
+            mapping.Changed -= OnMapping;
             if (serving is not null)
             {
                 serving.Ended -= OnEnded;
@@ -152,6 +155,9 @@ internal sealed class EventRecorder(
                 "request_answered", outcome.Peer.ToString(), ("ttft_ms", outcome.TimeToFirstToken?.TotalMilliseconds), ("tokens_per_second", outcome.TokensPerSecond));
         }
     }
+
+    private void OnMapping(PortMappingState state) => feed.Publish(
+        "port_mapping", null, ("external", state.Mapping?.External.ToString()), ("protocol", state.Mapping?.Protocol.ToString().ToLowerInvariant()));
 
     private void OnEnded(string outcome, ulong due) => feed.Publish("session_ended", null, ("outcome", outcome), ("due_nanoton", ControlJson.Nanoton(due)));
 

@@ -43,6 +43,23 @@ internal sealed partial class NetDoctor
 
     private IEnumerable<NetCheck> Gateways()
     {
+        if (mapping.State is { } state)
+        {
+            yield return state.Mapping switch
+            {
+                null when state.Problems.Count == 0 => NetCheck.Unmeasured("net.mapping", "the router is being asked"),
+                null => NetCheck.Warn("net.mapping", "the router maps no port", string.Join(" ", state.Problems), "Switch UPnP or NAT-PMP on in the router, or forward the port by hand; relays work too."),
+                { } mapped when mapping.Candidate is null => NetCheck.Warn(
+                    "net.mapping", $"the router maps {mapped.External} ({mapped.Protocol})", "that is no public address: there is another NAT behind the router", "Map the port in the outer router too, or rely on relays."),
+                { } mapped => NetCheck.Ok("net.mapping", $"the router maps {mapped.External} to port {mapped.Internal.Port} ({mapped.Protocol}), refreshed by {state.RefreshAt:HH:mm:ss} UTC"),
+            };
+        }
+
+        if (lan.Interfaces.Count > 0)
+        {
+            yield return NetCheck.Ok("net.mdns", $"looks for peers on {string.Join(", ", lan.Interfaces)}; {lan.PeersHeard} heard");
+        }
+
         if (network.Host.Connections.Where(c => c.IsRelayed).Select(c => c.Peer).Distinct().Count() is > 0 and var relayed)
         {
             yield return NetCheck.Ok("net.relay", $"{relayed} peers are reached through relays");

@@ -45,6 +45,12 @@ internal sealed class NodeOptions
     /// <summary>Carry other people's privacy-relay circuits.</summary>
     public bool ForwardsCircuits { get; init; }
 
+    /// <summary>Look for peers on the local network, and answer those that look.</summary>
+    public bool UsesMdns { get; init; } = true;
+
+    /// <summary>Ask the router for a port when this node serves from a private address.</summary>
+    public bool MapsPorts { get; init; } = true;
+
     /// <summary>File with the wallet's passphrase; without it the wallet file's mode protects it.</summary>
     public string? PassphraseFile { get; init; }
 

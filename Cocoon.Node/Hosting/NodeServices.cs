@@ -54,7 +54,7 @@ internal static class NodeServices
         }
 
         services.AddSingleton<BootstrapList>();
-        services.AddSingleton<PeerNetwork>();
+        services.AddSingleton<PeerNetwork>().AddSingleton<LanDiscovery>().AddSingleton<GatewayMapping>();
         services.AddSingleton<ILibp2pHost>(provider => provider.GetRequiredService<PeerNetwork>().Host);
         services.AddSingleton(provider => provider.GetRequiredService<PeerNetwork>().Gossip);
         services.AddSingleton<IProviderLookup>(provider => provider.GetRequiredService<PeerNetwork>());
@@ -80,8 +80,10 @@ internal static class NodeServices
             provider.GetService<IEnclave>(),
             provider.GetService<ServingMetrics>()));
         services.AddHostedService(provider => provider.GetRequiredService<PeerNetwork>());
+        services.AddHostedService(provider => provider.GetRequiredService<LanDiscovery>());
+        services.AddHostedService(provider => provider.GetRequiredService<GatewayMapping>());
         services.AddHostedService<OfferFollower>();
-        if (options.Role != NodeRole.Client)
+        if (options.Role is not (NodeRole.Client or NodeRole.Observer))
         {
             services.AddHostedService<RelayRunner>();
         }

@@ -68,10 +68,16 @@ internal sealed partial class PeerNetwork
 
         if (joined)
         {
-            await Dht.BootstrapAsync(cancellationToken);
-            await WidenAsync(cancellationToken);
-            _joined.TrySetResult();
+            await LearnNeighboursAsync(cancellationToken);
         }
+    }
+
+    /// <summary>After the first connection, however it came about: the neighbourhood in the DHT, then connections to some of it.</summary>
+    public async Task LearnNeighboursAsync(CancellationToken cancellationToken)
+    {
+        await Dht.BootstrapAsync(cancellationToken);
+        await WidenAsync(cancellationToken);
+        _joined.TrySetResult();
     }
 
     private Task<bool> WidenAsync(CancellationToken cancellationToken)

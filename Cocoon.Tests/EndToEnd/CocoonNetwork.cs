@@ -133,7 +133,7 @@ internal sealed class CocoonNetwork : IAsyncDisposable
 
     private static string LiteConfigIn(string directory) => Path.Combine(directory, "ton.json");
 
-    private string[] Common(string bootstrap) => ["--ton", $"http://127.0.0.1:{Chain.Port}/api/v2", "--bootstrap", bootstrap, "--lan"];
+    private string[] Common(string bootstrap) => ["--ton", $"http://127.0.0.1:{Chain.Port}/api/v2", "--bootstrap", bootstrap, "--lan", "--no-mdns"];
 
     private async Task<CocoonNode> StartAsync(string name, IReadOnlyList<string> arguments, CancellationToken cancellationToken)
     {

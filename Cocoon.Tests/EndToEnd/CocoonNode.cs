@@ -59,9 +59,11 @@ internal sealed class CocoonNode : IAsyncDisposable
 
     public bool IsAlive => Signals.IsAlive(ProcessId);
 
-    public static async Task<CocoonNode> StartAsync(string name, IReadOnlyList<string> arguments, string dataDirectory, CancellationToken cancellationToken)
+    /// <param name="prefix">What goes before the command line, such as a network namespace's.</param>
+    public static async Task<CocoonNode> StartAsync(
+        string name, IReadOnlyList<string> arguments, string dataDirectory, CancellationToken cancellationToken, IReadOnlyList<string>? prefix = null)
     {
-        Process process = Process.Start(CocoonProgram.Launch([.. arguments, "--ready-json", "--data", dataDirectory]))!;
+        Process process = Process.Start(CocoonProgram.Launch([.. arguments, "--ready-json", "--data", dataDirectory], prefix))!;
         CocoonNode node = new(name, arguments, dataDirectory, process);
         try
         {

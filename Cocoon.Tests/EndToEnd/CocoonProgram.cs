@@ -8,19 +8,15 @@ internal static class CocoonProgram
 {
     public static string Assembly { get; } = Path.Combine(AppContext.BaseDirectory, "cocoon.dll");
 
-    public static ProcessStartInfo Launch(IEnumerable<string> arguments)
+    public static ProcessStartInfo Launch(IEnumerable<string> arguments, IReadOnlyList<string>? prefix = null)
     {
-        ProcessStartInfo start = new(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet")
+        string[] command = [.. prefix ?? [], Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", Assembly, .. arguments];
+        ProcessStartInfo start = new(command[0], command[1..])
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        start.ArgumentList.Add(Assembly);
-        foreach (string argument in arguments)
-        {
-            start.ArgumentList.Add(argument);
-        }
 
         start.Environment.Remove("COCOON_DATA");
         start.Environment.Remove("COCOON_WALLET_PASSPHRASE");

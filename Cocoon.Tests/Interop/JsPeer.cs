@@ -34,7 +34,10 @@ internal sealed class JsPeer : IAsyncDisposable
 
     /// <summary>Starts a peer; the calling test is ignored by name where Node.js or the packages are missing.</summary>
     /// <param name="arguments">As scripts/interop/README.md lists them.</param>
-    public static async Task<JsPeer> StartAsync(CancellationToken cancellationToken, params string[] arguments)
+    public static Task<JsPeer> StartAsync(CancellationToken cancellationToken, params string[] arguments) => StartAsync([], cancellationToken, arguments);
+
+    /// <param name="prefix">What goes before the command line, such as a network namespace's.</param>
+    public static async Task<JsPeer> StartAsync(IReadOnlyList<string> prefix, CancellationToken cancellationToken, params string[] arguments)
     {
         string folder = Path.Combine(TestPaths.RepositoryRoot, "scripts", "interop");
         if (!Directory.Exists(Path.Combine(folder, "node_modules", "libp2p")))
@@ -42,7 +45,8 @@ internal sealed class JsPeer : IAsyncDisposable
             Assert.Ignore("js-libp2p is not installed: scripts/setup.d/40-interop.sh");
         }
 
-        ProcessStartInfo start = new("node", ["peer.mjs", .. arguments])
+        string[] command = [.. prefix, "node", "peer.mjs", .. arguments];
+        ProcessStartInfo start = new(command[0], command[1..])
         {
             WorkingDirectory = folder,
             RedirectStandardInput = true,

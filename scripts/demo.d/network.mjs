@@ -144,7 +144,7 @@ export class Network {
   async #node(name, args) {
     const data = join(this.directory, name);
     mkdirSync(data, { recursive: true, mode: 0o700 });
-    const process = this.#background(name).start('dotnet', [this.program, ...args, '--lan', '--ready-json', '--data', data]);
+    const process = this.#background(name).start('dotnet', [this.program, ...args, '--lan', '--no-mdns', '--ready-json', '--data', data]);
     process.data = data;
     await process.waitReady();
     return process;

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { gossipsub } from '@libp2p/gossipsub'
 import { identify, identifyPush } from '@libp2p/identify'
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
+import { mdns } from '@libp2p/mdns'
 import { noise } from '@libp2p/noise'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { ping } from '@libp2p/ping'
@@ -23,7 +24,8 @@ const { values: options } = parseArgs({
     topic: { type: 'string', multiple: true, default: [] },
     'kad-protocol': { type: 'string' },
     'kad-mode': { type: 'string', default: 'server' },
-    'value-ns': { type: 'string', multiple: true, default: [] }
+    'value-ns': { type: 'string', multiple: true, default: [] },
+    mdns: { type: 'boolean', default: false }
   }
 })
 
@@ -79,6 +81,7 @@ if (options['kad-protocol'] != null) {
 const node = await createLibp2p({
   addresses: { listen: [options.listen] },
   transports: [tcp()],
+  peerDiscovery: options.mdns ? [mdns({ interval: 1000 })] : [],
   connectionEncrypters: [noise()],
   streamMuxers: [yamux()],
   connectionGater: { denyDialMultiaddr: () => false },
@@ -124,6 +127,7 @@ node.addEventListener('peer:identify', (event) => emit({
   observed: event.detail.observedAddr?.toString(),
   signed_record: event.detail.signedPeerRecord != null
 }))
+node.addEventListener('peer:discovery', (event) => emit({ event: 'discovered', peer_id: event.detail.id.toString(), addrs: event.detail.multiaddrs.map(String) }))
 node.addEventListener('peer:update', (event) => emit({
   event: 'updated',
   peer_id: event.detail.peer.id.toString(),
