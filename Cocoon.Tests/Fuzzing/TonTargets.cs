@@ -13,6 +13,8 @@ namespace Cocoon.Tests.Fuzzing;
 
 internal static class TonTargets
 {
+    private static readonly TonAddress s_account = new(0, new CellHash(new byte[CellHash.Size]));
+
     public static IReadOnlyList<FuzzTarget> All { get; } =
     [
         FuzzTarget.Of<TonException>("ton/boc", 200, Walk, BocSamples(crc: false)),
@@ -37,6 +39,13 @@ internal static class TonTargets
                 reader.ReadBytes();
             },
             [.. new byte[84], 0, 0, 0, 3, 1, 2, 3, 1, 65, 0, 0, 4, 1, 2, 3, 4, 0, 0, 0]),
+        FuzzTarget.Of<TonException>("ton/account-proof", 300, bytes =>
+            {
+                TlReader reader = new(bytes);
+                AccountProof proof = AccountProof.Read(ref reader);
+                proof.Verify(proof.Block, s_account);
+            },
+            AccountAnswer()),
         FuzzTarget.Of<TonException>("ton/block-proof", 300, bytes =>
             {
                 TlReader reader = new(bytes);
@@ -96,6 +105,15 @@ internal static class TonTargets
         static root => Hashmap.Read(root, 16, maxEntries: 100),
         static root => SnakeCell.Read(root.BeginParse(), 1000),
     ];
+
+    private static byte[] AccountAnswer()
+    {
+        AccountProof proof = new ProofChain(100, (s_account, ProofChain.Account(s_account, 5))).ProofOf(s_account);
+        TlWriter answer = new();
+        proof.Block.Write(answer);
+        proof.ShardBlock.Write(answer);
+        return answer.Bytes(proof.ShardProof).Bytes(proof.Proof).Bytes(proof.State).ToArray();
+    }
 
     /// <summary>Both signature forms, past the constructor.</summary>
     private static byte[][] BlockProofs() => Array.ConvertAll([true, false], simplex =>

@@ -1,5 +1,6 @@
 using Cocoon.Protocol.Ton.Cells;
 using Cocoon.Protocol.Ton.Messages;
+using Cocoon.Protocol.Ton.Tl;
 
 namespace Cocoon.Protocol.Ton.LiteClient;
 
@@ -10,6 +11,10 @@ namespace Cocoon.Protocol.Ton.LiteClient;
 internal sealed record AccountProof(BlockId Block, BlockId ShardBlock, byte[] ShardProof, byte[] Proof, byte[] State)
 {
     private static readonly BocLimits s_limits = new() { MaxBytes = Adnl.AdnlConnection.MaxPacket, MaxCells = 400_000, MaxRoots = 2 };
+
+    public static AccountProof Read(ref TlReader reader) => new(
+        BlockId.Read(ref reader), BlockId.Read(ref reader),
+        reader.ReadBytes().ToArray(), reader.ReadBytes().ToArray(), reader.ReadBytes().ToArray());
 
     /// <summary>The account, every field of it under the hash of <paramref name="trusted"/>.</summary>
     /// <exception cref="TonException">ProofInvalid or Malformed: the server's answer is worth nothing.</exception>

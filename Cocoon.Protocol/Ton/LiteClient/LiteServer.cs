@@ -47,9 +47,7 @@ internal sealed class LiteServer(LiteServerEndpoint endpoint, TimeSpan queryTime
         block.Write(query);
         byte[] answer = await QueryAsync(query.Int32(address.Workchain).Int256(address.Id), cancellationToken);
         TlReader reader = Expect(answer, TlConstructors.AccountState);
-        return new AccountProof(
-            BlockId.Read(ref reader), BlockId.Read(ref reader),
-            reader.ReadBytes().ToArray(), reader.ReadBytes().ToArray(), reader.ReadBytes().ToArray());
+        return AccountProof.Read(ref reader);
     }
 
     public async Task<IReadOnlyList<TonTransaction>> GetTransactionsAsync(TonAddress address, int count, TransactionId from, CancellationToken cancellationToken)
