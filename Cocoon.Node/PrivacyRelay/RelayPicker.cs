@@ -2,7 +2,7 @@ using System.Security.Cryptography;
 using Cocoon.Node.Discovery;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p;
-using Cocoon.Protocol.Libp2p.Protocols.Kad;
+using Cocoon.Protocol.Libp2p.Protocols;
 using Cocoon.Protocol.Multiformats;
 using Cocoon.Protocol.Offers;
 using Cocoon.Protocol.PrivacyRelay;

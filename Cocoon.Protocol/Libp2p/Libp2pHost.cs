@@ -4,9 +4,12 @@ using System.Net.Sockets;
 using System.Threading.Channels;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p.Muxers;
+using Cocoon.Protocol.Libp2p.Protocols.AutoNat;
+using Cocoon.Protocol.Libp2p.Protocols.Dcutr;
 using Cocoon.Protocol.Libp2p.Protocols.Identify;
 using Cocoon.Protocol.Libp2p.Protocols.Perf;
 using Cocoon.Protocol.Libp2p.Protocols.Ping;
+using Cocoon.Protocol.Libp2p.Protocols.Relay;
 using Cocoon.Protocol.Libp2p.Security;
 using Cocoon.Protocol.Libp2p.Swarm;
 using Cocoon.Protocol.Multiformats;
@@ -14,7 +17,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Cocoon.Protocol.Libp2p;
 
-/// <summary>A libp2p node over TCP, Noise and yamux, with identify and ping.</summary>
+/// <summary>A libp2p node over TCP, Noise and yamux, with identify and ping, relays and hole punching.</summary>
 public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
 {
     /// <summary>More than a burst of connections at every limit; beyond it events are lost and the loss is logged.</summary>
@@ -29,6 +32,7 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
     private readonly PeerStoreFile? _storeFile;
     private readonly PeerSwarm _swarm;
     private readonly IdentifyService _identify;
+    private readonly OwnAddresses _own = new();
     private readonly ILogger _logger;
     private readonly Channel<PeerEvent> _events =
         Channel.CreateBounded<PeerEvent>(new BoundedChannelOptions(EventCapacity) { SingleReader = true });
@@ -51,6 +55,20 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
         _swarm.Opened += OnOpened;
         _swarm.Closed += OnClosed;
         _identify.Identified += OnIdentified;
+        _observed = new ObservedAddresses(_swarm);
+        _relays = CreateRelayClient(context);
+        _swarm.Dialer.Add(new CircuitTransport(_swarm, _handlers, _relays.IsReserved, context));
+        _dcutr = new DcutrService(options.Dcutr, _swarm, _store, _handlers, () => [.. PunchAddresses()], context);
+        _relayServer = options.RelayService is { } limits
+            ? new RelayServer(limits, options.Identity, _swarm, _handlers, () => Addresses, options.AllowPrivateAddresses, context)
+            : null;
+        if (options.AutoNat is { } autoNat)
+        {
+            _autoNatClient = CreateAutoNatClient(autoNat, context);
+            _ = new AutoNatServer(autoNat, _swarm, _handlers, context);
+        }
+
+        _own.Changed += OnAddressesChanged;
         _handlers.Set(PingProtocol.Id, PingProtocol.RespondAsync);
         if (options.ServePerf)
         {
@@ -62,7 +80,7 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
 
     public PeerId LocalPeer => _identity.LocalPeer;
 
-    public IReadOnlyList<Multiaddr> Addresses { get; private set; } = [];
+    public IReadOnlyList<Multiaddr> Addresses => _own.Current;
 
     /// <summary>The protocols served for inbound streams, as identify announces them.</summary>
     public IReadOnlyList<string> Protocols => _handlers.Protocols;
@@ -71,12 +89,12 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
 
     /// <summary>Loads the saved peers, opens the listeners and starts to serve.</summary>
     /// <exception cref="SocketException">A listening address is taken or not ours.</exception>
-    /// <exception cref="ArgumentException">A listening address is no <c>/ip4|ip6/…/tcp/…</c>.</exception>
+    /// <exception cref="ArgumentException">A listening address is neither <c>/ip4|ip6/…/tcp/…</c> nor that of a relay.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         List<IPEndPoint> endPoints = [];
-        foreach (Multiaddr address in _options.ListenAddresses)
+        foreach (Multiaddr address in _options.ListenAddresses.Where(address => !address.IsRelayed))
         {
             endPoints.Add(address.TryGetTcpEndPoint(out IPEndPoint? endPoint)
                 ? endPoint
@@ -85,10 +103,11 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
 
         await LoadPeersAsync(cancellationToken);
         _swarm.Listen(endPoints);
-        Addresses = _options.AnnounceAddresses.Count > 0 ? _options.AnnounceAddresses : [.. _swarm.ListenEndPoints.SelectMany(Expand)];
+        _own.Set("listen", _options.AnnounceAddresses.Count > 0 ? _options.AnnounceAddresses : [.. _swarm.ListenEndPoints.SelectMany(Expand)]);
         _swarm.Start();
         _eventLoop = Task.Run(DispatchEventsAsync, CancellationToken.None);
         _saveLoop = Task.Run(SavePeriodicallyAsync, CancellationToken.None);
+        StartReachability();
         Log.Started(_logger, LocalPeer, string.Join(", ", Addresses));
     }
 
@@ -129,7 +148,7 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
 
     public async ValueTask<IPeerStream> OpenStreamAsync(PeerId peer, IReadOnlyList<string> protocols, CancellationToken cancellationToken)
     {
-        PeerConnection connection = await _swarm.ConnectAsync(peer, cancellationToken);
+        PeerConnection connection = await ConnectForAsync(peer, protocols, cancellationToken);
         try
         {
             return await OpenStreamAsync(connection, protocols, cancellationToken);
@@ -137,15 +156,22 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
         catch (Libp2pException exception) when (exception.Code == Libp2pErrorCode.ConnectionClosed)
         {
             // The remote left at this moment, and may be back under the same address.
-            connection = await _swarm.ConnectAsync(peer, cancellationToken);
+            connection = await ConnectForAsync(peer, protocols, cancellationToken);
             return await OpenStreamAsync(connection, protocols, cancellationToken);
         }
+    }
+
+    /// <summary>A connection that the protocols may run on: where the relayed one is too narrow, a direct one is dialled.</summary>
+    private async ValueTask<PeerConnection> ConnectForAsync(PeerId peer, IReadOnlyList<string> protocols, CancellationToken cancellationToken)
+    {
+        PeerConnection connection = await _swarm.ConnectAsync(peer, cancellationToken);
+        return protocols.Any(connection.MayRun) ? connection : await _swarm.ConnectAsync(peer, isDirect: true, cancellationToken);
     }
 
     /// <summary>As <see cref="OpenStreamAsync(PeerId, IReadOnlyList{string}, CancellationToken)"/>, without waiting for the remote's agreement: a refusal shows at the first read.</summary>
     public async ValueTask<IPeerStream> OpenOptimisticStreamAsync(PeerId peer, string protocol, CancellationToken cancellationToken)
     {
-        PeerConnection connection = await _swarm.ConnectAsync(peer, cancellationToken);
+        PeerConnection connection = await ConnectForAsync(peer, [protocol], cancellationToken);
         return await connection.OpenStreamAsync([protocol], optimistic: true, cancellationToken);
     }
 
@@ -183,6 +209,7 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
 
         _disposed = true;
         await _stopping.CancelAsync();
+        await DisposeReachabilityAsync();
         await _identify.DisposeAsync();
         await _swarm.DisposeAsync();
         _events.Writer.TryComplete();
@@ -194,7 +221,7 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
 
     private static async ValueTask<IPeerStream> OpenStreamAsync(PeerConnection connection, IReadOnlyList<string> protocols, CancellationToken cancellationToken)
     {
-        string? announced = connection.Identity is { } identity ? protocols.FirstOrDefault(identity.Protocols.Contains) : null;
+        string? announced = connection.Identity is { } identity ? protocols.FirstOrDefault(p => identity.Protocols.Contains(p) && connection.MayRun(p)) : null;
         return announced is null
             ? await connection.OpenStreamAsync(protocols, optimistic: false, cancellationToken)
             : await connection.OpenStreamAsync([announced], optimistic: true, cancellationToken);
@@ -233,8 +260,11 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
         }
     }
 
-    private void OnIdentified(PeerConnection connection) =>
+    private void OnIdentified(PeerConnection connection)
+    {
         Raise(new PeerEvent.Identified(connection.RemotePeer, connection.Identity?.Protocols ?? []));
+        ConsiderForReachability(connection);
+    }
 
     private void Raise(PeerEvent peerEvent)
     {

@@ -79,7 +79,10 @@ public sealed record Libp2pLimits
         ["/ipfs/id/"] = 16,
         ["/ipfs/ping/"] = 2,
         ["/meshsub/"] = 2,
-        ["/libp2p/circuit/relay/0.2.0/hop"] = 8,
+        ["/libp2p/circuit/relay/0.2.0/hop"] = 24,
+        ["/libp2p/circuit/relay/0.2.0/stop"] = 64,
+        ["/libp2p/autonat/"] = 2,
+        ["/libp2p/dcutr"] = 2,
         ["/perf/"] = 128,
         ["/cocoon/infer/"] = 256,
     };
@@ -91,7 +94,17 @@ public sealed record Libp2pLimits
     public TimeSpan StreamIdleTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>Protocol prefixes whose streams may be silent for long.</summary>
-    public IReadOnlyList<string> IdleProtocols { get; init; } = ["/meshsub/", "/cocoon/infer/"];
+    public IReadOnlyList<string> IdleProtocols { get; init; } = ["/meshsub/", "/cocoon/infer/", "/libp2p/circuit/relay/"];
+
+    /// <summary>Protocol prefixes that run over a relay's limited circuits: small requests, and inference, for which relays may allow more.</summary>
+    public IReadOnlyList<string> LimitedProtocols { get; init; } =
+        ["/ipfs/id/", "/ipfs/ping/", "/libp2p/dcutr", "/cocoon/infer/", "/cocoon/offers/", "/cocoon/pay/"];
+
+    /// <summary>How long a relayed connection without streams stays beside a direct one to the same peer. Own choice.</summary>
+    public TimeSpan RelayedGrace { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Head start of direct addresses before a peer is dialled through relays. go-libp2p's dial ranker.</summary>
+    public TimeSpan RelayDialDelay { get; init; } = TimeSpan.FromMilliseconds(500);
 
     /// <summary>How long a stream that we closed waits for the remote's end before it is reset. Own choice (go 5 min).</summary>
     public TimeSpan StreamLinger { get; init; } = TimeSpan.FromSeconds(30);
@@ -150,9 +163,14 @@ public sealed record Libp2pLimits
     }
 
     /// <summary>Whether streams of <paramref name="protocol"/> may be silent for longer than <see cref="StreamIdleTimeout"/>.</summary>
-    public bool MayIdle(string protocol)
+    public bool MayIdle(string protocol) => StartsWithAny(protocol, IdleProtocols);
+
+    /// <summary>Whether <paramref name="protocol"/> runs over a relay's limited circuits.</summary>
+    public bool RunsOnLimited(string protocol) => StartsWithAny(protocol, LimitedProtocols);
+
+    private static bool StartsWithAny(string protocol, IReadOnlyList<string> prefixes)
     {
-        foreach (string prefix in IdleProtocols)
+        foreach (string prefix in prefixes)
         {
             if (protocol.StartsWith(prefix, StringComparison.Ordinal))
             {

@@ -38,6 +38,16 @@ public sealed class Multiaddr : IEquatable<Multiaddr>
     /// <summary>Whether it leads through a relay.</summary>
     public bool IsRelayed => Array.Exists(_components, c => c.Protocol == MultiaddrProtocol.P2PCircuit);
 
+    /// <summary>The relay it leads through, or <c>null</c> when it is direct or does not name one.</summary>
+    public PeerId? Relay
+    {
+        get
+        {
+            int circuit = Array.FindIndex(_components, c => c.Protocol == MultiaddrProtocol.P2PCircuit);
+            return circuit > 0 && _components[circuit - 1].Protocol == MultiaddrProtocol.P2P ? PeerId.Parse(_components[circuit - 1].Value) : null;
+        }
+    }
+
     /// <summary>The IP address it starts with, or <c>null</c> (names, for instance).</summary>
     public IPAddress? IpAddress => _components[0].Protocol is MultiaddrProtocol.Ip4 or MultiaddrProtocol.Ip6 ? IPAddress.Parse(_components[0].Value) : null;
 

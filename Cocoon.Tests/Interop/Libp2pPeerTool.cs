@@ -4,9 +4,12 @@ using System.Text.Json.Nodes;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p;
+using Cocoon.Protocol.Libp2p.Protocols.AutoNat;
+using Cocoon.Protocol.Libp2p.Protocols.Dcutr;
 using Cocoon.Protocol.Libp2p.Protocols.Gossipsub;
 using Cocoon.Protocol.Libp2p.Protocols.Kad;
 using Cocoon.Protocol.Libp2p.Protocols.Perf;
+using Cocoon.Protocol.Libp2p.Protocols.Relay;
 using Cocoon.Protocol.Multiformats;
 using Cocoon.Tests.Support;
 
@@ -14,12 +17,15 @@ namespace Cocoon.Tests.Interop;
 
 /// <summary>A bare node of our stack, driven by the same JSON lines as scripts/interop/peer.mjs.</summary>
 /// <remarks>
-/// <c>libp2p-peer [--topic T]… [--kad-protocol ID] [--kad-mode server|client] [--value-ns NS]… [--listen ADDR]</c>. Loopback counts as
-/// dialable. The first line on stdout is <c>{"peer_id":…,"addrs":[…]}</c>; it ends when stdin closes.
+/// <c>libp2p-peer [--topic T]… [--kad-protocol ID] [--kad-mode server|client] [--value-ns NS]… [--listen ADDR]… [--relay]
+/// [--reserve ADDR]… [--auto-relay] [--punch-only] [--public-only]</c>. Loopback counts as dialable unless <c>--public-only</c>. The first line on stdout is
+/// <c>{"peer_id":…,"addrs":[…]}</c>, with the relays' addresses when <c>--reserve</c> succeeded; it ends when stdin closes.
 /// </remarks>
 internal sealed class Libp2pPeerTool : IAsyncDisposable
 {
     public const string Verb = "libp2p-peer";
+
+    private static readonly TimeSpan ReserveTimeout = TimeSpan.FromSeconds(20);
 
     private readonly Ed25519PrivateKey _key = Ed25519PrivateKey.Generate();
     private readonly Libp2pHost _host;
@@ -29,15 +35,24 @@ internal sealed class Libp2pPeerTool : IAsyncDisposable
     private readonly SemaphoreSlim _output = new(1);
     private readonly TextWriter _writer;
 
-    private Libp2pPeerTool(Multiaddr listen, string? kadProtocol, KadMode mode, IEnumerable<string> valueNamespaces, TextWriter writer)
+    private Libp2pPeerTool(
+        IReadOnlyList<Multiaddr> listen, HashSet<string> flags, string? kadProtocol, KadMode mode, IEnumerable<string> valueNamespaces, TextWriter writer)
     {
         _writer = writer;
+        Libp2pLimits limits = new();
         _host = new Libp2pHost(new Libp2pHostOptions
         {
             Identity = _key,
-            ListenAddresses = [listen],
-            AllowPrivateAddresses = true,
+            ListenAddresses = listen,
+            AllowPrivateAddresses = !flags.Contains("--public-only"),
             ServePerf = true,
+            AutoNat = new AutoNatOptions(),
+            Dcutr = new DcutrOptions { DialFirst = !flags.Contains("--punch-only") },
+            RelayService = flags.Contains("--relay") ? new RelayLimits() : null,
+            RelayWhenPrivate = flags.Contains("--auto-relay"),
+            RelayClient = new RelayClientOptions { Interval = TimeSpan.FromSeconds(2) },
+            // What a test asks for over a relay is up to the test.
+            Limits = limits with { LimitedProtocols = [.. limits.LimitedProtocols, TestHosts.EchoProtocol, PerfProtocol.Id] },
             AgentVersion = "cocoon/test-peer",
         });
         _host.Handle(TestHosts.EchoProtocol, TestHosts.EchoAsync);
@@ -45,7 +60,7 @@ internal sealed class Libp2pPeerTool : IAsyncDisposable
         _gossip = new GossipsubRouter(_host, _key);
         if (kadProtocol is not null)
         {
-            KadOptions options = new() { Protocol = kadProtocol, Mode = mode, AllowLocalAddresses = true };
+            KadOptions options = new() { Protocol = kadProtocol, Mode = mode, AllowLocalAddresses = !flags.Contains("--public-only") };
             foreach (string name in valueNamespaces)
             {
                 options.Validators[name] = new AnyValue();
@@ -58,9 +73,16 @@ internal sealed class Libp2pPeerTool : IAsyncDisposable
     public static async Task<int> RunAsync(string[] arguments, TextReader input, TextWriter output, TextWriter errors)
     {
         Dictionary<string, List<string>> options = [];
+        HashSet<string> flags = [];
         for (int i = 0; i < arguments.Length; i += 2)
         {
-            if (arguments[i] is not ("--topic" or "--kad-protocol" or "--kad-mode" or "--value-ns" or "--listen") || i + 1 == arguments.Length)
+            if (arguments[i] is "--relay" or "--auto-relay" or "--punch-only" or "--public-only")
+            {
+                flags.Add(arguments[i--]);
+                continue;
+            }
+
+            if (arguments[i] is not ("--topic" or "--kad-protocol" or "--kad-mode" or "--value-ns" or "--listen" or "--reserve") || i + 1 == arguments.Length)
             {
                 await errors.WriteLineAsync($"error: unknown option or missing value: {arguments[i]}");
                 return 2;
@@ -72,12 +94,13 @@ internal sealed class Libp2pPeerTool : IAsyncDisposable
 
         string Single(string name, string otherwise) => options.TryGetValue(name, out List<string>? values) ? values[^1] : otherwise;
         await using Libp2pPeerTool peer = new(
-            Multiaddr.Parse(Single("--listen", "/ip4/127.0.0.1/tcp/0")),
+            [.. options.GetValueOrDefault("--listen", ["/ip4/127.0.0.1/tcp/0"]).Select(Multiaddr.Parse)],
+            flags,
             options.ContainsKey("--kad-protocol") ? Single("--kad-protocol", "") : null,
             Single("--kad-mode", "server") == "client" ? KadMode.Client : KadMode.Server,
             options.GetValueOrDefault("--value-ns", []),
             output);
-        await peer.RunAsync(options.GetValueOrDefault("--topic", []), input);
+        await peer.RunAsync(options.GetValueOrDefault("--topic", []), options.GetValueOrDefault("--reserve", []), input, errors);
         return 0;
     }
 
@@ -94,7 +117,7 @@ internal sealed class Libp2pPeerTool : IAsyncDisposable
         _output.Dispose();
     }
 
-    private async Task RunAsync(IEnumerable<string> topics, TextReader input)
+    private async Task RunAsync(IEnumerable<string> topics, IEnumerable<string> relays, TextReader input, TextWriter errors)
     {
         await _host.StartAsync(CancellationToken.None);
         _gossip.Start();
@@ -104,7 +127,20 @@ internal sealed class Libp2pPeerTool : IAsyncDisposable
             await SubscribeAsync(topic);
         }
 
-        await EmitAsync(new JsonObject { ["peer_id"] = _host.LocalPeer.ToString(), ["addrs"] = ToArray(_host.Addresses.Select(a => a.WithPeer(_host.LocalPeer))) });
+        foreach (string relay in relays)
+        {
+            using CancellationTokenSource timeout = new(ReserveTimeout);
+            try
+            {
+                await _host.ReserveAsync(Multiaddr.Parse(relay), timeout.Token);
+            }
+            catch (Exception exception) when (exception is IOException or OperationCanceledException)
+            {
+                await errors.WriteLineAsync($"no reservation at {relay}: {exception.Message}");
+            }
+        }
+
+        await EmitAsync(new JsonObject { ["peer_id"] = _host.LocalPeer.ToString(), ["addrs"] = FullAddresses() });
         List<Task> running = [];
         while (await input.ReadLineAsync() is { } line)
         {
@@ -139,7 +175,7 @@ internal sealed class Libp2pPeerTool : IAsyncDisposable
 
     private async Task<JsonObject> ExecuteAsync(string operation, JsonObject command, CancellationToken cancellationToken)
     {
-        string Text(string name) => (string?)command[name] ?? throw new ArgumentException($"'{name}' is missing");
+        string Text(string name) => (string?)(command[name] ?? command[Alias(name)]) ?? throw new ArgumentException($"'{name}' is missing");
         long Number(string name) => (long?)command[name] ?? 0;
         switch (operation)
         {
@@ -159,6 +195,7 @@ internal sealed class Libp2pPeerTool : IAsyncDisposable
                         ["peer_id"] = c.Peer.ToString(),
                         ["addr"] = c.RemoteAddress.ToString(),
                         ["direction"] = c.IsOutbound ? "outbound" : "inbound",
+                        ["relayed"] = c.IsRelayed,
                     })]),
                 };
             case "protocols":
@@ -167,6 +204,36 @@ internal sealed class Libp2pPeerTool : IAsyncDisposable
             case "handle":
                 _host.Handle(Text("protocol"), TestHosts.EchoAsync);
                 return [];
+            case "addrs":
+                return new JsonObject { ["addrs"] = FullAddresses() };
+            case "reserve":
+                HeldReservation held = await _host.ReserveAsync(Multiaddr.Parse(Text("addr")), cancellationToken);
+                return new JsonObject
+                {
+                    ["relay"] = held.Relay.ToString(),
+                    ["expire"] = held.Expires.ToUnixTimeSeconds(),
+                    ["voucher"] = held.HasVoucher,
+                    ["addrs"] = ToArray(held.Addresses.Select(a => a.WithPeer(_host.LocalPeer))),
+                };
+            case "wait_direct":
+                return await WaitDirectAsync(PeerId.Parse(Text("peer")), cancellationToken);
+            case "reachability":
+                return new JsonObject
+                {
+                    ["verdict"] = _host.Reachability.Verdict.ToString().ToLowerInvariant(),
+                    ["verified"] = ToArray(_host.Reachability.Verified),
+                    ["observed"] = ToArray(_host.ObservedAddresses.Select(o => o.Address)),
+                    ["nat"] = _host.NatKind.ToString(),
+                };
+            case "relay":
+                RelayServiceReport service = _host.RelayService ?? throw new ArgumentException("not started with --relay");
+                return new JsonObject
+                {
+                    ["reservations"] = ToArray(service.Reservations.Select(r => r.Peer)),
+                    ["circuits"] = service.Circuits.Count,
+                    ["opened"] = service.Counters.Opened,
+                    ["bytes"] = service.Counters.BytesRelayed,
+                };
             case "hang_up":
                 await _host.DisconnectAsync(PeerId.Parse(Text("peer")));
                 return [];
@@ -220,15 +287,38 @@ internal sealed class Libp2pPeerTool : IAsyncDisposable
         }
     }
 
+    private JsonArray FullAddresses() => ToArray(_host.Addresses.Select(a => a.WithPeer(_host.LocalPeer)));
+
+    /// <summary>Commands name the peer and the address by either word.</summary>
+    private static string Alias(string name) => name switch
+    {
+        "addr" => "multiaddr",
+        "peer" => "peer_id",
+        _ => name,
+    };
+
+    /// <summary>Waits until a relayed peer is connected directly.</summary>
+    private async Task<JsonObject> WaitDirectAsync(PeerId peer, CancellationToken cancellationToken)
+    {
+        long start = TimeProvider.System.GetTimestamp();
+        PeerConnectionInfo? direct;
+        while ((direct = _host.Connections.FirstOrDefault(c => c.Peer == peer && !c.IsRelayed)) is null)
+        {
+            await Task.Delay(20, cancellationToken);
+        }
+
+        return new JsonObject { ["addr"] = direct.RemoteAddress.ToString(), ["ms"] = TimeProvider.System.GetElapsedTime(start).TotalMilliseconds };
+    }
+
     private static JsonObject Describe(KadPeer peer) => new() { ["peer_id"] = peer.Peer.ToString(), ["addrs"] = ToArray(peer.Addresses) };
 
     private static JsonArray ToArray<T>(IEnumerable<T> items) => new([.. items.Select(item => (JsonNode)item!.ToString()!)]);
 
     /// <summary>The peer of a command: an address is dialled first.</summary>
     private async Task<PeerId> TargetAsync(JsonObject command, CancellationToken cancellationToken) =>
-        (string?)command["addr"] is { } address
+        (string?)(command["addr"] ?? command[Alias("addr")]) is { } address
             ? await _host.ConnectAsync(Multiaddr.Parse(address), cancellationToken)
-            : PeerId.Parse((string?)command["peer"] ?? throw new ArgumentException("'addr' or 'peer' is missing"));
+            : PeerId.Parse((string?)(command["peer"] ?? command[Alias("peer")]) ?? throw new ArgumentException("'addr' or 'peer' is missing"));
 
     private async Task<JsonObject> EchoAsync(PeerId peer, int size, CancellationToken cancellationToken)
     {

@@ -4,6 +4,9 @@ import './node20.mjs'
 import { randomBytes } from 'node:crypto'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
+import { autoNAT } from '@libp2p/autonat'
+import { circuitRelayServer, circuitRelayTransport } from '@libp2p/circuit-relay-v2'
+import { dcutr } from '@libp2p/dcutr'
 import { gossipsub } from '@libp2p/gossipsub'
 import { identify, identifyPush } from '@libp2p/identify'
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
@@ -25,7 +28,9 @@ const { values: options } = parseArgs({
     'kad-protocol': { type: 'string' },
     'kad-mode': { type: 'string', default: 'server' },
     'value-ns': { type: 'string', multiple: true, default: [] },
-    mdns: { type: 'boolean', default: false }
+    mdns: { type: 'boolean', default: false },
+    relay: { type: 'boolean', default: false },
+    reserve: { type: 'string', multiple: true, default: [] }
   }
 })
 
@@ -58,6 +63,8 @@ const services = {
   identify: identify(),
   identifyPush: identifyPush(),
   ping: ping(),
+  autonat: autoNAT(),
+  dcutr: dcutr(),
   pubsub: gossipsub({
     msgIdFn: messageId,
     allowPublishToZeroTopicPeers: true,
@@ -78,9 +85,13 @@ if (options['kad-protocol'] != null) {
   })
 }
 
+if (options.relay) {
+  services.relay = circuitRelayServer()
+}
+
 const node = await createLibp2p({
-  addresses: { listen: [options.listen] },
-  transports: [tcp()],
+  addresses: { listen: [options.listen, ...options.reserve.map((relay) => `${relay}/p2p-circuit`)] },
+  transports: [tcp(), circuitRelayTransport()],
   peerDiscovery: options.mdns ? [mdns({ interval: 1000 })] : [],
   connectionEncrypters: [noise()],
   streamMuxers: [yamux()],
@@ -89,7 +100,11 @@ const node = await createLibp2p({
   services
 })
 
-const limits = { maxInboundStreams: 256, maxOutboundStreams: 256 }
+// The service punches to public addresses only; a test has none.
+node.services.dcutr.getDialableMultiaddrs = (addrs) => addrs.map((bytes) => multiaddr(bytes))
+
+const limits = { maxInboundStreams: 256, maxOutboundStreams: 256, runOnLimitedConnection: true }
+const overRelay = { runOnLimitedConnection: true }
 
 await node.handle(ECHO, async (stream) => {
   for await (const chunk of stream) {
@@ -192,16 +207,18 @@ const operations = {
   },
   ping: async (command) => ({ ms: await node.services.ping.ping(target(command)) }),
   echo: async (command) => {
-    const stream = await node.dialProtocol(target(command), ECHO)
+    const stream = await node.dialProtocol(target(command), ECHO, overRelay)
     return { equal: await exchange(stream, command.size ?? 1024) }
   },
   perf: async (command) => {
-    const stream = await node.dialProtocol(target(command), PERF)
+    const stream = await node.dialProtocol(target(command), PERF, overRelay)
     return await measure(stream, command.upload ?? 0, command.download ?? 0)
   },
-  peers: async () => ({ peers: node.getConnections().map((c) => ({ peer_id: c.remotePeer.toString(), addr: c.remoteAddr.toString(), direction: c.direction })) }),
+  peers: async () => ({ peers: node.getConnections().map((c) => ({ peer_id: c.remotePeer.toString(), addr: c.remoteAddr.toString(), direction: c.direction, limited: c.limits != null })) }),
   protocols: async (command) => ({ protocols: (await node.peerStore.get(peerIdFromString(command.peer))).protocols }),
   handle: async (command) => { await node.handle(command.protocol, async (stream) => await stream.close(), limits); return {} },
+  addrs: async () => ({ addrs: node.getMultiaddrs().map(String) }),
+  reserve: async (command) => { await node.components.transportManager.listen([multiaddr(`${command.addr}/p2p-circuit`)]); return { addrs: node.getMultiaddrs().map(String) } },
   hang_up: async (command) => { await node.hangUp(peerIdFromString(command.peer)); return {} },
   // Keys of providers are multihashes in hex.
   provide: async (command) => { await node.contentRouting.provide(cidOf(command.key)); return {} },

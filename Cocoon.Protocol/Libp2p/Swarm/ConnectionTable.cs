@@ -85,6 +85,22 @@ internal sealed class ConnectionTable(Libp2pLimits limits, TimeProvider time)
         }
     }
 
+    /// <summary>The oldest connection to the peer that does not lead through a relay.</summary>
+    public bool TryGetDirect(PeerId peer, [NotNullWhen(true)] out PeerConnection? connection) =>
+        TryGet(peer, out connection) && !connection.IsRelayed;
+
+    /// <summary>Relayed connections that a direct one has replaced for a while and on which nothing runs any more.</summary>
+    public IReadOnlyList<PeerConnection> ChooseReplaced()
+    {
+        DateTimeOffset settled = time.GetUtcNow() - limits.RelayedGrace;
+        lock (_lock)
+        {
+            return [.. _byPeer.Values
+                .Where(list => list.Count > 1 && list.Exists(c => !c.IsRelayed && c.Session.Error is null && c.OpenedAt <= settled))
+                .SelectMany(list => list.Where(c => c.IsRelayed && c.Session.StreamCount == 0))];
+        }
+    }
+
     public IReadOnlyList<PeerConnection> GetAll(PeerId peer)
     {
         lock (_lock)

@@ -3,7 +3,7 @@ using Cocoon.Protocol.Multiformats;
 namespace Cocoon.Protocol.Libp2p.Swarm;
 
 /// <summary>Which addresses failed lately and are left alone for a while, doubling with each failure.</summary>
-/// <remarks>Thread-safe and bounded.</remarks>
+/// <remarks>Thread-safe and bounded. Keys are whole ways to a peer: an address without its peer, or a relay's address with the peer behind it.</remarks>
 internal sealed class DialBackoff(Libp2pLimits limits, TimeProvider time)
 {
     private const int MaxEntries = 8192;
@@ -15,21 +15,20 @@ internal sealed class DialBackoff(Libp2pLimits limits, TimeProvider time)
     {
         lock (_lock)
         {
-            return _entries.TryGetValue(address.WithoutPeer(), out (int Failures, DateTimeOffset Until) entry) && entry.Until > time.GetUtcNow();
+            return _entries.TryGetValue(address, out (int Failures, DateTimeOffset Until) entry) && entry.Until > time.GetUtcNow();
         }
     }
 
     public void Fail(Multiaddr address)
     {
-        Multiaddr key = address.WithoutPeer();
         DateTimeOffset now = time.GetUtcNow();
         lock (_lock)
         {
-            int failures = Math.Min(_entries.GetValueOrDefault(key).Failures + 1, 16);
-            if (_entries.Count < MaxEntries || _entries.ContainsKey(key))
+            int failures = Math.Min(_entries.GetValueOrDefault(address).Failures + 1, 16);
+            if (_entries.Count < MaxEntries || _entries.ContainsKey(address))
             {
                 double delay = Math.Min(limits.DialBackoff.TotalSeconds * Math.Pow(2, failures - 1), limits.DialBackoffMax.TotalSeconds);
-                _entries[key] = (failures, now.AddSeconds(delay));
+                _entries[address] = (failures, now.AddSeconds(delay));
             }
         }
     }
@@ -38,7 +37,7 @@ internal sealed class DialBackoff(Libp2pLimits limits, TimeProvider time)
     {
         lock (_lock)
         {
-            _entries.Remove(address.WithoutPeer());
+            _entries.Remove(address);
         }
     }
 

@@ -9,11 +9,19 @@ using Microsoft.Extensions.Logging;
 namespace Cocoon.Protocol.Libp2p.Swarm;
 
 /// <summary>Dials the addresses of a peer side by side; the first that proves to be the peer wins.</summary>
-internal sealed partial class Dialer(TcpTransport transport, Upgrader upgrader, ConnectionContext context, bool allowPrivate) : IDisposable
+internal sealed partial class Dialer(TcpTransport tcp, Upgrader upgrader, ConnectionContext context, bool allowPrivate) : IDisposable
 {
+    /// <summary>Before the second connect to an address while a hole is punched, then doubled: the remote chose the address.</summary>
+    private static readonly TimeSpan PunchPause = TimeSpan.FromMilliseconds(100);
+
+    private readonly List<ITransport> _transports = [tcp];
     private readonly SemaphoreSlim _places = new(context.Limits.ParallelDials);
+    private readonly SemaphoreSlim _relayedPlaces = new(context.Limits.ParallelDials);
 
     public DialBackoff Backoff { get; } = new(context.Limits, context.Time);
+
+    /// <summary>Adds a transport; before the first dial.</summary>
+    public void Add(ITransport transport) => _transports.Add(transport);
 
     /// <param name="expected">The peer; <c>null</c> takes whoever answers.</param>
     /// <param name="isExplicit">The user named the address: no back-off, no filter.</param>
@@ -21,8 +29,9 @@ internal sealed partial class Dialer(TcpTransport transport, Upgrader upgrader, 
     public async Task<NoiseChannel> DialAsync(PeerId? expected, IEnumerable<Multiaddr> addresses, bool isExplicit, CancellationToken cancellationToken)
     {
         Queue<Multiaddr> waiting = new(addresses
-            .Where(address => TcpTransport.CanDial(address) && (isExplicit || (IsAllowed(address) && !Backoff.IsBlocked(address))))
-            .Take(context.Limits.AddressesPerPeer));
+            .Where(address => FindTransport(address) is not null && (isExplicit || (IsAllowed(address) && !Backoff.IsBlocked(BackoffKey(expected, address)))))
+            .Take(context.Limits.AddressesPerPeer)
+            .OrderBy(address => address.IsRelayed));
         if (waiting.Count == 0)
         {
             throw new Libp2pException(Libp2pErrorCode.DialFailed, $"No address to dial is known of {expected?.ToString() ?? "the peer"}, or all failed a moment ago.");
@@ -33,15 +42,34 @@ internal sealed partial class Dialer(TcpTransport transport, Upgrader upgrader, 
         List<Task<NoiseChannel>> running = [];
         List<Multiaddr> tried = [];
         Exception? last = null;
+        // A relay's bytes are somebody else's: it is used when the direct way does not answer at once.
+        Task headStart = waiting.Peek().IsRelayed ? Task.CompletedTask : Task.Delay(context.Limits.RelayDialDelay, context.Time, stop.Token);
         while (waiting.Count > 0 || running.Count > 0)
         {
-            while (running.Count < context.Limits.ParallelDialsPerPeer && waiting.TryDequeue(out Multiaddr? address))
+            while (running.Count < context.Limits.ParallelDialsPerPeer
+                && waiting.TryPeek(out Multiaddr? address)
+                && (!address.IsRelayed || running.Count == 0 || headStart.IsCompleted))
             {
-                tried.Add(address);
+                tried.Add(waiting.Dequeue());
                 running.Add(DialOneAsync(expected, address, isExplicit, stop.Token));
             }
 
-            Task<NoiseChannel> done = await Task.WhenAny(running);
+            Task<NoiseChannel> done;
+            if (waiting.Count > 0 && !headStart.IsCompleted)
+            {
+                Task first = await Task.WhenAny([.. running, headStart]);
+                if (first == headStart)
+                {
+                    continue;
+                }
+
+                done = (Task<NoiseChannel>)first;
+            }
+            else
+            {
+                done = await Task.WhenAny(running);
+            }
+
             running.Remove(done);
             if (done.IsCompletedSuccessfully)
             {
@@ -57,7 +85,7 @@ internal sealed partial class Dialer(TcpTransport transport, Upgrader upgrader, 
         if (timeout.IsCancellationRequested)
         {
             // Silence is a failure too; an address that refused was counted already and only waits longer.
-            tried.ForEach(Backoff.Fail);
+            tried.ForEach(address => Backoff.Fail(BackoffKey(expected, address)));
         }
 
         throw new Libp2pException(
@@ -66,7 +94,58 @@ internal sealed partial class Dialer(TcpTransport transport, Upgrader upgrader, 
             last);
     }
 
-    public void Dispose() => _places.Dispose();
+    public void Dispose()
+    {
+        _places.Dispose();
+        _relayedPlaces.Dispose();
+    }
+
+    /// <summary>Dials from the listening port, in a fixed handshake role, until an address leads to the peer or the token ends.</summary>
+    /// <exception cref="Libp2pException">None did.</exception>
+    public async Task<NoiseChannel> PunchAsync(PeerId expected, IReadOnlyList<Multiaddr> addresses, bool isInitiator, CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        List<Task<NoiseChannel>> running = [];
+        foreach (Multiaddr address in addresses.Where(IsAllowed))
+        {
+            if (running.Count < context.Limits.ParallelDialsPerPeer && address.TryGetTcpEndPoint(out IPEndPoint? endPoint))
+            {
+                running.Add(PunchOneAsync(expected, endPoint, isInitiator, stop.Token));
+            }
+        }
+
+        while (running.Count > 0)
+        {
+            Task<NoiseChannel> done = await Task.WhenAny(running);
+            running.Remove(done);
+            if (done.IsCompletedSuccessfully)
+            {
+                await stop.CancelAsync();
+                await DropAsync(running);
+                return done.Result;
+            }
+        }
+
+        throw new Libp2pException(Libp2pErrorCode.DialFailed, $"No hole was punched to {expected}.");
+    }
+
+    private async Task<NoiseChannel> PunchOneAsync(PeerId expected, IPEndPoint endPoint, bool isInitiator, CancellationToken cancellationToken)
+    {
+        for (TimeSpan pause = PunchPause; ; pause *= 2)
+        {
+            try
+            {
+                IRawConnection connection = await tcp.PunchAsync(endPoint, cancellationToken);
+                return await upgrader.UpgradeAsync(connection, isInitiator, expected, cancellationToken);
+            }
+            catch (Exception exception) when (exception is SocketException or Libp2pException { Code: not Libp2pErrorCode.PeerMismatch })
+            {
+                // A NAT or host that refuses what it does not expect: the other side's packet may only be on its way.
+                Log.DialFailed(context.Logger, Multiaddr.FromEndPoint(endPoint), exception.Message);
+                await Task.Delay(pause, context.Time, cancellationToken);
+            }
+        }
+    }
 
     /// <summary>Whether an address that came from others may be dialled.</summary>
     public bool IsAllowed(Multiaddr address) => address.IpAddress is not { } ip || IsAllowed(ip);
@@ -80,26 +159,36 @@ internal sealed partial class Dialer(TcpTransport transport, Upgrader upgrader, 
 
     private async Task<NoiseChannel> DialOneAsync(PeerId? expected, Multiaddr address, bool isExplicit, CancellationToken cancellationToken)
     {
-        await _places.WaitAsync(cancellationToken);
+        // A relayed dial waits for a dial of its relay: with places of the same kind, enough of them would wait for each other.
+        SemaphoreSlim places = address.IsRelayed ? _relayedPlaces : _places;
+        await places.WaitAsync(cancellationToken);
         try
         {
+            expected ??= address.Peer;
             // A name of a stranger may resolve to an address inside of our network.
-            IRawConnection connection = await transport.DialAsync(address, isExplicit ? static _ => true : IsAllowed, cancellationToken);
-            NoiseChannel channel = await upgrader.UpgradeAsync(connection, isInitiator: true, expected ?? address.Peer, cancellationToken);
-            Backoff.Succeed(address);
+            DialTarget target = new(address, expected, isExplicit, isExplicit ? static _ => true : IsAllowed);
+            IRawConnection connection = await FindTransport(address)!.DialAsync(target, cancellationToken);
+            NoiseChannel channel = await upgrader.UpgradeAsync(connection, isInitiator: true, expected, cancellationToken);
+            Backoff.Succeed(BackoffKey(expected, address));
             return channel;
         }
         catch (Exception exception) when (exception is IOException or SocketException)
         {
-            Backoff.Fail(address);
+            Backoff.Fail(BackoffKey(expected, address));
             Log.DialFailed(context.Logger, address, exception.Message);
             throw;
         }
         finally
         {
-            _places.Release();
+            places.Release();
         }
     }
+
+    private ITransport? FindTransport(Multiaddr address) => _transports.Find(transport => transport.CanDial(address));
+
+    /// <summary>One address, whoever answers there; of a relay's address only the part that leads to this peer.</summary>
+    private static Multiaddr BackoffKey(PeerId? expected, Multiaddr address) =>
+        !address.IsRelayed ? address.WithoutPeer() : expected is null ? address : address.WithPeer(expected);
 
     private static async Task DropAsync(List<Task<NoiseChannel>> losers)
     {

@@ -112,7 +112,7 @@ internal sealed class InboundGate(Libp2pLimits limits, TimeProvider time, bool e
         return group.Tokens = Math.Min(limits.InboundConnectionBurst, group.Tokens + gained);
     }
 
-    private static IPAddress ToGroup(IPAddress address)
+    public static IPAddress ToGroup(IPAddress address)
     {
         if (address.IsIPv4MappedToIPv6)
         {

@@ -3,6 +3,7 @@ using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p.Multistream;
 using Cocoon.Protocol.Libp2p.Muxers;
 using Cocoon.Protocol.Libp2p.Security;
+using Cocoon.Protocol.Libp2p.Transports;
 using Cocoon.Protocol.Multiformats;
 using Microsoft.Extensions.Logging;
 
@@ -39,6 +40,9 @@ internal sealed partial class PeerConnection : IAsyncDisposable
 
     public bool IsRelayed => RemoteAddress.IsRelayed;
 
+    /// <summary>What the relay lets through; <c>null</c> on direct connections and where the relay limits nothing.</summary>
+    public CircuitLimit? Limit => (_channel.Connection as RelayedConnection)?.Limit;
+
     public DateTimeOffset OpenedAt { get; }
 
     public YamuxSession Session { get; }
@@ -66,17 +70,24 @@ internal sealed partial class PeerConnection : IAsyncDisposable
     /// <exception cref="IOException">The connection ended, or no protocol in common.</exception>
     public async ValueTask<PeerStream> OpenStreamAsync(IReadOnlyList<string> protocols, bool optimistic, CancellationToken cancellationToken)
     {
+        IReadOnlyList<string> allowed = Limit is null ? protocols : [.. protocols.Where(MayRun)];
+        if (allowed.Count == 0)
+        {
+            throw new Libp2pException(
+                Libp2pErrorCode.ProtocolNotSupported, $"{RemotePeer} is connected through a limited relay, which is not for {string.Join(", ", protocols)}.");
+        }
+
         YamuxStream stream = await Session.OpenStreamAsync(cancellationToken);
         try
         {
             if (optimistic)
             {
-                await stream.WriteCorkedAsync(MultistreamSelect.EncodeProposal(protocols[0]), cancellationToken);
-                return new PeerStream(stream, RemotePeer, protocols[0], answerPending: true);
+                await stream.WriteCorkedAsync(MultistreamSelect.EncodeProposal(allowed[0]), cancellationToken);
+                return new PeerStream(stream, this, allowed[0], answerPending: true);
             }
 
-            string protocol = await MultistreamSelect.DialAsync(stream, protocols, cancellationToken);
-            return new PeerStream(stream, RemotePeer, protocol, answerPending: false);
+            string protocol = await MultistreamSelect.DialAsync(stream, allowed, cancellationToken);
+            return new PeerStream(stream, this, protocol, answerPending: false);
         }
         catch (Exception)
         {
@@ -99,6 +110,9 @@ internal sealed partial class PeerConnection : IAsyncDisposable
             }
         }
     }
+
+    /// <summary>Whether streams of the protocol may run here: a relay's limited circuit is for few.</summary>
+    public bool MayRun(string protocol) => Limit is null || _limits.RunsOnLimited(protocol);
 
     public async ValueTask DisposeAsync()
     {
@@ -131,7 +145,7 @@ internal sealed partial class PeerConnection : IAsyncDisposable
                 return;
             }
 
-            PeerStream served = new(stream, RemotePeer, protocol, answerPending: false);
+            PeerStream served = new(stream, this, protocol, answerPending: false);
             slot.Stream = served;
             await handler(served, Session.Ended);
             await served.CloseWriteAsync(CancellationToken.None);
@@ -162,7 +176,7 @@ internal sealed partial class PeerConnection : IAsyncDisposable
     private async ValueTask<string> NegotiateAsync(YamuxStream stream)
     {
         using CancellationTokenSource timeout = new(_limits.StreamNegotiationTimeout, Session.Time);
-        return await MultistreamSelect.ListenAsync(stream, _handlers.Contains, timeout.Token);
+        return await MultistreamSelect.ListenAsync(stream, protocol => _handlers.Contains(protocol) && MayRun(protocol), timeout.Token);
     }
 
     private bool TryCount(string protocol)

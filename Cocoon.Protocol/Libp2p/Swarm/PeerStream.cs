@@ -6,13 +6,19 @@ namespace Cocoon.Protocol.Libp2p.Swarm;
 
 /// <summary>A yamux stream with its peer and protocol.</summary>
 /// <remarks>
-/// A stream whose protocol was proposed optimistically reads the remote's answer before the first bytes; a refusal surfaces there.
+/// A stream whose protocol was proposed optimistically reads the remote's answer before the first bytes; a refusal surfaces there. Its
+/// end is held back until then: js-libp2p loses an end that arrives before its handler listens, and would wait for it for ever.
 /// </remarks>
-internal sealed class PeerStream(YamuxStream stream, PeerId remotePeer, string protocol, bool answerPending) : IPeerStream
+internal sealed class PeerStream(YamuxStream stream, PeerConnection connection, string protocol, bool answerPending) : IPeerStream
 {
+    private readonly Lock _lock = new();
     private bool _answerPending = answerPending;
+    private bool _endWaits;
 
-    public PeerId RemotePeer => remotePeer;
+    public PeerId RemotePeer => connection.RemotePeer;
+
+    /// <summary>What the stream runs on: several connections to one peer may be open.</summary>
+    public PeerConnection Connection => connection;
 
     public string Protocol => protocol;
 
@@ -20,15 +26,37 @@ internal sealed class PeerStream(YamuxStream stream, PeerId remotePeer, string p
     public YamuxStream Inner => stream;
 
     public ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
-        _answerPending ? ReadAnswerAsync(buffer, cancellationToken) : stream.ReadAsync(buffer, cancellationToken);
+        Volatile.Read(ref _answerPending) ? ReadAnswerAsync(buffer, cancellationToken) : stream.ReadAsync(buffer, cancellationToken);
 
     public ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken) => stream.WriteAsync(buffer, cancellationToken);
 
-    public ValueTask CloseWriteAsync(CancellationToken cancellationToken) => stream.CloseWriteAsync(cancellationToken);
+    public ValueTask CloseWriteAsync(CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            if (_answerPending)
+            {
+                _endWaits = true;
+                stream.Flush();
+                return ValueTask.CompletedTask;
+            }
+        }
+
+        return stream.CloseWriteAsync(cancellationToken);
+    }
 
     public void Reset() => stream.Reset();
 
-    public ValueTask DisposeAsync() => stream.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        if (TakeEnd())
+        {
+            // Its owner does not wait for an answer.
+            await stream.CloseWriteAsync(CancellationToken.None);
+        }
+
+        await stream.DisposeAsync();
+    }
 
     private async ValueTask<int> ReadAnswerAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
@@ -43,7 +71,23 @@ internal sealed class PeerStream(YamuxStream stream, PeerId remotePeer, string p
             throw;
         }
 
-        _answerPending = false;
+        if (TakeEnd())
+        {
+            await stream.CloseWriteAsync(cancellationToken);
+        }
+
         return await stream.ReadAsync(buffer, cancellationToken);
+    }
+
+    /// <summary>The answer is there, or nobody waits for it: whether an end was held back until now.</summary>
+    private bool TakeEnd()
+    {
+        lock (_lock)
+        {
+            _answerPending = false;
+            bool waits = _endWaits;
+            _endWaits = false;
+            return waits;
+        }
     }
 }

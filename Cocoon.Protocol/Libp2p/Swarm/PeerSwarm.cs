@@ -14,6 +14,9 @@ internal sealed partial class PeerSwarm : IAsyncDisposable
 {
     private static readonly TimeSpan MaintenanceInterval = TimeSpan.FromSeconds(5);
 
+    /// <summary>How long the address of a relay is remembered that somebody's address named. Own choice.</summary>
+    private static readonly TimeSpan HintTimeToLive = TimeSpan.FromMinutes(10);
+
     /// <summary>How long addresses that worked are remembered.</summary>
     public static readonly TimeSpan WorkingAddressTimeToLive = TimeSpan.FromHours(24);
 
@@ -24,10 +27,11 @@ internal sealed partial class PeerSwarm : IAsyncDisposable
     private readonly Upgrader _upgrader;
     private readonly TcpTransport _transport = new();
     private readonly InboundGate _gate;
-    private readonly ConcurrentDictionary<PeerId, Task<PeerConnection>> _dials = new();
+    private readonly ConcurrentDictionary<(PeerId Peer, bool IsDirect), Task<PeerConnection>> _dials = new();
     private readonly ConcurrentDictionary<Task, byte> _tasks = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly List<Socket> _listeners = [];
+    private Socket? _dialPort;
 
     public PeerSwarm(NoiseIdentity identity, StreamHandlers handlers, PeerStore store, ConnectionContext context, bool allowPrivate)
     {
@@ -49,6 +53,13 @@ internal sealed partial class PeerSwarm : IAsyncDisposable
 
     public ConnectionTable Connections { get; }
 
+    public PeerId LocalPeer => _localPeer;
+
+    /// <summary>Local ports that all dials leave from where they can.</summary>
+    public IEnumerable<int> DialPorts => _dialPort is null
+        ? ListenEndPoints.Select(endPoint => endPoint.Port)
+        : [((IPEndPoint)_dialPort.LocalEndPoint!).Port];
+
     public Dialer Dialer { get; }
 
     /// <summary>The bound end points of the listeners.</summary>
@@ -64,6 +75,10 @@ internal sealed partial class PeerSwarm : IAsyncDisposable
         }
 
         ListenEndPoints = [.. _listeners.Select(listener => (IPEndPoint)listener.LocalEndPoint!)];
+        if (_listeners.Count == 0)
+        {
+            _dialPort = _transport.ReserveDialPort(IPAddress.Any);
+        }
     }
 
     /// <summary>Begins to accept connections and to look after the open ones.</summary>
@@ -75,9 +90,13 @@ internal sealed partial class PeerSwarm : IAsyncDisposable
 
     /// <summary>A connection to the peer: an open one, or one dialled now. Callers at the same time share one dial.</summary>
     /// <exception cref="Libp2pException">No address answers as this peer.</exception>
-    public async ValueTask<PeerConnection> ConnectAsync(PeerId peer, CancellationToken cancellationToken)
+    public ValueTask<PeerConnection> ConnectAsync(PeerId peer, CancellationToken cancellationToken) => ConnectAsync(peer, isDirect: false, cancellationToken);
+
+    /// <summary>As <see cref="ConnectAsync(PeerId, CancellationToken)"/>; relayed connections and addresses do not count when <paramref name="isDirect"/>.</summary>
+    /// <exception cref="Libp2pException">No address answers as this peer.</exception>
+    public async ValueTask<PeerConnection> ConnectAsync(PeerId peer, bool isDirect, CancellationToken cancellationToken)
     {
-        if (Connections.TryGet(peer, out PeerConnection? connection))
+        if (Connections.TryGet(peer, out PeerConnection? connection) && !(isDirect && connection.IsRelayed))
         {
             return connection;
         }
@@ -88,7 +107,7 @@ internal sealed partial class PeerSwarm : IAsyncDisposable
         }
 
         ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
-        Task<PeerConnection> dial = _dials.GetOrAdd(peer, StartDial);
+        Task<PeerConnection> dial = _dials.GetOrAdd((peer, isDirect), StartDial);
         return await dial.WaitAsync(cancellationToken);
     }
 
@@ -96,7 +115,7 @@ internal sealed partial class PeerSwarm : IAsyncDisposable
     /// <exception cref="Libp2pException">Nobody, or another peer, answers.</exception>
     public async Task<PeerConnection> ConnectAsync(Multiaddr address, CancellationToken cancellationToken)
     {
-        if (address.Peer is { } peer && Connections.TryGet(peer, out PeerConnection? connection))
+        if (address.Peer is { } peer && Connections.TryGet(peer, out PeerConnection? connection) && (address.IsRelayed || !connection.IsRelayed))
         {
             return connection;
         }
@@ -104,6 +123,39 @@ internal sealed partial class PeerSwarm : IAsyncDisposable
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token);
         NoiseChannel channel = await Dialer.DialAsync(address.Peer, [address], isExplicit: true, stop.Token);
         return await AddAsync(channel, isOutbound: true, address);
+    }
+
+    /// <summary>An address that leads to the peer, if it may be dialled at all.</summary>
+    public void AddHint(PeerId peer, Multiaddr address)
+    {
+        if (Dialer.IsAllowed(address))
+        {
+            _store.AddAddresses(peer, [address], HintTimeToLive);
+        }
+    }
+
+    /// <summary>Takes a circuit that a relay opened to us, as if it had been accepted from a socket.</summary>
+    /// <param name="raw">Disposed when this fails.</param>
+    /// <exception cref="IOException">The remote is another peer than the relay said, or breaks a protocol.</exception>
+    public async Task<PeerConnection> AcceptAsync(RelayedConnection raw, PeerId expected, CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource timeout = new(_context.Limits.UpgradeTimeout, _context.Time);
+        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, _stopping.Token, cancellationToken);
+        NoiseChannel channel = await _upgrader.UpgradeAsync(raw, isInitiator: false, expected, stop.Token);
+        return await AddAsync(channel, isOutbound: false, dialled: null);
+    }
+
+    /// <summary>
+    /// Connects to the peer from the listening port while it connects to us, again and again until <paramref name="cancellationToken"/>:
+    /// its NAT lets us in once its own packet has gone out.
+    /// </summary>
+    /// <param name="isInitiator">The role in the handshake, which the two sides have agreed on before, whoever's connect succeeds.</param>
+    /// <exception cref="IOException">No address led to the peer.</exception>
+    public async Task<PeerConnection> PunchAsync(PeerId peer, IReadOnlyList<Multiaddr> addresses, bool isInitiator, CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token);
+        NoiseChannel channel = await Dialer.PunchAsync(peer, addresses, isInitiator, stop.Token);
+        return await AddAsync(channel, isInitiator, dialled: null);
     }
 
     public async ValueTask DisposeAsync()
@@ -115,6 +167,7 @@ internal sealed partial class PeerSwarm : IAsyncDisposable
 
         await _stopping.CancelAsync();
         _listeners.ForEach(listener => listener.Dispose());
+        _dialPort?.Dispose();
         await Task.WhenAll(Connections.All.Select(connection => connection.DisposeAsync().AsTask()));
         while (!_tasks.IsEmpty)
         {
@@ -125,18 +178,20 @@ internal sealed partial class PeerSwarm : IAsyncDisposable
         _stopping.Dispose();
     }
 
-    private Task<PeerConnection> StartDial(PeerId peer)
+    private Task<PeerConnection> StartDial((PeerId Peer, bool IsDirect) key)
     {
+        PeerId peer = key.Peer;
         Task<PeerConnection> dial = Task.Run(async () =>
         {
             try
             {
-                NoiseChannel channel = await Dialer.DialAsync(peer, _store.GetAddresses(peer), isExplicit: false, _stopping.Token);
+                NoiseChannel channel = await Dialer.DialAsync(
+                    peer, _store.GetAddresses(peer).Where(address => !key.IsDirect || !address.IsRelayed), isExplicit: false, _stopping.Token);
                 return await AddAsync(channel, isOutbound: true, channel.Connection.RemoteAddress);
             }
             finally
             {
-                _dials.TryRemove(peer, out _);
+                _dials.TryRemove(key, out _);
             }
         });
         Track(dial.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default));
@@ -256,7 +311,7 @@ internal sealed partial class PeerSwarm : IAsyncDisposable
                     }
                 }
 
-                foreach (PeerConnection excess in Connections.ChooseExcess())
+                foreach (PeerConnection excess in Connections.ChooseExcess().Union(Connections.ChooseReplaced()))
                 {
                     Track(excess.DisposeAsync().AsTask());
                 }

@@ -6,7 +6,7 @@ using Cocoon.Protocol.Multiformats;
 namespace Cocoon.Protocol.Libp2p.Transports;
 
 /// <summary>TCP over IPv4 and IPv6. Dials leave from the listening port where that is possible, so that observed addresses are dialable.</summary>
-internal sealed class TcpTransport
+internal sealed class TcpTransport : ITransport
 {
     private const int Backlog = 256;
 
@@ -45,18 +45,73 @@ internal sealed class TcpTransport
     }
 
     /// <summary>Whether the address is of a kind that can be dialled, whoever it belongs to.</summary>
-    public static bool CanDial(Multiaddr address) =>
+    public bool CanDial(Multiaddr address) =>
         address.TryGetTcpEndPoint(out _)
         || (address.Components is [{ Protocol: MultiaddrProtocol.Dns or MultiaddrProtocol.Dns4 or MultiaddrProtocol.Dns6 }, { Protocol: MultiaddrProtocol.Tcp }, ..]
             && address.Components.Skip(2).All(component => component.Protocol == MultiaddrProtocol.P2P));
 
-    /// <param name="isAllowed">Asked about the address that a name resolved to.</param>
     /// <exception cref="SocketException">Nobody answers.</exception>
     /// <exception cref="Libp2pException">The name has no allowed address.</exception>
-    public async Task<IRawConnection> DialAsync(Multiaddr address, Func<IPAddress, bool> isAllowed, CancellationToken cancellationToken)
+    public async Task<IRawConnection> DialAsync(DialTarget target, CancellationToken cancellationToken)
     {
-        IPEndPoint endPoint = address.TryGetTcpEndPoint(out IPEndPoint? literal) ? literal : await ResolveAsync(address, isAllowed, cancellationToken);
+        IPEndPoint endPoint = target.Address.TryGetTcpEndPoint(out IPEndPoint? literal)
+            ? literal
+            : await ResolveAsync(target.Address, target.IsAllowed, cancellationToken);
         return new SocketConnection(await ConnectAsync(endPoint, cancellationToken));
+    }
+
+    /// <summary>
+    /// Keeps a port for dials of a node that does not listen, so that a NAT maps all of them to one port, which others can see and
+    /// hole punching needs.
+    /// </summary>
+    public Socket ReserveDialPort(IPAddress any)
+    {
+        Socket socket = CreateSocket(any.AddressFamily);
+        try
+        {
+            Share(socket);
+            socket.Bind(new IPEndPoint(any, 0));
+        }
+        catch (SocketException)
+        {
+            socket.Dispose();
+            throw;
+        }
+
+        lock (_listening)
+        {
+            _listening.Add((IPEndPoint)socket.LocalEndPoint!);
+        }
+
+        return socket;
+    }
+
+    /// <summary>Connects from a port of its own, as a stranger would.</summary>
+    /// <exception cref="SocketException">Nobody answers.</exception>
+    public static async Task<IRawConnection> DialFreshAsync(IPEndPoint remote, CancellationToken cancellationToken) =>
+        new SocketConnection(await ConnectFreshAsync(remote, cancellationToken));
+
+    /// <summary>Connects from the listening port or not at all: the remote's NAT lets only that one through.</summary>
+    /// <exception cref="SocketException">Nobody answers, or this pair of ports is taken.</exception>
+    public async Task<IRawConnection> PunchAsync(IPEndPoint remote, CancellationToken cancellationToken)
+    {
+        Socket socket = CreateSocket(remote.AddressFamily);
+        try
+        {
+            if (FindLocal(remote.Address) is { } local)
+            {
+                Share(socket);
+                socket.Bind(local);
+            }
+
+            await socket.ConnectAsync(remote, cancellationToken);
+            return new SocketConnection(socket);
+        }
+        catch (Exception)
+        {
+            socket.Dispose();
+            throw;
+        }
     }
 
     private async Task<Socket> ConnectAsync(IPEndPoint remote, CancellationToken cancellationToken)
@@ -83,6 +138,11 @@ internal sealed class TcpTransport
             }
         }
 
+        return await ConnectFreshAsync(remote, cancellationToken);
+    }
+
+    private static async Task<Socket> ConnectFreshAsync(IPEndPoint remote, CancellationToken cancellationToken)
+    {
         Socket fresh = CreateSocket(remote.AddressFamily);
         try
         {

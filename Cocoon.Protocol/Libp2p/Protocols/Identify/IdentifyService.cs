@@ -100,6 +100,9 @@ internal sealed partial class IdentifyService : IAsyncDisposable
         return message;
     }
 
+    /// <summary>Through a relay the remote's own address is not seen.</summary>
+    private static Multiaddr? Observed(PeerConnection connection) => connection.IsRelayed ? null : connection.RemoteAddress;
+
     /// <summary>Unix milliseconds at first, then strictly rising.</summary>
     private ulong NextSequence()
     {
@@ -116,8 +119,7 @@ internal sealed partial class IdentifyService : IAsyncDisposable
 
     private async Task RespondAsync(IPeerStream stream, CancellationToken cancellationToken)
     {
-        _swarm.Connections.TryGet(stream.RemotePeer, out PeerConnection? connection);
-        await IdentifyProtocol.WriteAsync(stream, CreateMessage(connection?.RemoteAddress), cancellationToken);
+        await IdentifyProtocol.WriteAsync(stream, CreateMessage(Observed(((PeerStream)stream).Connection)), cancellationToken);
     }
 
     private async Task AskAsync(PeerConnection connection)
@@ -138,7 +140,8 @@ internal sealed partial class IdentifyService : IAsyncDisposable
 
     private async Task ReceivePushAsync(IPeerStream stream, CancellationToken cancellationToken)
     {
-        if (!_swarm.Connections.TryGet(stream.RemotePeer, out PeerConnection? connection) || !CountPush(connection))
+        PeerConnection connection = ((PeerStream)stream).Connection;
+        if (!CountPush(connection))
         {
             throw new Libp2pException(Libp2pErrorCode.ResourceLimit, "Too many identify pushes.");
         }
@@ -205,7 +208,7 @@ internal sealed partial class IdentifyService : IAsyncDisposable
         try
         {
             await using PeerStream stream = await connection.OpenStreamAsync([IdentifyProtocol.PushId], optimistic: true, stop.Token);
-            await IdentifyProtocol.WriteAsync(stream, CreateMessage(connection.RemoteAddress), stop.Token);
+            await IdentifyProtocol.WriteAsync(stream, CreateMessage(Observed(connection)), stop.Token);
             // The end of the remote's side says that it has read everything.
             await stream.ReadAsync(new byte[1], stop.Token);
         }

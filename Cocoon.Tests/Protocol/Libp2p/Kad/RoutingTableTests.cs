@@ -1,4 +1,5 @@
 using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Libp2p.Protocols;
 using Cocoon.Protocol.Libp2p.Protocols.Kad;
 using Cocoon.Protocol.Multiformats;
 using Cocoon.Tests.Support;

@@ -1,6 +1,6 @@
 using Cocoon.Protocol.Multiformats;
 
-namespace Cocoon.Protocol.Libp2p.Protocols.Kad;
+namespace Cocoon.Protocol.Libp2p.Protocols;
 
 /// <summary>Groups addresses that one owner can easily have many of.</summary>
 internal static class IpGroups

@@ -1,4 +1,4 @@
-namespace Cocoon.Protocol.Libp2p.Protocols.Kad;
+namespace Cocoon.Protocol.Libp2p.Protocols;
 
 /// <summary>Token buckets by key, bounded in number: the fullest is forgotten first, for it restricts nobody.</summary>
 /// <remarks>Thread-safe.</remarks>
