@@ -29,6 +29,8 @@ public sealed partial class Libp2pHost
 
     public NatKind NatKind => _observed.Kind;
 
+    public HolePunchingReport HolePunching => _dcutr.Report;
+
     /// <summary>Reservations that we hold with relays.</summary>
     public IReadOnlyList<HeldReservation> HeldReservations => _relays.Reservations;
 

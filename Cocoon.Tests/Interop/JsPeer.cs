@@ -1,36 +1,16 @@
-using System.Collections.Concurrent;
 using System.ComponentModel;
 using System.Diagnostics;
-using System.Text.Json;
-using System.Text.Json.Nodes;
-using Cocoon.Protocol.Identity;
-using Cocoon.Protocol.Multiformats;
 using NUnit.Framework;
 
 namespace Cocoon.Tests.Interop;
 
-/// <summary>A js-libp2p peer in its own process, driven by JSON lines (scripts/interop/peer.mjs).</summary>
-internal sealed class JsPeer : IAsyncDisposable
+/// <summary>A js-libp2p peer (scripts/interop/peer.mjs).</summary>
+internal sealed class JsPeer : PeerProcess
 {
-    private readonly Process _process;
-    private readonly Task _reader;
-    private readonly ConcurrentDictionary<int, TaskCompletionSource<JsonElement>> _calls = new();
-    private readonly List<JsonElement> _events = [];
-    private readonly List<(Func<JsonElement, bool> Match, TaskCompletionSource<JsonElement> Seen)> _waiters = [];
-    private int _id;
-
-    private JsPeer(Process process, JsonElement first)
+    private JsPeer(Process process, string first)
+        : base(process, first)
     {
-        _process = process;
-        PeerId = PeerId.Parse(first.GetProperty("peer_id").GetString()!);
-        Address = Multiaddr.Parse(first.GetProperty("addrs")[0].GetString()!);
-        _reader = ReadAsync();
     }
-
-    public PeerId PeerId { get; }
-
-    /// <summary>With its <c>/p2p</c> suffix.</summary>
-    public Multiaddr Address { get; }
 
     /// <summary>Starts a peer; the calling test is ignored by name where Node.js or the packages are missing.</summary>
     /// <param name="arguments">As scripts/interop/README.md lists them.</param>
@@ -40,112 +20,21 @@ internal sealed class JsPeer : IAsyncDisposable
     public static async Task<JsPeer> StartAsync(IReadOnlyList<string> prefix, CancellationToken cancellationToken, params string[] arguments)
     {
         string folder = Path.Combine(TestPaths.RepositoryRoot, "scripts", "interop");
-        if (!Directory.Exists(Path.Combine(folder, "node_modules", "libp2p")))
+        if (!Directory.Exists(Path.Combine(folder, "node_modules", "@libp2p", "circuit-relay-v2")))
         {
             Assert.Ignore("js-libp2p is not installed: scripts/setup.d/40-interop.sh");
         }
 
         string[] command = [.. prefix, "node", "peer.mjs", .. arguments];
-        ProcessStartInfo start = new(command[0], command[1..])
-        {
-            WorkingDirectory = folder,
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        Process process;
         try
         {
-            process = Process.Start(start)!;
+            (Process process, string first) = await StartAsync(new ProcessStartInfo(command[0], command[1..]) { WorkingDirectory = folder }, cancellationToken);
+            return new JsPeer(process, first);
         }
         catch (Win32Exception)
         {
             Assert.Ignore("Node.js is not installed");
             throw;
-        }
-
-        process.ErrorDataReceived += (_, line) => TestContext.Progress.WriteLine(line.Data);
-        process.BeginErrorReadLine();
-        string? first = await process.StandardOutput.ReadLineAsync(cancellationToken);
-        Assert.That(first, Is.Not.Null, "the js peer did not start");
-        return new JsPeer(process, JsonSerializer.Deserialize<JsonElement>(first!));
-    }
-
-    /// <summary>Runs an operation; its answer.</summary>
-    /// <exception cref="IOException">The peer answered with an error.</exception>
-    public async Task<JsonElement> CallAsync(string operation, JsonObject fields, CancellationToken cancellationToken)
-    {
-        int id = Interlocked.Increment(ref _id);
-        TaskCompletionSource<JsonElement> answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        _calls[id] = answer;
-        fields["id"] = id;
-        fields["op"] = operation;
-        await _process.StandardInput.WriteLineAsync(fields.ToJsonString().AsMemory(), cancellationToken);
-        await _process.StandardInput.FlushAsync(cancellationToken);
-        JsonElement result = await answer.Task.WaitAsync(cancellationToken);
-        return result.GetProperty("ok").GetBoolean()
-            ? result
-            : throw new IOException($"js {operation}: {result.GetProperty("error").GetString()}");
-    }
-
-    /// <summary>The first event of this name that matches, past or future.</summary>
-    public async Task<JsonElement> EventAsync(string name, Func<JsonElement, bool> match, CancellationToken cancellationToken)
-    {
-        TaskCompletionSource<JsonElement> seen = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        lock (_events)
-        {
-            bool Matches(JsonElement line) => line.GetProperty("event").GetString() == name && match(line);
-            JsonElement known = _events.Find(line => Matches(line));
-            if (known.ValueKind != JsonValueKind.Undefined)
-            {
-                return known;
-            }
-
-            _waiters.Add((Matches, seen));
-        }
-
-        return await seen.Task.WaitAsync(cancellationToken);
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        _process.StandardInput.Close();
-        using CancellationTokenSource patience = new(TimeSpan.FromSeconds(5));
-        try
-        {
-            await _process.WaitForExitAsync(patience.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            _process.Kill(entireProcessTree: true);
-        }
-
-        await _reader;
-        _process.Dispose();
-    }
-
-    private async Task ReadAsync()
-    {
-        while (await _process.StandardOutput.ReadLineAsync() is { } text)
-        {
-            JsonElement line = JsonSerializer.Deserialize<JsonElement>(text);
-            if (line.TryGetProperty("event", out _))
-            {
-                lock (_events)
-                {
-                    _events.Add(line);
-                    _waiters.FindAll(waiter => waiter.Match(line)).ForEach(waiter => waiter.Seen.TrySetResult(line));
-                }
-            }
-            else if (line.GetProperty("id").ValueKind == JsonValueKind.Number && _calls.TryRemove(line.GetProperty("id").GetInt32(), out TaskCompletionSource<JsonElement>? call))
-            {
-                call.TrySetResult(line);
-            }
-        }
-
-        foreach (TaskCompletionSource<JsonElement> call in _calls.Values)
-        {
-            call.TrySetException(new IOException("the js peer ended"));
         }
     }
 }

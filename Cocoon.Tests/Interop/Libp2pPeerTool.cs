@@ -52,7 +52,7 @@ internal sealed class Libp2pPeerTool : IAsyncDisposable
             RelayWhenPrivate = flags.Contains("--auto-relay"),
             RelayClient = new RelayClientOptions { Interval = TimeSpan.FromSeconds(2) },
             // What a test asks for over a relay is up to the test.
-            Limits = limits with { LimitedProtocols = [.. limits.LimitedProtocols, TestHosts.EchoProtocol, PerfProtocol.Id] },
+            Limits = limits with { LimitedProtocols = [.. limits.LimitedProtocols, TestHosts.EchoProtocol, PerfProtocol.Id], RelayedGrace = TimeSpan.FromSeconds(1) },
             AgentVersion = "cocoon/test-peer",
         });
         _host.Handle(TestHosts.EchoProtocol, TestHosts.EchoAsync);
@@ -224,6 +224,8 @@ internal sealed class Libp2pPeerTool : IAsyncDisposable
                     ["verified"] = ToArray(_host.Reachability.Verified),
                     ["observed"] = ToArray(_host.ObservedAddresses.Select(o => o.Address)),
                     ["nat"] = _host.NatKind.ToString(),
+                    ["holes_punched"] = _host.HolePunching.Upgraded,
+                    ["holes_given_up"] = _host.HolePunching.GivenUp,
                 };
             case "relay":
                 RelayServiceReport service = _host.RelayService ?? throw new ArgumentException("not started with --relay");

@@ -22,7 +22,7 @@ public sealed class Libp2pHostTests
         PeerConnectionInfo info = a.Connections.Single();
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(byA.Protocols, Is.EqualTo(new[] { "/echo/1.0.0", "/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0" }));
+            Assert.That(byA.Protocols, Is.EqualTo(new[] { "/echo/1.0.0", "/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0", "/libp2p/circuit/relay/0.2.0/stop", "/libp2p/dcutr" }));
             Assert.That(byB.Peer, Is.EqualTo(a.LocalPeer));
             Assert.That((await connected).IsOutbound, Is.False);
             Assert.That(info.Peer, Is.EqualTo(b.LocalPeer));

@@ -23,6 +23,8 @@ internal sealed partial class DcutrService : IAsyncDisposable
     private readonly ConcurrentDictionary<PeerId, byte> _running = new();
     private readonly TaskGroup _tasks = new();
     private readonly CancellationTokenSource _stopping = new();
+    private long _upgraded;
+    private long _givenUp;
 
     /// <param name="addresses">Direct addresses that others see or can reach us at, best first.</param>
     public DcutrService(
@@ -35,6 +37,8 @@ internal sealed partial class DcutrService : IAsyncDisposable
         _context = context;
         handlers.Set(DcutrOptions.Protocol, AnswerAsync);
     }
+
+    public HolePunchingReport Report => new(Interlocked.Read(ref _upgraded), Interlocked.Read(ref _givenUp));
 
     /// <summary>A connection's peer told its protocols: leads the upgrade when the connection came to us through a relay.</summary>
     public void OnIdentified(PeerConnection connection)
@@ -70,6 +74,7 @@ internal sealed partial class DcutrService : IAsyncDisposable
         {
             if (_options.DialFirst && await TryDialAsync(relayed.RemotePeer, stop.Token))
             {
+                Interlocked.Increment(ref _upgraded);
                 return;
             }
 
@@ -77,11 +82,13 @@ internal sealed partial class DcutrService : IAsyncDisposable
             {
                 if (await TryLeadOnceAsync(relayed, stop.Token))
                 {
+                    Interlocked.Increment(ref _upgraded);
                     Log.Upgraded(_context.Logger, relayed.RemotePeer, attempt);
                     return;
                 }
             }
 
+            Interlocked.Increment(ref _givenUp);
             Log.GivenUp(_context.Logger, relayed.RemotePeer, _options.Attempts);
         }
         catch (OperationCanceledException)
@@ -164,6 +171,7 @@ internal sealed partial class DcutrService : IAsyncDisposable
             await stream.CloseWriteAsync(stop.Token);
             if (await TryPunchAsync(relayed.RemotePeer, addresses, isInitiator: true, stopping.Token))
             {
+                Interlocked.Increment(ref _upgraded);
                 Log.Upgraded(_context.Logger, relayed.RemotePeer, 1);
             }
         }

@@ -1,0 +1,310 @@
+using System.Net;
+using System.Net.Sockets;
+using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Libp2p;
+using Cocoon.Protocol.Libp2p.Muxers;
+using Cocoon.Protocol.Libp2p.Protocols.Relay;
+using Cocoon.Protocol.Libp2p.Protocols.Relay.Proto;
+using Cocoon.Protocol.Libp2p.Security;
+using Cocoon.Protocol.Libp2p.Swarm;
+using Cocoon.Protocol.Libp2p.Transports;
+using Cocoon.Protocol.Multiformats;
+using Cocoon.Tests.EndToEnd;
+using Cocoon.Tests.Support;
+using Google.Protobuf;
+using NUnit.Framework;
+
+namespace Cocoon.Tests.Protocol.Libp2p.Reachability;
+
+/// <summary>What relays, and those reached through them, must withstand.</summary>
+public sealed class HostileRelayTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    private readonly List<Libp2pHost> _hosts = [];
+
+    [TearDown]
+    public async Task StopAsync()
+    {
+        foreach (Libp2pHost host in Enumerable.Reverse(_hosts))
+        {
+            await host.DisposeAsync();
+        }
+
+        _hosts.Clear();
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task ReservationFlood_TakesOnlyThePlacesThereAre(CancellationToken cancellationToken)
+    {
+        Libp2pHost relay = await AddAsync(RelayHosts.StartRelayAsync(new RelayLimits { Reservations = 3 }));
+        int granted = 0;
+        for (int i = 0; i < 8; i++)
+        {
+            Libp2pHost peer = await AddAsync(RelayHosts.StartAsync());
+            HopMessage answer = await AskAsync(peer, relay, Reserve, cancellationToken);
+            Assert.That(answer.Status, Is.EqualTo(i < 3 ? CircuitStatus.Ok : CircuitStatus.ReservationRefused));
+            granted += answer.Status == CircuitStatus.Ok ? 1 : 0;
+        }
+
+        Assert.That(relay.RelayService!.Reservations, Has.Count.EqualTo(granted));
+        await _hosts[1].DisposeAsync();
+        await Eventually.TrueAsync("the place is free", () => relay.RelayService!.Reservations.Count == 2, Patience, cancellationToken);
+        Assert.That((await AskAsync(_hosts[^1], relay, Reserve, cancellationToken)).Status, Is.EqualTo(CircuitStatus.Ok));
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task ReservationRequests_AboveTheirRate_AreRefused(CancellationToken cancellationToken)
+    {
+        Libp2pHost relay = await AddAsync(RelayHosts.StartRelayAsync(new RelayLimits { RequestsPerPeerAndHour = 5 }));
+        Libp2pHost peer = await AddAsync(RelayHosts.StartAsync());
+        List<CircuitStatus> answers = [];
+        for (int i = 0; i < 8; i++)
+        {
+            answers.Add((await AskAsync(peer, relay, Reserve, cancellationToken)).Status);
+        }
+
+        Assert.That(answers.Count(status => status == CircuitStatus.Ok), Is.EqualTo(5));
+        Assert.That(relay.RelayService!.Reservations, Has.Count.EqualTo(1), "what was granted before stays");
+    }
+
+    [Test]
+    public void Reservations_OfOneAddressOrNetwork_AreBounded()
+    {
+        ReservationTable table = new(new RelayLimits(), exemptPrivate: false, TimeProvider.System);
+        int sameAddress = Enumerable.Range(0, 50).Count(i => Add(Multiaddr.Parse($"/ip4/44.1.2.3/tcp/{1000 + i}")));
+        int sameNetwork = Enumerable.Range(4, 200).Count(i => Add(Multiaddr.Parse($"/ip4/44.1.3.{i}/tcp/1")));
+        int sameSite = Enumerable.Range(0, 50).Count(i => Add(Multiaddr.Parse($"/ip6/2a00:1:1:1:{i:x}::1/tcp/1")));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(sameAddress, Is.EqualTo(8));
+            Assert.That(sameAddress + sameNetwork, Is.EqualTo(32));
+            Assert.That(sameSite, Is.EqualTo(8), "an IPv6 /56 is one customer");
+        }
+
+        bool Add(Multiaddr address)
+        {
+            using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+            return table.TryAdd(PeerId.FromPublicKey(key.PublicKey), address, out _);
+        }
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Circuits_AboveThePeersLimit_AreRefused(CancellationToken cancellationToken)
+    {
+        Libp2pHost relay = await AddAsync(RelayHosts.StartRelayAsync(new RelayLimits { CircuitsPerPeer = 2 }));
+        Libp2pHost listener = await AddAsync(RelayHosts.StartAsync()), dialler = await AddAsync(RelayHosts.StartAsync());
+        await listener.ReserveAsync(relay.FullAddress(), cancellationToken);
+        List<IPeerStream> open = [];
+        for (int i = 0; i < 4; i++)
+        {
+            IPeerStream stream = await OpenHopAsync(dialler, relay, cancellationToken);
+            open.Add(stream);
+            await LengthPrefixed.WriteAsync(stream, Connect(listener.LocalPeer), cancellationToken);
+            HopMessage answer = (await LengthPrefixed.ReadAsync(stream, HopMessage.Parser, 4096, cancellationToken))!;
+            Assert.That(answer.Status, Is.EqualTo(i < 2 ? CircuitStatus.Ok : CircuitStatus.ResourceLimitExceeded));
+        }
+
+        open.ForEach(stream => stream.Reset());
+        await Eventually.TrueAsync("the places are free", () => relay.RelayService!.Circuits.Count == 0, Patience, cancellationToken);
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Connect_ToOneselfToTheRelayOrWithoutReservation_IsRefused(CancellationToken cancellationToken)
+    {
+        Libp2pHost relay = await AddAsync(RelayHosts.StartRelayAsync());
+        Libp2pHost peer = await AddAsync(RelayHosts.StartAsync()), other = await AddAsync(RelayHosts.StartAsync());
+        await peer.ReserveAsync(relay.FullAddress(), cancellationToken);
+        await other.ConnectAsync(relay.FullAddress(), cancellationToken);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((await AskAsync(peer, relay, Connect(peer.LocalPeer), cancellationToken)).Status, Is.EqualTo(CircuitStatus.PermissionDenied));
+            Assert.That((await AskAsync(peer, relay, Connect(relay.LocalPeer), cancellationToken)).Status, Is.EqualTo(CircuitStatus.PermissionDenied));
+            Assert.That((await AskAsync(peer, relay, Connect(other.LocalPeer), cancellationToken)).Status, Is.EqualTo(CircuitStatus.NoReservation));
+            Assert.That(relay.RelayService!.Counters.Refused["PermissionDenied"], Is.EqualTo(2));
+        }
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task MalformedHopMessages_AreAnsweredAndHarmless(CancellationToken cancellationToken)
+    {
+        Libp2pHost relay = await AddAsync(RelayHosts.StartRelayAsync());
+        Libp2pHost peer = await AddAsync(RelayHosts.StartAsync());
+        HopMessage[] odd =
+        [
+            new HopMessage(),
+            new HopMessage { Type = HopMessage.Types.Type.Connect },
+            new HopMessage { Type = HopMessage.Types.Type.Connect, Peer = new CircuitPeer { Id = ByteString.CopyFromUtf8("nobody") } },
+            new HopMessage { Type = HopMessage.Types.Type.Status, Status = CircuitStatus.Ok },
+        ];
+        List<CircuitStatus> answers = [];
+        foreach (HopMessage message in odd)
+        {
+            answers.Add((await AskAsync(peer, relay, message, cancellationToken)).Status);
+        }
+
+        Assert.That(answers, Is.EqualTo(new[] { CircuitStatus.MalformedMessage, CircuitStatus.MalformedMessage, CircuitStatus.MalformedMessage, CircuitStatus.UnexpectedMessage }));
+        foreach (byte[] garbage in (byte[][])[[0xff, 0xff, 0xff, 0xff, 0x0f], [3, 1, 2, 3], [0x80, 0x80, 0x40, .. new byte[64]]])
+        {
+            await using IPeerStream stream = await OpenHopAsync(peer, relay, cancellationToken);
+            await stream.WriteAsync(garbage, cancellationToken);
+            HopMessage answer = (await LengthPrefixed.ReadAsync(stream, HopMessage.Parser, 4096, cancellationToken))!;
+            Assert.That(answer.Status, Is.EqualTo(CircuitStatus.MalformedMessage));
+        }
+
+        Assert.That((await AskAsync(peer, relay, Reserve, cancellationToken)).Status, Is.EqualTo(CircuitStatus.Ok), "the connection goes on");
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task SilentHopStream_IsResetInTime(CancellationToken cancellationToken)
+    {
+        Libp2pHost relay = await AddAsync(RelayHosts.StartRelayAsync(new RelayLimits { RequestTimeout = TimeSpan.FromMilliseconds(50) }));
+        Libp2pHost peer = await AddAsync(RelayHosts.StartAsync());
+        await using IPeerStream stream = await OpenHopAsync(peer, relay, cancellationToken);
+        await stream.WriteAsync(new byte[] { 100 }, cancellationToken);
+        await Assert.ThatAsync(async () => await stream.ReadAsync(new byte[1], cancellationToken), Throws.InstanceOf<Libp2pException>());
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Circuit_OfAPeerThatIsNoRelayOfOurs_IsRefused(CancellationToken cancellationToken)
+    {
+        Libp2pHost victim = await AddAsync(RelayHosts.StartAsync()), stranger = await AddAsync(RelayHosts.StartAsync());
+        await stranger.ConnectAsync(victim.FullAddress(), cancellationToken);
+        StopMessage answer = await StopAsync(stranger, victim, StopConnect(stranger.LocalPeer), cancellationToken);
+        Assert.That(answer.Status, Is.EqualTo(CircuitStatus.PermissionDenied));
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Circuit_WhoseRelayLiesAboutTheSource_IsNoConnection(CancellationToken cancellationToken)
+    {
+        // A relay that grants reservations, then plays the dialler itself under somebody else's name.
+        Libp2pHost relay = await AddAsync(RelayHosts.StartRelayAsync()), victim = await AddAsync(RelayHosts.StartAsync());
+        await victim.ReserveAsync(relay.FullAddress(), cancellationToken);
+        using Ed25519PrivateKey claimed = Ed25519PrivateKey.Generate(), actual = Ed25519PrivateKey.Generate();
+        await using IPeerStream stream = await relay.OpenStreamAsync(victim.LocalPeer, [CircuitProtocol.StopId], cancellationToken);
+        await LengthPrefixed.WriteAsync(stream, StopConnect(PeerId.FromPublicKey(claimed.PublicKey)), cancellationToken);
+        StopMessage? answer = await LengthPrefixed.ReadAsync(stream, StopMessage.Parser, 4096, cancellationToken);
+        Assert.That(answer!.Status, Is.EqualTo(CircuitStatus.Ok));
+        using NoiseIdentity liar = new(actual, [YamuxSession.Protocol]);
+        RelayedConnection raw = new(stream, relay.Addresses[0], relay.Addresses[0], limit: null);
+        await using NoiseChannel channel = await new Upgrader(liar).UpgradeAsync(raw, isInitiator: true, victim.LocalPeer, cancellationToken);
+        await Assert.ThatAsync(async () => await stream.ReadAsync(new byte[1], cancellationToken), Throws.InstanceOf<IOException>());
+        Assert.That(victim.Connections.Select(c => c.Peer), Is.EqualTo(new[] { relay.LocalPeer }));
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Reservation_ThatDoesNotHold_IsNotAnnounced(CancellationToken cancellationToken)
+    {
+        Libp2pHost relay = await AddAsync(RelayHosts.StartAsync()), peer = await AddAsync(RelayHosts.StartAsync());
+        using Ed25519PrivateKey other = Ed25519PrivateKey.Generate();
+        ulong later = (ulong)DateTimeOffset.UtcNow.AddHours(1).ToUnixTimeSeconds();
+        byte[] foreign = new ReservationVoucher(PeerId.FromPublicKey(other.PublicKey), peer.LocalPeer, DateTimeOffset.UtcNow.AddHours(1)).Seal(other);
+        CircuitReservation[] bad =
+        [
+            new CircuitReservation(),
+            new CircuitReservation { Expire = 1 },
+            new CircuitReservation { Expire = later, Voucher = ByteString.CopyFrom(foreign) },
+            new CircuitReservation { Expire = later, Voucher = ByteString.CopyFromUtf8("trust me") },
+        ];
+        CircuitReservation current = bad[0];
+        relay.Handle(CircuitProtocol.HopId, async (stream, token) =>
+        {
+            await LengthPrefixed.ReadAsync(stream, 4096, token);
+            await LengthPrefixed.WriteAsync(stream, new HopMessage { Type = HopMessage.Types.Type.Status, Status = CircuitStatus.Ok, Reservation = current }, token);
+        });
+        foreach (CircuitReservation reservation in bad)
+        {
+            current = reservation;
+            await Assert.ThatAsync(async () => await peer.ReserveAsync(relay.FullAddress(), cancellationToken), Throws.InstanceOf<Libp2pException>());
+        }
+
+        Assert.That(peer.HeldReservations, Is.Empty);
+        Assert.That(peer.Addresses.Any(address => address.IsRelayed), Is.False);
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Reservation_WithVeryManyAddresses_IsAnnouncedWithFew(CancellationToken cancellationToken)
+    {
+        Libp2pHost relay = await AddAsync(RelayHosts.StartAsync()), peer = await AddAsync(RelayHosts.StartAsync());
+        relay.Handle(CircuitProtocol.HopId, async (stream, token) =>
+        {
+            CircuitReservation reservation = new() { Expire = ulong.MaxValue };
+            reservation.Addrs.AddRange(Enumerable.Range(1, 200).Select(i => ByteString.CopyFrom(Multiaddr.Parse($"/ip4/127.0.0.{i}/tcp/1").Bytes)));
+            await LengthPrefixed.ReadAsync(stream, 4096, token);
+            await LengthPrefixed.WriteAsync(stream, new HopMessage { Type = HopMessage.Types.Type.Status, Status = CircuitStatus.Ok, Reservation = reservation }, token);
+        });
+        HeldReservation held = await peer.ReserveAsync(relay.FullAddress(), cancellationToken);
+        Assert.That(held.Addresses, Has.Count.EqualTo(8));
+        Assert.That(held.Expires, Is.LessThanOrEqualTo(DateTimeOffset.UtcNow.AddHours(25)));
+    }
+
+    [Test]
+    public void Limits_OfHostileBytes_NeverThrow() => Hostile.Bytes(
+        128,
+        input =>
+        {
+            try
+            {
+                HopMessage hop = LengthPrefixed.Parse(HopMessage.Parser, input);
+                CircuitProtocol.ReadLimit(hop.Limit);
+                CircuitProtocol.TryReadPeer(hop.Peer, out _);
+                StopMessage stop = LengthPrefixed.Parse(StopMessage.Parser, input);
+                CircuitProtocol.ReadLimit(stop.Limit);
+                CircuitProtocol.TryReadPeer(stop.Peer, out _);
+            }
+            catch (Libp2pException)
+            {
+                // The one kind of failure that a remote may cause.
+            }
+        },
+        Convert.ToHexString(new HopMessage
+        {
+            Type = HopMessage.Types.Type.Status,
+            Status = CircuitStatus.Ok,
+            Limit = new CircuitLimits { Duration = 120_000, Data = ulong.MaxValue },
+            Reservation = new CircuitReservation { Expire = 7 },
+        }.ToByteArray()),
+        Convert.ToHexString(StopConnect(PeerId.Parse("12D3KooWA4Xop1JaT3MHxwYMkCepYsv4iPVopMXwCz5iHYdBfeSB")).ToByteArray()));
+
+    [Test]
+    public void ReadLimit_MillisecondsAsSeconds_IsNotBelieved()
+    {
+        CircuitLimit? js = CircuitProtocol.ReadLimit(new CircuitLimits { Duration = 120_000, Data = 1 << 17 });
+        Assert.That(js, Is.EqualTo(new CircuitLimit(null, 1 << 17)));
+        Assert.That(CircuitProtocol.ReadLimit(new CircuitLimits()), Is.Null);
+    }
+
+    private static HopMessage Reserve => new() { Type = HopMessage.Types.Type.Reserve };
+
+    private static HopMessage Connect(PeerId peer) => new() { Type = HopMessage.Types.Type.Connect, Peer = CircuitProtocol.ToMessage(peer) };
+
+    private static StopMessage StopConnect(PeerId source) => new() { Type = StopMessage.Types.Type.Connect, Peer = CircuitProtocol.ToMessage(source) };
+
+    private static async Task<IPeerStream> OpenHopAsync(Libp2pHost peer, Libp2pHost relay, CancellationToken cancellationToken)
+    {
+        await peer.ConnectAsync(relay.FullAddress(), cancellationToken);
+        return await peer.OpenStreamAsync(relay.LocalPeer, [CircuitProtocol.HopId], cancellationToken);
+    }
+
+    private static async Task<HopMessage> AskAsync(Libp2pHost peer, Libp2pHost relay, HopMessage message, CancellationToken cancellationToken)
+    {
+        await using IPeerStream stream = await OpenHopAsync(peer, relay, cancellationToken);
+        await LengthPrefixed.WriteAsync(stream, message, cancellationToken);
+        return (await LengthPrefixed.ReadAsync(stream, HopMessage.Parser, 4096, cancellationToken))!;
+    }
+
+    private static async Task<StopMessage> StopAsync(Libp2pHost from, Libp2pHost to, StopMessage message, CancellationToken cancellationToken)
+    {
+        await using IPeerStream stream = await from.OpenStreamAsync(to.LocalPeer, [CircuitProtocol.StopId], cancellationToken);
+        await LengthPrefixed.WriteAsync(stream, message, cancellationToken);
+        return (await LengthPrefixed.ReadAsync(stream, StopMessage.Parser, 4096, cancellationToken))!;
+    }
+
+    private async Task<Libp2pHost> AddAsync(Task<Libp2pHost> starting)
+    {
+        Libp2pHost host = await starting;
+        _hosts.Add(host);
+        return host;
+    }
+}
