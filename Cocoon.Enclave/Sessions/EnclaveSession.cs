@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Cocoon.Enclave.Attestation;
 using Cocoon.Enclave.Inference;
+using Cocoon.Protocol.Buffers;
 using Cocoon.Protocol.Enclaves.Proto;
 using Cocoon.Protocol.Sessions;
 using Cocoon.Protocol.Sessions.Proto;
@@ -69,7 +70,7 @@ internal sealed partial class EnclaveSession : IAsyncDisposable
         {
             return Hello.Parser.ParseFrom(bytes.Span);
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {
             throw new SessionException(SessionErrorCode.Malformed, "hello");
         }
@@ -88,7 +89,7 @@ internal sealed partial class EnclaveSession : IAsyncDisposable
         {
             quote = Quote.Parser.ParseFrom(signedQuote?.Quote ?? ByteString.Empty);
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {
             throw new SessionException(SessionErrorCode.Malformed, "quote");
         }

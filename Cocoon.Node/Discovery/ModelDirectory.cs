@@ -1,3 +1,4 @@
+using Cocoon.Protocol.Buffers;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p.Protocols.Gossipsub;
@@ -137,7 +138,7 @@ internal sealed class ModelDirectory(TimeProvider time)
             directory = valid ? parsed : null;
             return valid;
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {
             return false;
         }

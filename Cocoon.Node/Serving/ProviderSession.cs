@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using Cocoon.Node.Enclaves;
 using Cocoon.Node.Payments;
 using Cocoon.Node.Sessions;
+using Cocoon.Protocol.Buffers;
 using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Sessions.Proto;
 using Cocoon.Protocol.Ton.Cells;
@@ -160,7 +161,7 @@ internal sealed partial class ProviderSession(
             header = RoutingHeader.Parser.ParseFrom(bytes);
             return true;
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {
             header = new RoutingHeader();
             return false;

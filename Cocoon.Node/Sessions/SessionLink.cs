@@ -1,3 +1,4 @@
+using Cocoon.Protocol.Buffers;
 using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Sessions.Proto;
 using Google.Protobuf;
@@ -60,7 +61,7 @@ internal sealed class SessionLink(IPeerStream stream) : IDisposable
             byte[] field = input.ReadBytes().ToByteArray();
             return input.IsAtEnd ? field : null;
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {
             return null;
         }

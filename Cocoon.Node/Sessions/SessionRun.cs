@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Cocoon.Node.Payments;
+using Cocoon.Protocol.Buffers;
 using Cocoon.Protocol.Inference;
 using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Payments.Proto;
@@ -351,7 +352,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
         {
             return await receipts.SaveAsync(session.Enclave, session.Offer.Peer.ToString(), receipt, settlement, _lastVoucher, cancellationToken);
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {
             return (null, null);
         }

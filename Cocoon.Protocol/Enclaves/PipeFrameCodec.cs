@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Cocoon.Protocol.Buffers;
 using Google.Protobuf;
 
 namespace Cocoon.Protocol.Enclaves;
@@ -59,7 +60,7 @@ internal static class PipeFrameCodec
         {
             frame = parser.ParseFrom(buffer.AsSpan(start, used + payload));
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {
             throw new PipeException(PipeErrorCode.Malformed, $"frame of type {type}");
         }

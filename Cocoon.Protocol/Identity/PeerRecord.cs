@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Cocoon.Protocol.Buffers;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity.Proto;
 using Cocoon.Protocol.Multiformats;
@@ -43,7 +44,7 @@ public sealed record PeerRecord(PeerId Peer, ulong Sequence, IReadOnlyList<Multi
         {
             message = PeerRecordMessage.Parser.ParseFrom(payload);
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {
             return false;
         }

@@ -43,7 +43,7 @@ public static class SignedEnvelope
         {
             message = Envelope.Parser.ParseFrom(envelope);
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {
             return false;
         }

@@ -69,7 +69,7 @@ public static class LengthPrefixed
         {
             return parser.ParseFrom(bytes);
         }
-        catch (InvalidProtocolBufferException exception)
+        catch (Exception exception) when (ProtobufFault.IsMalformed(exception))
         {
             throw new Libp2pException(Libp2pErrorCode.Malformed, "Malformed protobuf message.", exception);
         }

@@ -27,12 +27,13 @@ public sealed partial class Libp2pHost
     /// <summary>Addresses that remotes said they see us at.</summary>
     public IReadOnlyList<ObservedAddress> ObservedAddresses => _observed.All;
 
-    public NatKind NatKind => _observed.Kind;
-
     public HolePunchingReport HolePunching => _dcutr.Report;
 
     /// <summary>Reservations that we hold with relays.</summary>
     public IReadOnlyList<HeldReservation> HeldReservations => _relays.Reservations;
+
+    /// <summary>Whether we relay for others.</summary>
+    public bool IsRelay => _relayServer is not null;
 
     /// <summary>Our own relay service; <c>null</c> where it is off.</summary>
     public RelayServiceReport? RelayService =>

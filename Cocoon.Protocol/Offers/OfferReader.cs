@@ -1,3 +1,4 @@
+using Cocoon.Protocol.Buffers;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Offers.Proto;
@@ -68,7 +69,7 @@ internal static class OfferReader
             envelope = SignedOffer.Parser.ParseFrom(signed.Span);
             inner = Offer.Parser.ParseFrom(envelope.Offer.Span);
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {
             return OfferRejection.Malformed;
         }

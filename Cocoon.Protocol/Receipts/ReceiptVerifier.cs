@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Cocoon.Protocol.Attestation;
+using Cocoon.Protocol.Buffers;
 using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity;
@@ -29,7 +30,7 @@ internal static class ReceiptVerifier
             receipt = Receipt.Parser.ParseFrom(file.Receipt);
             quote = Quote.Parser.ParseFrom(file.Quote);
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {
             return new ReceiptVerdict(false, "", "", 0, null, [new ReceiptCheck("format", false, "the signed bytes are no receipt")]);
         }

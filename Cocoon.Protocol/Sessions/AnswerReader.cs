@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Cocoon.Protocol.Buffers;
 using Cocoon.Protocol.Sessions.Proto;
 using Google.Protobuf;
 
@@ -93,7 +94,7 @@ internal sealed class AnswerReader(ResponseOpener opener) : IDisposable
         {
             answer = AnswerEvent.Parser.ParseFrom(bytes.Slice(size, (int)length));
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {
             throw new SessionException(SessionErrorCode.Malformed, "response event");
         }

@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Security.Cryptography;
+using Cocoon.Protocol.Buffers;
 using Cocoon.Protocol.Cryptography.Hpke;
 using Cocoon.Protocol.Payments.Proto;
 using Cocoon.Protocol.Sessions.Proto;
@@ -111,7 +112,7 @@ internal sealed class RequestOpener(IRequestKeys keys, TimeProvider time)
                 ? throw new SessionException(SessionErrorCode.TooLarge, "routing header")
                 : RoutingHeader.Parser.ParseFrom(bytes);
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {
             throw new SessionException(SessionErrorCode.Malformed, "routing header");
         }
@@ -123,7 +124,7 @@ internal sealed class RequestOpener(IRequestKeys keys, TimeProvider time)
         {
             return SealedRequest.Parser.ParseFrom(bytes.Span);
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {
             throw new SessionException(SessionErrorCode.Malformed, "sealed request");
         }

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Cocoon.Protocol.Buffers;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Sessions.Proto;
 using Google.Protobuf;
@@ -69,7 +70,7 @@ internal static class SignedRecords
             message = parser.ParseFrom(body);
             return true;
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {
             return false;
         }

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Security.Cryptography;
 using Cocoon.Protocol.Attestation;
+using Cocoon.Protocol.Buffers;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Cryptography.Hpke;
 using Cocoon.Protocol.Identity;
@@ -258,7 +259,7 @@ internal sealed class WelcomeVerifier(AppraisalCache appraisals, KnownEvidence k
             body = WelcomeBody.Parser.ParseFrom(welcome.Body);
             return true;
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {
             body = new WelcomeBody();
             return false;

@@ -8,6 +8,7 @@ internal static class FuzzTargets
         .. IdentityTargets.All,
         .. Libp2pTargets.All,
         .. LocalNetworkTargets.All,
+        .. ReachabilityTargets.All,
         .. OfferTargets.All,
         .. SessionTargets.All,
         .. TonTargets.All,

@@ -33,6 +33,8 @@ internal sealed class Libp2pPeerTool : IAsyncDisposable
     private readonly KademliaDht? _dht;
     private readonly Dictionary<string, IAsyncDisposable> _subscriptions = [];
     private readonly SemaphoreSlim _output = new(1);
+    private readonly List<string> _early = [];
+    private bool _introduced;
     private readonly TextWriter _writer;
 
     private Libp2pPeerTool(
@@ -140,7 +142,7 @@ internal sealed class Libp2pPeerTool : IAsyncDisposable
             }
         }
 
-        await EmitAsync(new JsonObject { ["peer_id"] = _host.LocalPeer.ToString(), ["addrs"] = FullAddresses() });
+        await IntroduceAsync(new JsonObject { ["peer_id"] = _host.LocalPeer.ToString(), ["addrs"] = FullAddresses() });
         List<Task> running = [];
         while (await input.ReadLineAsync() is { } line)
         {
@@ -223,7 +225,6 @@ internal sealed class Libp2pPeerTool : IAsyncDisposable
                     ["verdict"] = _host.Reachability.Verdict.ToString().ToLowerInvariant(),
                     ["verified"] = ToArray(_host.Reachability.Verified),
                     ["observed"] = ToArray(_host.ObservedAddresses.Select(o => o.Address)),
-                    ["nat"] = _host.NatKind.ToString(),
                     ["holes_punched"] = _host.HolePunching.Upgraded,
                     ["holes_given_up"] = _host.HolePunching.GivenUp,
                 };
@@ -364,8 +365,35 @@ internal sealed class Libp2pPeerTool : IAsyncDisposable
         _output.Wait();
         try
         {
+            if (!_introduced)
+            {
+                // Connections to relays come up before the first line.
+                _early.Add(line.ToJsonString());
+                return;
+            }
+
             _writer.WriteLine(line.ToJsonString());
             _writer.Flush();
+        }
+        finally
+        {
+            _output.Release();
+        }
+    }
+
+    /// <summary>The first line, then what happened before it.</summary>
+    private async Task IntroduceAsync(JsonObject line)
+    {
+        await _output.WaitAsync();
+        try
+        {
+            _introduced = true;
+            foreach (string text in (string[])[line.ToJsonString(), .. _early])
+            {
+                await _writer.WriteLineAsync(text);
+            }
+
+            await _writer.FlushAsync();
         }
         finally
         {

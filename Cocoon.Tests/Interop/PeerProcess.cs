@@ -12,6 +12,7 @@ namespace Cocoon.Tests.Interop;
 internal abstract class PeerProcess : IAsyncDisposable
 {
     private readonly Process _process;
+    private readonly IReadOnlyList<Multiaddr> _addresses;
     private readonly Task _reader;
     private readonly ConcurrentDictionary<int, TaskCompletionSource<JsonElement>> _calls = new();
     private readonly List<JsonElement> _events = [];
@@ -23,14 +24,14 @@ internal abstract class PeerProcess : IAsyncDisposable
         JsonElement about = JsonSerializer.Deserialize<JsonElement>(first);
         _process = process;
         PeerId = PeerId.Parse(about.GetProperty("peer_id").GetString()!);
-        Address = Multiaddr.Parse(about.GetProperty("addrs")[0].GetString()!);
+        _addresses = [.. about.GetProperty("addrs").EnumerateArray().Select(address => Multiaddr.Parse(address.GetString()!))];
         _reader = ReadAsync();
     }
 
     public PeerId PeerId { get; }
 
     /// <summary>With its <c>/p2p</c> suffix.</summary>
-    public Multiaddr Address { get; }
+    public Multiaddr Address => _addresses.Count > 0 ? _addresses[0] : throw new InvalidOperationException("The peer has no address that others could dial.");
 
     /// <summary>Starts the program and reads its first line.</summary>
     protected static async Task<(Process Process, string First)> StartAsync(ProcessStartInfo start, CancellationToken cancellationToken)

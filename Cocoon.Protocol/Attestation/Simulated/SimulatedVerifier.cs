@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Cocoon.Protocol.Buffers;
 using Cocoon.Protocol.Enclaves.Proto;
 using Google.Protobuf;
 
@@ -57,7 +58,7 @@ internal sealed class SimulatedVerifier : IEvidenceVerifier
             Protections protections = Protections.Parser.ParseFrom(statement.Protections.AsSpan());
             return [.. protections.Items.Select(i => new ProtectionClaim(i.Name, i.State, i.Detail))];
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {
             throw new EvidenceException(EvidenceErrorCode.Malformed, "protections");
         }

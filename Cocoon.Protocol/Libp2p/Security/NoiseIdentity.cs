@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Cocoon.Protocol.Buffers;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p.Security.Proto;
@@ -50,7 +51,7 @@ internal sealed class NoiseIdentity : IDisposable
         {
             message = NoiseHandshakePayload.Parser.ParseFrom(payload);
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {
             return false;
         }

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Cocoon.Protocol.Buffers;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p.Protocols.Relay.Proto;
@@ -42,7 +43,7 @@ internal sealed record ReservationVoucher(PeerId Relay, PeerId Peer, DateTimeOff
         {
             payload = VoucherPayload.Parser.ParseFrom(bytes);
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {
             return false;
         }

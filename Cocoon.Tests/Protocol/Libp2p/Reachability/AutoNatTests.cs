@@ -176,22 +176,6 @@ public sealed class AutoNatTests
         Assert.That(host.Addresses, Has.Count.EqualTo(1));
     }
 
-    [Test]
-    public void Messages_OfHostileBytes_GiveProtocolErrorsOnly() => Hostile.Bytes(
-        128,
-        input =>
-        {
-            try
-            {
-                LengthPrefixed.Parse(AutoNatMessage.Parser, input);
-            }
-            catch (Libp2pException)
-            {
-                // The one kind of failure that a remote may cause.
-            }
-        },
-        Convert.ToHexString(Request(PeerId.Parse("12D3KooWA4Xop1JaT3MHxwYMkCepYsv4iPVopMXwCz5iHYdBfeSB"), Multiaddr.Parse("/ip4/1.2.3.4/tcp/1")).ToByteArray()));
-
     private static AutoNatMessage Request(PeerId peer, params Multiaddr[] addresses)
     {
         AutoNatMessage.Types.PeerInfo about = new() { Id = ByteString.CopyFrom(peer.Bytes) };

@@ -118,26 +118,15 @@ public sealed class DcutrTests
     {
         Libp2pHost b = await AddAsync(RelayHosts.StartAsync()), a = await AddAsync(RelayHosts.StartAsync(dcutr: new DcutrOptions()));
         await b.ConnectAsync(a.FullAddress(), cancellationToken);
-        await using IPeerStream stream = await b.OpenStreamAsync(a.LocalPeer, [DcutrOptions.Protocol], cancellationToken);
-        await LengthPrefixed.WriteAsync(stream, new HolePunch { Type = HolePunch.Types.Type.Connect }, cancellationToken);
-        await Assert.ThatAsync(async () => await stream.ReadAsync(new byte[1], cancellationToken), Throws.InstanceOf<IOException>());
-    }
+        await Assert.ThatAsync(AskAsync, Throws.InstanceOf<IOException>());
 
-    [Test]
-    public void Messages_OfHostileBytes_GiveProtocolErrorsOnly() => Hostile.Bytes(
-        128,
-        input =>
+        async Task AskAsync()
         {
-            try
-            {
-                LengthPrefixed.Parse(HolePunch.Parser, input);
-            }
-            catch (Libp2pException)
-            {
-                // The one kind of failure that a remote may cause.
-            }
-        },
-        Convert.ToHexString(new HolePunch { Type = HolePunch.Types.Type.Connect, ObsAddrs = { ByteString.CopyFrom(1, 2, 3) } }.ToByteArray()));
+            await using IPeerStream stream = await b.OpenStreamAsync(a.LocalPeer, [DcutrOptions.Protocol], cancellationToken);
+            await LengthPrefixed.WriteAsync(stream, new HolePunch { Type = HolePunch.Types.Type.Connect }, cancellationToken);
+            await stream.ReadAsync(new byte[1], cancellationToken);
+        }
+    }
 
     private static PeerConnectionInfo? Direct(Libp2pHost from, Libp2pHost to) => from.Connections.FirstOrDefault(c => c.Peer == to.LocalPeer && !c.IsRelayed);
 
@@ -148,6 +137,7 @@ public sealed class DcutrTests
         Libp2pHost b = await AddAsync(RelayHosts.StartAsync()), a = await AddAsync(RelayHosts.StartAsync(dcutr: new DcutrOptions()));
         await b.ReserveAsync(relay.FullAddress(), cancellationToken);
         await a.ConnectAsync(b.Through(relay), cancellationToken);
+        await Eventually.TrueAsync("connected", () => b.Connections.Any(c => c.Peer == a.LocalPeer), Patience, cancellationToken);
         return (relay, b, a);
     }
 

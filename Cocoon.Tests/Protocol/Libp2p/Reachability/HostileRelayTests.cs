@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p;
@@ -238,34 +236,6 @@ public sealed class HostileRelayTests
         Assert.That(held.Addresses, Has.Count.EqualTo(8));
         Assert.That(held.Expires, Is.LessThanOrEqualTo(DateTimeOffset.UtcNow.AddHours(25)));
     }
-
-    [Test]
-    public void Limits_OfHostileBytes_NeverThrow() => Hostile.Bytes(
-        128,
-        input =>
-        {
-            try
-            {
-                HopMessage hop = LengthPrefixed.Parse(HopMessage.Parser, input);
-                CircuitProtocol.ReadLimit(hop.Limit);
-                CircuitProtocol.TryReadPeer(hop.Peer, out _);
-                StopMessage stop = LengthPrefixed.Parse(StopMessage.Parser, input);
-                CircuitProtocol.ReadLimit(stop.Limit);
-                CircuitProtocol.TryReadPeer(stop.Peer, out _);
-            }
-            catch (Libp2pException)
-            {
-                // The one kind of failure that a remote may cause.
-            }
-        },
-        Convert.ToHexString(new HopMessage
-        {
-            Type = HopMessage.Types.Type.Status,
-            Status = CircuitStatus.Ok,
-            Limit = new CircuitLimits { Duration = 120_000, Data = ulong.MaxValue },
-            Reservation = new CircuitReservation { Expire = 7 },
-        }.ToByteArray()),
-        Convert.ToHexString(StopConnect(PeerId.Parse("12D3KooWA4Xop1JaT3MHxwYMkCepYsv4iPVopMXwCz5iHYdBfeSB")).ToByteArray()));
 
     [Test]
     public void ReadLimit_MillisecondsAsSeconds_IsNotBelieved()

@@ -29,12 +29,4 @@ public sealed class ReservationVoucherTests
         ReservationVoucher voucher = new(PeerId.FromPublicKey(relay.PublicKey), PeerId.FromPublicKey(other.PublicKey), DateTimeOffset.UnixEpoch);
         Assert.That(ReservationVoucher.TryOpen(voucher.Seal(other), out _), Is.False);
     }
-
-    [Test]
-    public void TryOpen_HostileBytes_NeverThrows()
-    {
-        using Ed25519PrivateKey relay = Ed25519PrivateKey.Generate();
-        byte[] valid = new ReservationVoucher(PeerId.FromPublicKey(relay.PublicKey), PeerId.FromPublicKey(relay.PublicKey), DateTimeOffset.MaxValue).Seal(relay);
-        Hostile.Bytes(256, input => ReservationVoucher.TryOpen(input, out _), Convert.ToHexString(valid));
-    }
 }
