@@ -46,7 +46,7 @@ internal sealed class NatLab : IAsyncDisposable
         }
         catch (Win32Exception)
         {
-            Assert.Ignore("NAT tests need iproute2 and nftables: scripts/setup.d/60-nat.sh");
+            Assert.Ignore("NAT tests need iproute2 and nftables: scripts/setup.d/70-nat.sh");
             throw;
         }
         catch (Exception)
