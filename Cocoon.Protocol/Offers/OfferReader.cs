@@ -3,7 +3,6 @@ using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Offers.Proto;
 using Cocoon.Protocol.Ton;
-using Google.Protobuf;
 
 namespace Cocoon.Protocol.Offers;
 

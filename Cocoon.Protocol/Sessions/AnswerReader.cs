@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using Cocoon.Protocol.Buffers;
 using Cocoon.Protocol.Sessions.Proto;
-using Google.Protobuf;
 
 namespace Cocoon.Protocol.Sessions;
 

@@ -4,7 +4,6 @@ using Cocoon.Protocol.Buffers;
 using Cocoon.Protocol.Cryptography.Hpke;
 using Cocoon.Protocol.Payments.Proto;
 using Cocoon.Protocol.Sessions.Proto;
-using Google.Protobuf;
 
 namespace Cocoon.Protocol.Sessions;
 

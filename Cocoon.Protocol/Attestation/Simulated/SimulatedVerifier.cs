@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using Cocoon.Protocol.Buffers;
 using Cocoon.Protocol.Enclaves.Proto;
-using Google.Protobuf;
 
 namespace Cocoon.Protocol.Attestation.Simulated;
 
