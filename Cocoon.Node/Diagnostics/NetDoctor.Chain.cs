@@ -1,5 +1,5 @@
 using Cocoon.Node.Control;
-using Cocoon.Protocol.Offers;
+using Cocoon.Node.Payments;
 
 namespace Cocoon.Node.Diagnostics;
 
@@ -8,9 +8,6 @@ internal sealed partial class NetDoctor
 {
     /// <summary>TON makes a block every few seconds; this much behind means that chain, server or clock stands.</summary>
     private static readonly TimeSpan ChainLag = TimeSpan.FromSeconds(60);
-
-    /// <summary>Block times are whole seconds and may lead a little.</summary>
-    private static readonly TimeSpan ClockTolerance = TimeSpan.FromSeconds(5);
 
     private static NetCheck Chain(StatusDocument.ChainState chain) => chain switch
     {
@@ -21,24 +18,11 @@ internal sealed partial class NetDoctor
         _ => NetCheck.Ok("chain.lag", $"{chain.LagSeconds ?? 0:0.#} s behind, {chain.Endpoint}"),
     };
 
-    /// <summary>
-    /// Blocks and offers carry others' clocks. Newer than ours by more than the tolerance, in two offers or one block, means that ours is slow.
-    /// A fast clock shows as a lag of both.
-    /// </summary>
     private NetCheck Clock(StatusDocument.ChainState chain)
     {
         DateTimeOffset now = time.GetUtcNow();
-        double[] ahead = [.. book.All().Where(o => o.Peer != network.Host.LocalPeer).Select(o => (o.IssuedAt - now).TotalSeconds).OrderDescending()];
-        double? byChain = chain.TimeUnix is { } seconds ? seconds - now.ToUnixTimeMilliseconds() / 1000.0 : null;
-        double? byOffers = ahead.Length >= 2 ? ahead[1] : null;
-        double? worst = (byChain, byOffers) is (null, null) ? null : Math.Max(byChain ?? double.MinValue, byOffers ?? double.MinValue);
-        string limit = $"offers more than {OfferLimits.ClockSkew.TotalSeconds:0} s ahead are not taken";
-        return worst switch
-        {
-            null => NetCheck.Unmeasured("clock.skew", "neither a chain nor two offers to compare with"),
-            { } s when s > ClockTolerance.TotalSeconds => NetCheck.Warn("clock.skew", $"this clock is {s:0.#} s slow", limit, "Synchronise it: timedatectl set-ntp true"),
-            _ => NetCheck.Ok("clock.skew", "within what blocks and offers show"),
-        };
+        double[] offers = [.. book.All().Where(o => o.Peer != network.Host.LocalPeer).Select(o => (o.IssuedAt - now).TotalSeconds)];
+        return ClockSkew.Judge(chain.TimeUnix - now.ToUnixTimeMilliseconds() / 1000.0, offers, isDevnet: name.Value == Networks.Devnet.Name);
     }
 
     private IEnumerable<NetCheck> Gateways()

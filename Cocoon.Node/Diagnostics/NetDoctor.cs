@@ -11,7 +11,7 @@ namespace Cocoon.Node.Diagnostics;
 
 /// <summary>Examines this node's place in the network: what is so, why, and what to do. Measures, and says when it could not.</summary>
 internal sealed partial class NetDoctor(
-    NodeOptions options, PeerNetwork network, LanDiscovery lan, GatewayMapping mapping, OfferBook book, MoneyReporter money, TimeProvider time)
+    NodeOptions options, NetworkName name, PeerNetwork network, LanDiscovery lan, GatewayMapping mapping, OfferBook book, MoneyReporter money, TimeProvider time)
 {
     /// <summary>A light client has too few neighbours below this to survive one of them leaving.</summary>
     private const int FewPeers = 2;

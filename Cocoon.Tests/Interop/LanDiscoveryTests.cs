@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Cocoon.Tests.EndToEnd;
+using Cocoon.Tests.Node.Storage;
 using Cocoon.Tests.Support;
 using NUnit.Framework;
 
@@ -20,7 +21,7 @@ public sealed class LanDiscoveryTests
         }
 
         await using NetworkNamespace lan = await NetworkNamespace.CreateAsync(Address, cancellationToken);
-        string directory = Directory.CreateTempSubdirectory("cocoon-").FullName;
+        using TemporaryDirectory directory = new();
         await using JsPeer js = await JsPeer.StartAsync(lan.Prefix, cancellationToken, "--mdns", "--listen", $"/ip4/{Address}/tcp/0");
         await using CocoonNode one = await StartAsync("one", []), two = await StartAsync("two", []), deaf = await StartAsync("deaf", ["--no-mdns"]);
         await Eventually.GetAsync("the nodes find each other", () => PeersAsync(one, two.PeerId), TimeSpan.FromMinutes(1), cancellationToken);
@@ -36,7 +37,7 @@ public sealed class LanDiscoveryTests
         }
 
         Task<CocoonNode> StartAsync(string name, string[] more) => CocoonNode.StartAsync(
-            name, ["up", "--no-model", "--listen", "/ip4/0.0.0.0/tcp/0", .. more], Path.Combine(directory, name), cancellationToken, lan.Prefix);
+            name, ["up", "--no-model", "--listen", "/ip4/0.0.0.0/tcp/0", .. more], directory.File(name), cancellationToken, lan.Prefix);
 
         async Task<object?> PeersAsync(CocoonNode node, string wanted) =>
             (await node.GetAsync("/control/peers", cancellationToken))["peers"]!.AsArray().Any(p => (string)p!["peer"]! == wanted) ? wanted : null;

@@ -28,13 +28,13 @@ internal static class RowWriter
         {
             case OutputFormat.Json:
                 JsonObject copy = (JsonObject)document.DeepClone();
-                copy[rowsField] = new JsonArray([.. rows.Select(r => r.DeepClone())]);
+                copy[rowsField] = new JsonArray([.. rows.Select(r => Chosen(r, options, shown).DeepClone())]);
                 output.WriteLine(copy.ToJsonString(Indented));
                 break;
             case OutputFormat.Jsonl:
                 foreach (JsonObject row in rows)
                 {
-                    output.WriteLine(row.ToJsonString());
+                    output.WriteLine(Chosen(row, options, shown).ToJsonString());
                 }
 
                 break;
@@ -72,6 +72,11 @@ internal static class RowWriter
 
     /// <summary>The rows of a list document.</summary>
     public static IEnumerable<JsonObject> Rows(JsonObject document, string rowsField) => document[rowsField]?.AsArray().OfType<JsonObject>() ?? [];
+
+    /// <summary>The fields that <c>--columns</c> names; all of them without it.</summary>
+    private static JsonObject Chosen(JsonObject row, RowOptions options, IReadOnlyList<Column> shown) => options.Columns is null
+        ? row
+        : new JsonObject(shown.DistinctBy(c => c.Field).Select(c => KeyValuePair.Create(c.Field, row[c.Field]?.DeepClone())));
 
     private static void WriteTable(List<JsonObject> rows, IReadOnlyList<Column> columns, bool isWhole, TextWriter output)
     {

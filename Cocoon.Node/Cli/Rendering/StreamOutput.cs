@@ -7,9 +7,7 @@ namespace Cocoon.Node.Cli.Rendering;
 /// <remarks><see cref="Console.Out"/> hides a broken pipe, so that <c>cocoon events | head -1</c> would never end.</remarks>
 internal sealed class StreamOutput : IAsyncDisposable
 {
-    private readonly Stream _stream = OperatingSystem.IsWindows()
-        ? Console.OpenStandardOutput()
-        : new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
+    private readonly Stream _stream = Open();
 
     /// <summary>Nobody reads any more: time to end.</summary>
     public bool IsClosed { get; private set; }
@@ -27,4 +25,16 @@ internal sealed class StreamOutput : IAsyncDisposable
     }
 
     public ValueTask DisposeAsync() => _stream.DisposeAsync();
+
+    /// <summary>In a file the console's stream is right: a stream of our own would keep a position of its own, and the next program write over it.</summary>
+    private static Stream Open()
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            return Console.OpenStandardOutput();
+        }
+
+        FileStream own = new(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
+        return own.CanSeek ? Console.OpenStandardOutput() : own;
+    }
 }

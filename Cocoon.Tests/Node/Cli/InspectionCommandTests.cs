@@ -220,6 +220,11 @@ public sealed class InspectionCommandTests
         Task<CommandResult> counted = RunAsync(_hub, cancellationToken, "events", "--type", "peer_joined", "--count", "1");
         Task<CommandResult> watching = ReadOneLineAsync(_hub, cancellationToken, "peers", "--watch=200ms");
         CommandResult past = await RunAsync(_hub, cancellationToken, "events", "--last", "1000", "--type", "peer_joined", "--count", "1", "-o", "json");
+        using (Process shell = Process.Start("sh", ["-c", $"(for i in 1 2; do \"$@\"; echo between; done) > '{Path.Combine(_directory, "tape")}'", "sh", .. CocoonProgram.Launch([]).ArgumentList.Prepend(CocoonProgram.Launch([]).FileName), "events", "--last", "1", "--count", "1", "--data", _hub.DataDirectory]))
+        {
+            await shell.WaitForExitAsync(cancellationToken);
+        }
+
         CommandResult endless = await RunAsync(_hub, cancellationToken, "events", "-o", "json");
         CocoonNode late = await Eventually.GetAsync("a peer comes after the watcher", () => JoinWhileAsync(counted, cancellationToken), TimeSpan.FromMinutes(1), cancellationToken);
         await late.DisposeAsync();
@@ -229,6 +234,7 @@ public sealed class InspectionCommandTests
             Assert.That((string)joined["type"]!, Is.EqualTo("peer_joined"));
             Assert.That((string?)joined["peer"], Does.StartWith("12D3KooW"));
             Assert.That((string)JsonNode.Parse(past.Output)!["events"]![0]!["type"]!, Is.EqualTo("peer_joined"));
+            Assert.That(File.ReadAllLines(Path.Combine(_directory, "tape")), Has.Length.EqualTo(4).And.Some.EqualTo("between"), "what is written after it into the same file comes after it");
             Assert.That(endless.ExitCode, Is.EqualTo(2), "what has no end is no document");
             Assert.That((string)JsonNode.Parse((await watching).Output)!["change"]!, Is.EqualTo("added"));
         }

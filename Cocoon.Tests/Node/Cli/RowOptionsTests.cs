@@ -78,6 +78,7 @@ public sealed class RowOptionsTests
             Assert.That(csv[..3], Is.EqualTo(new[] { "peer,models,rtt_ms", "12D3KooWAAAAAAAAAAAA,big;small,40.5", "12D3KooWBBBBBBBBBBBB,," }));
             Assert.That(jsonl, Has.Length.EqualTo(3));
             Assert.That(JsonNode.Parse(jsonl[1])!["rtt_ms"], Is.Null, "unknown is null, not 0");
+            Assert.That(Write(new RowOptions(OutputFormat.Jsonl, ["rtt_ms", "agent"], null, ["rtt_ms=5"])), Is.EqualTo("{\"rtt_ms\":5,\"agent\":\"js\"}\n"));
         }
     }
 

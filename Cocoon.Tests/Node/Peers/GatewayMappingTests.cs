@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Cocoon.Tests.EndToEnd;
+using Cocoon.Tests.Node.Storage;
 using Cocoon.Tests.Protocol.PortMapping;
 using Cocoon.Tests.Support;
 using NUnit.Framework;
@@ -23,9 +24,9 @@ public sealed class GatewayMappingTests
         await using NetworkNamespace home = await NetworkNamespace.CreateAsync("10.77.0.1", cancellationToken, Router);
         using ToolProcess router = ToolProcess.StartWith([.. home.Prefix], PortGatewayTool.Verb, Router);
         Assert.That(await router.ReadLineAsync(cancellationToken), Is.EqualTo("ready"));
-        string directory = Directory.CreateTempSubdirectory("cocoon-").FullName;
+        using TemporaryDirectory directory = new();
         await using CocoonNode node = await CocoonNode.StartAsync(
-            "node", ["up", "--no-model", "--no-mdns", "--listen", "/ip4/0.0.0.0/tcp/4484"], Path.Combine(directory, "node"), cancellationToken, home.Prefix);
+            "node", ["up", "--no-model", "--no-mdns", "--listen", "/ip4/0.0.0.0/tcp/4484"], directory.File("node"), cancellationToken, home.Prefix);
         Assert.That(await router.ReadLineAsync(cancellationToken), Is.EqualTo("4484:4484"));
         JsonObject check = await Eventually.GetAsync(
             "the doctor shows it",
