@@ -25,9 +25,13 @@ internal sealed class ModelDirectory(TimeProvider time)
     /// <summary>Raised when a provider's list is new or changed. Handlers return quickly.</summary>
     public event Action? Changed;
 
+    /// <summary>Verifies the inner signature of what is stored; the simulator puts its memory of earlier results in front.</summary>
+    internal Func<SignedDirectory, PeerId, bool> Verify { get; init; } = IsSignedBy;
+
+    /// <summary>For forwarding: everything but the inner signature, since the message carries its publisher's anyway.</summary>
     public ValidationResult Judge(ReadOnlyMemory<byte> signed, PeerId from)
     {
-        if (!TryParse(signed, from, out Directory? directory))
+        if (!TryParse(signed, from, out Directory? directory, out _))
         {
             return ValidationResult.Reject;
         }
@@ -40,7 +44,7 @@ internal sealed class ModelDirectory(TimeProvider time)
 
     public void Add(ReadOnlyMemory<byte> signed, PeerId from)
     {
-        if (!TryParse(signed, from, out Directory? directory))
+        if (!TryParse(signed, from, out Directory? directory, out SignedDirectory? envelope) || !Verify(envelope!, from))
         {
             return;
         }
@@ -92,6 +96,36 @@ internal sealed class ModelDirectory(TimeProvider time)
         }
     }
 
+    /// <summary>Providers that announced the model since a moment, by their clocks.</summary>
+    public int CountSince(ReadOnlySpan<byte> modelId, DateTimeOffset since)
+    {
+        ulong from = (ulong)since.ToUnixTimeMilliseconds();
+        int count = 0;
+        lock (_lock)
+        {
+            foreach (Directory directory in _directories.Values)
+            {
+                if (directory.IssuedAtMs >= from)
+                {
+                    foreach (Directory.Types.Entry entry in directory.Models)
+                    {
+                        count += entry.ModelId.Span.SequenceEqual(modelId) ? 1 : 0;
+                    }
+                }
+            }
+        }
+
+        return count;
+    }
+
+    public static Directory.Types.Entry EntryOf(Offer offer) => new()
+    {
+        ModelName = offer.ModelName,
+        ModelId = offer.ModelId,
+        Tier = offer.Tier,
+        Prices = offer.Prices,
+    };
+
     public static byte[] Sign(IEnumerable<Offer> offers, PeerId peer, Ed25519PrivateKey key, DateTimeOffset now)
     {
         Directory directory = new()
@@ -101,13 +135,7 @@ internal sealed class ModelDirectory(TimeProvider time)
             IssuedAtMs = (ulong)now.ToUnixTimeMilliseconds(),
             ExpiresAtMs = (ulong)(now + MaxLife).ToUnixTimeMilliseconds(),
         };
-        directory.Models.AddRange(offers.Select(o => new Directory.Types.Entry
-        {
-            ModelName = o.ModelName,
-            ModelId = o.ModelId,
-            Tier = o.Tier,
-            Prices = o.Prices,
-        }));
+        directory.Models.AddRange(offers.Select(EntryOf));
         byte[] inner = directory.ToByteArray();
         return new SignedDirectory
         {
@@ -116,9 +144,14 @@ internal sealed class ModelDirectory(TimeProvider time)
         }.ToByteArray();
     }
 
-    private static bool TryParse(ReadOnlyMemory<byte> signed, PeerId from, out Directory? directory)
+    private static bool IsSignedBy(SignedDirectory signed, PeerId from) =>
+        from.TryGetPublicKey(out Ed25519PublicKey? key)
+        && SignedMessage.Verify(SignedMessage.DirectoryDomain, signed.Directory.Span, signed.Signature.Span, key);
+
+    private static bool TryParse(ReadOnlyMemory<byte> signed, PeerId from, out Directory? directory, out SignedDirectory? envelope)
     {
         directory = null;
+        envelope = null;
         if (signed.Length > MaxBytes)
         {
             return false;
@@ -126,15 +159,13 @@ internal sealed class ModelDirectory(TimeProvider time)
 
         try
         {
-            SignedDirectory envelope = SignedDirectory.Parser.ParseFrom(signed.Span);
+            envelope = SignedDirectory.Parser.ParseFrom(signed.Span);
             Directory parsed = Directory.Parser.ParseFrom(envelope.Directory.Span);
             bool valid = parsed.PeerId.Span.SequenceEqual(from.Bytes)
                 && parsed.Models.Count is > 0 and <= MaxModelsPerProvider
                 && parsed.Models.All(m => m.ModelId.Length == 32 && m.ModelName.Length is > 0 and <= OfferLimits.MaxText)
                 && parsed.ExpiresAtMs > parsed.IssuedAtMs
-                && parsed.ExpiresAtMs - parsed.IssuedAtMs <= (ulong)MaxLife.TotalMilliseconds
-                && from.TryGetPublicKey(out Ed25519PublicKey? key)
-                && SignedMessage.Verify(SignedMessage.DirectoryDomain, envelope.Directory.Span, envelope.Signature.Span, key);
+                && parsed.ExpiresAtMs - parsed.IssuedAtMs <= (ulong)MaxLife.TotalMilliseconds;
             directory = valid ? parsed : null;
             return valid;
         }

@@ -1,22 +1,25 @@
 using System.Collections.Concurrent;
 using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Libp2p.Protocols.Kad;
 using Cocoon.Protocol.Offers;
 
 namespace Cocoon.Node.Discovery;
 
 /// <summary>The latest valid offer of each provider and model, with what we learned of it first hand.</summary>
 /// <remarks>
-/// Bounds per model: 512 offers, 4 unproven ones per payout address; half the places are kept for peers that have served us.
-/// Thread-safe. Gossip about other peers' quality never enters.
+/// Bounds per model: 512 offers; 4 unproven ones per payout address and per IP network (/24, /48); half the places are kept for peers
+/// that have served us. Thread-safe. Gossip about other peers' quality never enters.
 /// </remarks>
 internal sealed class OfferBook(TimeProvider time)
 {
     public const int MaxPerModel = 512;
     public const int MaxModels = 4096;
     public const int MaxUnprovenPerPayout = 4;
+    public const int MaxUnprovenPerNetwork = 4;
+    private const int MaxHistories = 4096;
 
     private readonly Lock _lock = new();
-    private readonly Dictionary<string, Dictionary<PeerId, VerifiedOffer>> _models = [];
+    private readonly Dictionary<string, Dictionary<PeerId, Entry>> _models = [];
     private readonly ConcurrentDictionary<PeerId, ProviderHistory> _histories = new();
 
     /// <summary>Raised after an offer was stored, replaced or withdrawn.</summary>
@@ -25,12 +28,12 @@ internal sealed class OfferBook(TimeProvider time)
     /// <summary>Raised after a provider answered or failed a request of ours. Handlers return quickly.</summary>
     public event Action<ProviderOutcome>? Observed;
 
-    public OfferRejection Add(VerifiedOffer offer)
+    public OfferRejection Add(VerifiedOffer offer, OfferSource source = OfferSource.None)
     {
         DateTimeOffset now = time.GetUtcNow();
         lock (_lock)
         {
-            if (!_models.TryGetValue(offer.ModelIdHex, out Dictionary<PeerId, VerifiedOffer>? byPeer))
+            if (!_models.TryGetValue(offer.ModelIdHex, out Dictionary<PeerId, Entry>? byPeer))
             {
                 if (_models.Count >= MaxModels)
                 {
@@ -44,24 +47,41 @@ internal sealed class OfferBook(TimeProvider time)
                 _models.Add(offer.ModelIdHex, byPeer = []);
             }
 
-            if (byPeer.TryGetValue(offer.Peer, out VerifiedOffer? known))
+            if (byPeer.TryGetValue(offer.Peer, out Entry? known))
             {
-                if (known.Offer.Sequence >= offer.Offer.Sequence)
+                if (known.Offer.Offer.Sequence >= offer.Offer.Sequence)
                 {
+                    known.Sources |= known.Offer.Offer.Sequence == offer.Offer.Sequence ? source : OfferSource.None;
                     return OfferRejection.OldSequence;
                 }
+
+                source |= known.Sources;
             }
-            else if (!HasRoom(byPeer, offer, now))
+
+            // A known provider that now names another payout or network takes a place there like a newcomer.
+            Entry entry = new(offer, source);
+            if ((known is null || !known.SharesPlaceWith(entry)) && !HasRoom(byPeer, entry, now))
             {
                 return OfferRejection.Full;
             }
 
             // A withdrawal stays, unseen, until it expires: an older copy must not bring the provider back.
-            byPeer[offer.Peer] = offer;
+            byPeer[offer.Peer] = entry;
         }
 
         Changed?.Invoke(offer);
         return OfferRejection.None;
+    }
+
+    /// <summary>Whether the book has a newer offer of this provider and model, or another one with the same sequence.</summary>
+    public bool IsOutdated(PeerId peer, string modelIdHex, ulong sequence, ReadOnlySpan<byte> signed)
+    {
+        lock (_lock)
+        {
+            return _models.TryGetValue(modelIdHex, out Dictionary<PeerId, Entry>? byPeer)
+                && byPeer.TryGetValue(peer, out Entry? known)
+                && (known.Offer.Offer.Sequence > sequence || (known.Offer.Offer.Sequence == sequence && !known.Offer.Signed.Span.SequenceEqual(signed)));
+        }
     }
 
     public IReadOnlyList<VerifiedOffer> ForModel(string modelIdHex)
@@ -69,7 +89,26 @@ internal sealed class OfferBook(TimeProvider time)
         DateTimeOffset now = time.GetUtcNow();
         lock (_lock)
         {
-            return _models.TryGetValue(modelIdHex, out Dictionary<PeerId, VerifiedOffer>? byPeer) ? [.. byPeer.Values.Where(o => o.ExpiresAt > now && !o.IsWithdrawal)] : [];
+            return _models.TryGetValue(modelIdHex, out Dictionary<PeerId, Entry>? byPeer) ? [.. byPeer.Values.Where(e => e.IsLive(now)).Select(e => e.Offer)] : [];
+        }
+    }
+
+    /// <summary>The ways on which the live offers of these models came, together.</summary>
+    public OfferSource SourcesOf(IEnumerable<string> modelIdsHex)
+    {
+        DateTimeOffset now = time.GetUtcNow();
+        lock (_lock)
+        {
+            OfferSource sources = OfferSource.None;
+            foreach (string model in modelIdsHex)
+            {
+                foreach (Entry entry in _models.GetValueOrDefault(model)?.Values.Where(e => e.IsLive(now)) ?? [])
+                {
+                    sources |= entry.Sources;
+                }
+            }
+
+            return sources;
         }
     }
 
@@ -83,39 +122,59 @@ internal sealed class OfferBook(TimeProvider time)
         lock (_lock)
         {
             Expire(now);
-            return [.. _models.Values.SelectMany(m => m.Values).Where(o => !o.IsWithdrawal)];
+            return [.. _models.Values.SelectMany(m => m.Values).Where(e => e.IsLive(now)).Select(e => e.Offer)];
         }
     }
-
-    public ProviderHistory History(PeerId peer) => _histories.GetOrAdd(peer, p => new ProviderHistory(p, time, outcome => Observed?.Invoke(outcome)));
 
     /// <summary>As <see cref="History"/>, without beginning one.</summary>
     public ProviderHistory? FindHistory(PeerId peer) => _histories.GetValueOrDefault(peer);
 
-    private bool HasRoom(Dictionary<PeerId, VerifiedOffer> byPeer, VerifiedOffer offer, DateTimeOffset now)
+    /// <summary>What we saw of a provider; an empty history for one that never served us.</summary>
+    public ProviderHistory History(PeerId peer)
     {
-        foreach (PeerId expired in byPeer.Where(e => e.Value.ExpiresAt <= now).Select(e => e.Key).ToArray())
+        if (_histories.TryGetValue(peer, out ProviderHistory? known))
+        {
+            return known;
+        }
+
+        if (_histories.Count >= MaxHistories)
+        {
+            // Those without any experience cost nothing to forget, then those with the least.
+            foreach (PeerId least in _histories.OrderBy(h => h.Value.Answers + h.Value.Failures).Take(MaxHistories / 4).Select(h => h.Key).ToArray())
+            {
+                _histories.TryRemove(least, out _);
+            }
+        }
+
+        return _histories.GetOrAdd(peer, p => new ProviderHistory(p, time, outcome => Observed?.Invoke(outcome)));
+    }
+
+    private bool HasRoom(Dictionary<PeerId, Entry> byPeer, Entry entry, DateTimeOffset now)
+    {
+        foreach (PeerId expired in byPeer.Where(e => e.Value.Offer.ExpiresAt <= now).Select(e => e.Key).ToArray())
         {
             byPeer.Remove(expired);
         }
 
-        if (IsProven(offer))
+        PeerId peer = entry.Offer.Peer;
+        if (IsProven(entry.Offer))
         {
-            return byPeer.Count < MaxPerModel;
+            return byPeer.ContainsKey(peer) || byPeer.Count < MaxPerModel;
         }
 
-        int unproven = byPeer.Values.Count(o => !IsProven(o));
-        int samePayout = byPeer.Values.Count(o => o.Offer.Payout == offer.Offer.Payout && !IsProven(o));
-        return unproven < MaxPerModel / 2 && samePayout < MaxUnprovenPerPayout;
+        Entry[] unproven = [.. byPeer.Values.Where(e => e.Offer.Peer != peer && !IsProven(e.Offer))];
+        return unproven.Length < MaxPerModel / 2
+            && unproven.Count(e => e.Offer.Offer.Payout == entry.Offer.Offer.Payout) < MaxUnprovenPerPayout
+            && entry.Networks.All(network => unproven.Count(e => e.Networks.Contains(network)) < MaxUnprovenPerNetwork);
     }
 
     private bool IsProven(VerifiedOffer offer) => _histories.TryGetValue(offer.Peer, out ProviderHistory? history) && history.Answers > 0;
 
     private void Expire(DateTimeOffset now)
     {
-        foreach ((string model, Dictionary<PeerId, VerifiedOffer> byPeer) in _models.ToArray())
+        foreach ((string model, Dictionary<PeerId, Entry> byPeer) in _models.ToArray())
         {
-            foreach (PeerId peer in byPeer.Where(e => e.Value.ExpiresAt <= now).Select(e => e.Key).ToArray())
+            foreach (PeerId peer in byPeer.Where(e => e.Value.Offer.ExpiresAt <= now).Select(e => e.Key).ToArray())
             {
                 byPeer.Remove(peer);
             }
@@ -125,5 +184,19 @@ internal sealed class OfferBook(TimeProvider time)
                 _models.Remove(model);
             }
         }
+    }
+
+    private sealed class Entry(VerifiedOffer offer, OfferSource sources)
+    {
+        public VerifiedOffer Offer { get; } = offer;
+
+        public OfferSource Sources { get; set; } = sources;
+
+        /// <summary>Public IPv4 /24 and IPv6 /48 networks of its addresses.</summary>
+        public string[] Networks { get; } = [.. offer.Addresses.Select(IpGroups.Narrow).OfType<string>().Distinct()];
+
+        public bool IsLive(DateTimeOffset now) => Offer.ExpiresAt > now && !Offer.IsWithdrawal;
+
+        public bool SharesPlaceWith(Entry other) => Offer.Offer.Payout == other.Offer.Offer.Payout && other.Networks.All(network => Networks.Contains(network));
     }
 }

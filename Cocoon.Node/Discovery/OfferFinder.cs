@@ -1,3 +1,4 @@
+using System.Numerics;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Offers;
@@ -5,30 +6,55 @@ using Cocoon.Protocol.Offers;
 namespace Cocoon.Node.Discovery;
 
 /// <summary>Finds offers of a model: book first, then connected peers and the DHT's provider records, until one is there.</summary>
+/// <remarks>
+/// What gossip keeps fresh is not asked for again: each model's providers are looked up once, then ever more rarely while the book
+/// has offers of it.
+/// </remarks>
 internal sealed partial class OfferFinder(
     ILibp2pHost host, OfferBook book, ModelDirectory directory, OfferGossip gossip, OfferExchange exchange, IProviderLookup lookup, TimeProvider time,
     ILogger<OfferFinder> logger) : IOfferFinder
 {
     private const int MaxPeersAsked = 8;
-    private const int MaxProvidersAsked = 20;
 
-    /// <summary>Models that a node follows although nobody here has asked for them, so that lists are not empty.</summary>
+    /// <summary>Providers that must have told what they know: more would tell the same.</summary>
+    private const int ProvidersAsked = 3;
+
+    private const int MaxProvidersTried = 20;
+
+    /// <summary>Models that a node follows although nobody here has asked for them, in a network that has no more than these.</summary>
     private const int MaxFollowed = 16;
 
-    private static readonly TimeSpan Round = TimeSpan.FromMilliseconds(500);
+    private const int MaxLooks = 1024;
+
+    private static readonly TimeSpan FirstRound = TimeSpan.FromMilliseconds(500), LongestRound = TimeSpan.FromSeconds(4);
+
+    /// <summary>Time that a request gives to a second source while it has offers from one, and how often.</summary>
+    private static readonly TimeSpan SecondSourceWait = TimeSpan.FromSeconds(1), SecondSourceInterval = TimeSpan.FromMinutes(1);
+
+    private static readonly TimeSpan FirstLook = TimeSpan.FromSeconds(10), LongestLook = TimeSpan.FromMinutes(10);
+
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, (DateTimeOffset Due, TimeSpan Pause)> _looks = [];
+    private readonly Dictionary<string, DateTimeOffset> _secondSource = [];
 
     public async Task<IReadOnlyList<VerifiedOffer>> FindAsync(string model, TimeSpan wait, CancellationToken cancellationToken)
     {
-        if (book.ForName(model) is { Count: > 0 } known)
+        IReadOnlyList<VerifiedOffer> known = book.ForName(model);
+        if (known.Count > 0)
         {
-            return known;
+            if (HasTwoSources(known) || !IsTimeForSecondSource(model))
+            {
+                return known;
+            }
+
+            wait = wait < SecondSourceWait ? wait : SecondSourceWait;
         }
 
         using CancellationTokenSource timeout = new(wait, time);
         using CancellationTokenSource linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
         try
         {
-            while (true)
+            for (TimeSpan round = FirstRound; ; round = 2 * round < LongestRound ? 2 * round : LongestRound)
             {
                 await SearchAsync(model, linked.Token);
                 if (book.ForName(model) is { Count: > 0 } found)
@@ -36,7 +62,7 @@ internal sealed partial class OfferFinder(
                     return found;
                 }
 
-                await Task.Delay(Round, time, linked.Token);
+                await Task.Delay(round, time, linked.Token);
             }
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
@@ -45,53 +71,164 @@ internal sealed partial class OfferFinder(
         }
     }
 
-    /// <summary>One round: ask connected peers, then the providers that the DHT names; joins the gossip of what was found.</summary>
-    public async Task SearchAsync(string? model, CancellationToken cancellationToken)
+    /// <summary>
+    /// What a node does without being asked: learns from its first peers, and in a small network follows every model, so that lists are
+    /// not empty. In a larger one it follows only the models that were asked for.
+    /// </summary>
+    public async Task LookAroundAsync(CancellationToken cancellationToken)
     {
-        byte[] id = model is { Length: 64 } && IsHex(model) ? Convert.FromHexString(model) : [];
-        await Task.WhenAll(host.Connections.Select(c => c.Peer).Distinct().Take(MaxPeersAsked).Select(p => FetchAsync(p, id, cancellationToken)));
-        HashSet<string> ids = [.. book.All().Where(o => model is null || o.Offer.ModelName == model || o.ModelIdHex == model).Select(o => o.ModelIdHex)];
-        ids.UnionWith((model is null ? directory.Popular(MaxFollowed) : directory.Find(model)).Select(Convert.ToHexStringLower));
-
-        if (id.Length > 0)
+        if (book.All().Count == 0)
         {
-            ids.Add(model!);
+            await AskPeersAsync([], cancellationToken);
         }
 
-        await Task.WhenAll(ids.Take(MaxFollowed).Select(hex => FollowAsync(Convert.FromHexString(hex), cancellationToken)));
+        IReadOnlyList<byte[]> models = directory.Popular(MaxFollowed + 1);
+        await Task.WhenAll((models.Count <= MaxFollowed ? models : []).Select(id => FollowAsync(id, isAsked: false, cancellationToken)));
     }
 
-    private async Task FollowAsync(byte[] modelId, CancellationToken cancellationToken)
+    /// <summary>One round for a model that is wanted now, by name or id; without one, a look around.</summary>
+    public async Task SearchAsync(string? model, CancellationToken cancellationToken)
+    {
+        if (model is null)
+        {
+            await LookAroundAsync(cancellationToken);
+            return;
+        }
+
+        HashSet<string> ids = IdsOf(model);
+        if (ids.Count == 0)
+        {
+            await AskPeersAsync([], cancellationToken);
+            ids = IdsOf(model);
+        }
+
+        await Task.WhenAll(ids.Take(MaxFollowed).Select(hex => FollowAsync(Convert.FromHexString(hex), isAsked: true, cancellationToken)));
+    }
+
+    private HashSet<string> IdsOf(string model)
+    {
+        HashSet<string> ids = [.. book.ForName(model).Select(o => o.ModelIdHex), .. directory.Find(model).Select(Convert.ToHexStringLower)];
+        if (model is { Length: 64 } && model.All(char.IsAsciiHexDigitLower))
+        {
+            ids.Add(model);
+        }
+
+        return ids;
+    }
+
+    /// <summary>Joins the model's gossip, and asks peers and providers where that is due.</summary>
+    private async Task FollowAsync(byte[] modelId, bool isAsked, CancellationToken cancellationToken)
     {
         await gossip.JoinModelAsync(modelId, cancellationToken);
-        List<Task> asking = [];
+        string hex = Convert.ToHexStringLower(modelId);
+        if (isAsked)
+        {
+            await Task.WhenAll(AskPeersAsync(modelId, cancellationToken), AskProvidersAsync(modelId, cancellationToken));
+        }
+        else if (IsLookDue(hex))
+        {
+            await AskProvidersAsync(modelId, cancellationToken);
+            Looked(hex);
+        }
+    }
+
+    private bool IsLookDue(string hex)
+    {
+        lock (_lock)
+        {
+            return !_looks.TryGetValue(hex, out (DateTimeOffset Due, TimeSpan Pause) look) || look.Due <= time.GetUtcNow();
+        }
+    }
+
+    private void Looked(string hex)
+    {
+        bool found = book.ForModel(hex).Count > 0;
+        lock (_lock)
+        {
+            if (_looks.Count >= MaxLooks)
+            {
+                _looks.Clear();
+            }
+
+            TimeSpan pause = found && _looks.TryGetValue(hex, out (DateTimeOffset Due, TimeSpan Pause) look) ? 2 * look.Pause : FirstLook;
+            pause = pause < LongestLook ? pause : LongestLook;
+            _looks[hex] = (time.GetUtcNow() + pause, pause);
+        }
+    }
+
+    private bool HasTwoSources(IReadOnlyList<VerifiedOffer> offers) =>
+        BitOperations.PopCount((uint)book.SourcesOf(offers.Select(o => o.ModelIdHex).Distinct())) >= 2;
+
+    private bool IsTimeForSecondSource(string model)
+    {
+        DateTimeOffset now = time.GetUtcNow();
+        lock (_lock)
+        {
+            if (_secondSource.TryGetValue(model, out DateTimeOffset next) && next > now)
+            {
+                return false;
+            }
+
+            if (_secondSource.Count >= MaxLooks)
+            {
+                _secondSource.Clear();
+            }
+
+            _secondSource[model] = now + SecondSourceInterval;
+            return true;
+        }
+    }
+
+    private async Task AskPeersAsync(byte[] modelId, CancellationToken cancellationToken) => await Task.WhenAll(
+        host.Connections.Select(c => c.Peer).Distinct().Take(MaxPeersAsked).ToArray().Select(p => FetchAsync(p, modelId, OfferSource.Peers, cancellationToken)));
+
+    /// <summary>Asks the providers that the DHT names, a few at a time, until enough of them have answered: its records outlive providers.</summary>
+    private async Task AskProvidersAsync(byte[] modelId, CancellationToken cancellationToken)
+    {
+        List<Task<bool>> asking = [];
+        int answered = 0, tried = 0;
         await foreach (PeerId provider in lookup.FindProvidersAsync(OfferTopics.ProviderKey(modelId), cancellationToken))
         {
-            if (provider != host.LocalPeer && asking.Count < MaxProvidersAsked)
+            if (provider == host.LocalPeer)
             {
-                asking.Add(FetchAsync(provider, modelId, cancellationToken));
+                continue;
+            }
+
+            asking.Add(FetchAsync(provider, modelId, OfferSource.Dht, cancellationToken));
+            tried++;
+            while (asking.Count + answered >= ProvidersAsked && asking.Count > 0)
+            {
+                Task<bool> done = await Task.WhenAny(asking);
+                asking.Remove(done);
+                answered += await done ? 1 : 0;
+            }
+
+            if (answered >= ProvidersAsked || tried >= MaxProvidersTried)
+            {
+                break;
             }
         }
 
         await Task.WhenAll(asking);
     }
 
-    private async Task FetchAsync(PeerId peer, ReadOnlyMemory<byte> modelId, CancellationToken cancellationToken)
+    private async Task<bool> FetchAsync(PeerId peer, ReadOnlyMemory<byte> modelId, OfferSource source, CancellationToken cancellationToken)
     {
         try
         {
             foreach (ReadOnlyMemory<byte> offer in await exchange.FetchAsync(peer, modelId, cancellationToken))
             {
-                gossip.Add(offer);
+                gossip.Add(offer, source);
             }
+
+            return true;
         }
         catch (IOException)
         {
             Log.PeerDidNotAnswer(logger, peer);
+            return false;
         }
     }
-
-    private static bool IsHex(string text) => text.All(char.IsAsciiHexDigitLower);
 
     private static partial class Log
     {

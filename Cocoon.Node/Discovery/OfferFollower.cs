@@ -16,7 +16,10 @@ internal sealed class OfferFollower(
 
     private readonly Channel<bool> _news = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => RunAsync(stoppingToken);
+
+    /// <summary>The service itself, until it is cancelled; the simulator runs it without a host of services.</summary>
+    internal async Task RunAsync(CancellationToken stoppingToken)
     {
         exchange.Start();
         directory.Changed += OnNews;
@@ -28,7 +31,7 @@ internal sealed class OfferFollower(
             {
                 if (host.Connections.Count > 0 && node.Role != NodeRole.Provider)
                 {
-                    await finder.SearchAsync(model: null, stoppingToken);
+                    await finder.LookAroundAsync(stoppingToken);
                 }
 
                 await WaitForNewsAsync(stoppingToken);

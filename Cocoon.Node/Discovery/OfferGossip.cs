@@ -2,16 +2,18 @@ using System.Collections.Concurrent;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p.Protocols.Gossipsub;
 using Cocoon.Protocol.Offers;
+using Cocoon.Protocol.Offers.Proto;
 
 namespace Cocoon.Node.Discovery;
 
 /// <summary>Offers and directories over gossipsub: joins the topics of the models in use, validates, and fills the book.</summary>
 /// <remarks>
-/// Malformed, oversized or foreign offers are rejected (their senders lose score); expired, skewed or old ones are only ignored, for
-/// they happen to honest peers too.
+/// Malformed, oversized or foreign offers are rejected (their senders lose score); expired, skewed, old or too frequent ones are only
+/// ignored, for they happen to honest peers too, and counted against who signed them.
 /// </remarks>
 internal sealed partial class OfferGossip(
-    GossipsubRouter gossip, OfferBook book, ModelDirectory directory, NetworkName network, TimeProvider time, ILogger<OfferGossip> logger) : IAsyncDisposable
+    GossipsubRouter gossip, OfferBook book, ModelDirectory directory, SignerConduct conduct, NetworkName network, TimeProvider time, ILogger<OfferGossip> logger)
+    : IAsyncDisposable
 {
     /// <summary>Topics joined at a time; the models one node uses.</summary>
     private const int MaxTopics = 256;
@@ -20,6 +22,9 @@ internal sealed partial class OfferGossip(
 
     /// <summary>Raised for each message with what validation said of it. Handlers return quickly.</summary>
     public event Action<TopicMessage, ValidationResult>? Judged;
+
+    /// <summary>Reads and verifies offers; the simulator puts its memory of earlier results in front.</summary>
+    internal OfferReading Read { get; init; } = OfferReader.TryRead;
 
     public async Task JoinDirectoryAsync(CancellationToken cancellationToken) =>
         await JoinAsync(OfferTopics.Directory(network.Value), ValidateDirectoryAsync, TakeDirectoryAsync, cancellationToken);
@@ -34,11 +39,11 @@ internal sealed partial class OfferGossip(
     public async Task PublishDirectoryAsync(ReadOnlyMemory<byte> signed, CancellationToken cancellationToken) =>
         await gossip.PublishAsync(OfferTopics.Directory(network.Value), signed, cancellationToken);
 
-    /// <summary>Takes an offer that came on another way than gossip.</summary>
-    public OfferRejection Add(ReadOnlyMemory<byte> signed)
+    /// <summary>Takes an offer that came on another way than gossip, or an accepted one that did.</summary>
+    public OfferRejection Add(ReadOnlyMemory<byte> signed, OfferSource source)
     {
-        OfferRejection rejection = OfferReader.TryRead(signed, time.GetUtcNow(), out VerifiedOffer? offer);
-        return rejection == OfferRejection.None ? book.Add(offer!) : rejection;
+        OfferRejection rejection = Read(signed, time.GetUtcNow(), out VerifiedOffer? offer);
+        return rejection == OfferRejection.None ? book.Add(offer!, source) : rejection;
     }
 
     public async ValueTask DisposeAsync()
@@ -62,19 +67,23 @@ internal sealed partial class OfferGossip(
 
     private ValueTask<ValidationResult> ValidateOfferAsync(TopicMessage message, CancellationToken cancellationToken)
     {
-        OfferRejection rejection = OfferReader.Check(message.Data, time.GetUtcNow(), out PeerId? publisher);
-        bool own = rejection == OfferRejection.None && publisher == message.From;
-        return Tell(message, rejection switch
+        OfferRejection rejection = OfferReader.Check(message.Data, time.GetUtcNow(), out PeerId? publisher, out Offer? offer);
+        if (rejection is OfferRejection.Oversized or OfferRejection.Malformed or OfferRejection.BadSignature
+            || publisher != message.From
+            || message.Topic != OfferTopics.ForModel(network.Value, offer!.ModelId.Span))
         {
-            OfferRejection.None => own ? ValidationResult.Accept : ValidationResult.Reject,
-            OfferRejection.Oversized or OfferRejection.Malformed or OfferRejection.BadSignature => ValidationResult.Reject,
-            _ => ValidationResult.Ignore,
-        });
+            return Tell(message, ValidationResult.Reject);
+        }
+
+        bool accepted = rejection == OfferRejection.None
+            && conduct.TryTake(message.From)
+            && !book.IsOutdated(message.From, Convert.ToHexStringLower(offer.ModelId.Span), offer.Sequence, message.Data.Span);
+        return Tell(message, accepted ? ValidationResult.Accept : Ignore(message.From));
     }
 
     private ValueTask TakeOfferAsync(TopicMessage message, CancellationToken cancellationToken)
     {
-        OfferRejection rejection = Add(message.Data);
+        OfferRejection rejection = Add(message.Data, OfferSource.Gossip);
         if (rejection != OfferRejection.None)
         {
             Log.OfferNotTaken(logger, rejection);
@@ -83,8 +92,18 @@ internal sealed partial class OfferGossip(
         return ValueTask.CompletedTask;
     }
 
-    private ValueTask<ValidationResult> ValidateDirectoryAsync(TopicMessage message, CancellationToken cancellationToken) =>
-        Tell(message, directory.Judge(message.Data, message.From));
+    private ValueTask<ValidationResult> ValidateDirectoryAsync(TopicMessage message, CancellationToken cancellationToken)
+    {
+        ValidationResult result = directory.Judge(message.Data, message.From);
+        bool ignored = result == ValidationResult.Ignore || (result == ValidationResult.Accept && !conduct.TryTake(message.From));
+        return Tell(message, ignored ? Ignore(message.From) : result);
+    }
+
+    private ValidationResult Ignore(PeerId signer)
+    {
+        conduct.Ignored(signer);
+        return ValidationResult.Ignore;
+    }
 
     private ValueTask<ValidationResult> Tell(TopicMessage message, ValidationResult result)
     {

@@ -12,6 +12,7 @@ using Cocoon.Protocol.PrivacyRelay;
 using Cocoon.Protocol.Sessions;
 using Google.Protobuf;
 using Microsoft.Extensions.Options;
+using DirectoryEntry = Cocoon.Protocol.Offers.Proto.Directory.Types.Entry;
 
 namespace Cocoon.Node.Discovery;
 
@@ -24,6 +25,7 @@ internal sealed partial class OfferPublisher(
     PayoutTerms payout,
     OwnOffers own,
     OfferBook book,
+    ModelDirectory directory,
     OfferGossip gossip,
     IProviderLookup lookup,
     RouteTerms terms,
@@ -33,7 +35,6 @@ internal sealed partial class OfferPublisher(
     ILogger<OfferPublisher> logger) : BackgroundService
 {
     private static readonly TimeSpan MinInterval = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan DirectoryInterval = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan ProvideRetry = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan ProvideInterval = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan WithdrawWait = TimeSpan.FromSeconds(1);
@@ -43,7 +44,10 @@ internal sealed partial class OfferPublisher(
     private EnclaveInfo? _announced;
     private ulong _sequence;
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => RunAsync(stoppingToken);
+
+    /// <summary>The service itself, until it is cancelled; the simulator runs it without a host of services.</summary>
+    internal async Task RunAsync(CancellationToken stoppingToken)
     {
         enclave.Changed += OnChanged;
         try
@@ -69,7 +73,8 @@ internal sealed partial class OfferPublisher(
 
     private async Task AnnounceAsync(CancellationToken cancellationToken)
     {
-        DateTimeOffset nextDirectory = default;
+        DirectoryPacing pacing = new(time, (uint)host.LocalPeer.GetHashCode() / (double)uint.MaxValue);
+        IReadOnlyList<DirectoryEntry> announced = [];
         while (true)
         {
             if (enclave.Info is { } info)
@@ -79,9 +84,10 @@ internal sealed partial class OfferPublisher(
                 own.Add(offer);
                 book.Add(offer);
                 await gossip.PublishAsync(offer, cancellationToken);
-                if (time.GetUtcNow() >= nextDirectory)
+                IReadOnlyList<DirectoryEntry> entries = [ModelDirectory.EntryOf(offer.Offer)];
+                if (pacing.IsDue(!entries.SequenceEqual(announced), since => directory.CountSince(offer.Offer.ModelId.Span, since)))
                 {
-                    nextDirectory = time.GetUtcNow() + DirectoryInterval;
+                    announced = entries;
                     await gossip.PublishDirectoryAsync(ModelDirectory.Sign([offer.Offer], host.LocalPeer, peerKey, time.GetUtcNow()), cancellationToken);
                 }
             }

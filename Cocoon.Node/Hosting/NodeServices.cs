@@ -65,7 +65,7 @@ internal static class NodeServices
             options.ForwardsCircuits,
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<RelayService>>()));
-        services.AddSingleton<OfferBook>().AddSingleton<ModelDirectory>().AddSingleton<OfferGossip>().AddSingleton<OwnOffers>();
+        services.AddSingleton<OfferBook>().AddSingleton<SignerConduct>().AddSingleton<ModelDirectory>().AddSingleton<OfferGossip>().AddSingleton<OwnOffers>();
         services.AddSingleton<OfferExchange>().AddSingleton<OfferFinder>().AddSingleton<IOfferFinder>(p => p.GetRequiredService<OfferFinder>());
         services.AddSingleton<OfferReporter>().AddSingleton<MoneyReporter>();
         services.AddInspection();

@@ -22,7 +22,7 @@ internal sealed partial class PeerNetwork : IHostedService, IProviderLookup, IAs
     private readonly TaskCompletionSource _joined = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task _joining = Task.CompletedTask;
 
-    public PeerNetwork(NodeOptions options, NodeIdentity identity, NetworkName network, BootstrapList bootstrap, NodeAgent agent, TimeProvider time, ILoggerFactory loggers)
+    public PeerNetwork(NodeOptions options, NodeIdentity identity, NetworkName network, BootstrapList bootstrap, SignerConduct conduct, NodeAgent agent, TimeProvider time, ILoggerFactory loggers)
     {
         _bootstrap = bootstrap;
         _time = time;
@@ -38,7 +38,8 @@ internal sealed partial class PeerNetwork : IHostedService, IProviderLookup, IAs
             TimeProvider = time,
             LoggerFactory = loggers,
         });
-        Gossip = new GossipsubRouter(Host, identity.Key, new GossipsubOptions(), time, loggers.CreateLogger<GossipsubRouter>());
+        GossipsubOptions gossip = new() { Score = { ApplicationScore = conduct.ScoreOf } };
+        Gossip = new GossipsubRouter(Host, identity.Key, gossip, time, loggers.CreateLogger<GossipsubRouter>());
         KadOptions kad = new()
         {
             Protocol = OfferTopics.KademliaProtocol(network.Value),

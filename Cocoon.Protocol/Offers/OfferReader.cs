@@ -21,15 +21,19 @@ internal enum OfferRejection
     Full,
 }
 
+/// <inheritdoc cref="OfferReader.TryRead"/>
+internal delegate OfferRejection OfferReading(ReadOnlyMemory<byte> signed, DateTimeOffset now, out VerifiedOffer? offer);
+
 /// <summary>Reads offers of strangers: bounds, fields, then the inner signature.</summary>
 internal static class OfferReader
 {
     private static readonly string[] Tiers = ["cc-gpu", "cc-cpu", "open"];
 
     /// <summary>Everything except the inner signature: what a forwarder checks, whose message carries the publisher's signature anyway.</summary>
-    public static OfferRejection Check(ReadOnlyMemory<byte> signed, DateTimeOffset now, out PeerId? publisher)
+    /// <param name="publisher">Set with <paramref name="offer"/> unless the offer is oversized or malformed.</param>
+    public static OfferRejection Check(ReadOnlyMemory<byte> signed, DateTimeOffset now, out PeerId? publisher, out Offer? offer)
     {
-        OfferRejection rejection = Parse(signed, now, out _, out _, out publisher);
+        OfferRejection rejection = Parse(signed, now, out _, out offer, out publisher);
         return rejection;
     }
 

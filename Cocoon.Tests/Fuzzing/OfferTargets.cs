@@ -23,7 +23,7 @@ internal static class OfferTargets
         return new FuzzSubject(
             bytes =>
             {
-                OfferReader.Check(bytes, Now, out _);
+                OfferReader.Check(bytes, Now, out _, out _);
                 if (OfferReader.TryRead(bytes, Now, out VerifiedOffer? read) == OfferRejection.None)
                 {
                     // Only a change outside of the signed bytes (an unknown envelope field) may still verify.

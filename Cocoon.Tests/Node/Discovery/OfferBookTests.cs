@@ -1,8 +1,11 @@
 using Cocoon.Node.Discovery;
 using Cocoon.Node.Routing;
+using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Multiformats;
 using Cocoon.Protocol.Offers;
 using Cocoon.Protocol.Offers.Proto;
 using Cocoon.Tests.Support;
+using Google.Protobuf;
 using NUnit.Framework;
 
 namespace Cocoon.Tests.Node.Discovery;
@@ -64,6 +67,96 @@ public sealed class OfferBookTests
         }
 
         Assert.That(results.Count(r => r == OfferRejection.None), Is.EqualTo(OfferBook.MaxUnprovenPerPayout));
+    }
+
+    [Test]
+    public void Add_ManyStrangersInOneNetwork_FillsOnlyAFewPlaces()
+    {
+        List<OfferRejection> results = [.. Enumerable.Range(0, 10).Select(i => AddStranger($"/ip4/8.8.8.{i}/tcp/1", i)), AddStranger("/ip4/8.8.9.1/tcp/1", 99)];
+        Assert.That(results.Count(r => r == OfferRejection.None), Is.EqualTo(OfferBook.MaxUnprovenPerNetwork + 1), "the last is in another /24");
+    }
+
+    [Test]
+    public void Add_KnownProviderThatMovesIntoACrowdedNetwork_IsCountedThere()
+    {
+        for (int i = 0; i < OfferBook.MaxUnprovenPerNetwork; i++)
+        {
+            AddStranger($"/ip4/8.8.8.{i}/tcp/1", i);
+        }
+
+        using TestOffers mover = new(_time.GetUtcNow());
+        Assert.That(_book.Add(mover.Sign(At(mover, "/ip4/9.9.9.9/tcp/1", 50, sequence: 1))), Is.EqualTo(OfferRejection.None));
+        Assert.That(_book.Add(mover.Sign(At(mover, "/ip4/8.8.8.200/tcp/1", 50, sequence: 2))), Is.EqualTo(OfferRejection.Full));
+        Assert.That(_book.Add(mover.Sign(At(mover, "/ip4/9.9.9.9/tcp/1", 50, sequence: 3))), Is.EqualTo(OfferRejection.None));
+    }
+
+    [Test]
+    public void Add_UnprovenOffers_LeaveHalfThePlacesToThoseThatServedUs()
+    {
+        for (int i = 0; i < OfferBook.MaxPerModel; i++)
+        {
+            AddStranger($"/ip4/{20 + (i / 250)}.{i % 250}.1.1/tcp/1", i);
+        }
+
+        Assert.That(_book.ForModel(s_model), Has.Count.EqualTo(OfferBook.MaxPerModel / 2));
+        using TestOffers proven = new(_time.GetUtcNow());
+        _book.History(proven.Peer).RecordAnswer(TimeSpan.FromSeconds(1), 10);
+        Assert.That(_book.Add(proven.Sign(proven.Create())), Is.EqualTo(OfferRejection.None));
+    }
+
+    [Test]
+    public void SourcesOf_OffersHeardTwice_NamesBothWays()
+    {
+        using TestOffers offers = new(_time.GetUtcNow());
+        VerifiedOffer offer = offers.Sign(offers.Create());
+        _book.Add(offer, OfferSource.Gossip);
+        Assert.That(_book.SourcesOf([s_model]), Is.EqualTo(OfferSource.Gossip));
+        _book.Add(offer, OfferSource.Dht);
+        Assert.That(_book.SourcesOf([s_model]), Is.EqualTo(OfferSource.Gossip | OfferSource.Dht));
+        _time.Advance(OfferLimits.TimeToLive);
+        Assert.That(_book.SourcesOf([s_model]), Is.EqualTo(OfferSource.None));
+    }
+
+    [Test]
+    public void IsOutdated_OlderOrOtherOfTheSameSequence_IsTrueTheSameBytesAreNot()
+    {
+        using TestOffers offers = new(_time.GetUtcNow());
+        VerifiedOffer current = offers.Sign(offers.Create(sequence: 5));
+        _book.Add(current);
+        VerifiedOffer twin = offers.Sign(At(offers, "/ip4/9.9.9.9/tcp/1", 1, sequence: 5));
+        Assert.That(_book.IsOutdated(offers.Peer, s_model, 4, twin.Signed.Span), Is.True);
+        Assert.That(_book.IsOutdated(offers.Peer, s_model, 5, twin.Signed.Span), Is.True);
+        Assert.That(_book.IsOutdated(offers.Peer, s_model, 5, current.Signed.Span), Is.False);
+        Assert.That(_book.IsOutdated(offers.Peer, s_model, 6, twin.Signed.Span), Is.False);
+    }
+
+    [Test]
+    public void History_OfVeryManyPeers_IsBoundedAndKeepsExperience()
+    {
+        using TestOffers used = new(_time.GetUtcNow());
+        _book.History(used.Peer).RecordAnswer(TimeSpan.FromSeconds(1), 10);
+        for (int i = 0; i < 10_000; i++)
+        {
+            byte[] id = [0x12, 0x20, .. new byte[28], .. BitConverter.GetBytes(i)];
+            Assert.That(PeerId.TryFromBytes(id, out PeerId? peer), Is.True);
+            _book.History(peer!);
+        }
+
+        Assert.That(_book.History(used.Peer).Answers, Is.EqualTo(1));
+    }
+
+    private static Offer At(TestOffers offers, string address, int payout, ulong sequence)
+    {
+        Offer offer = offers.Create(sequence);
+        offer.Payout = "0:" + payout.ToString("x64", System.Globalization.CultureInfo.InvariantCulture);
+        offer.Addresses.Add(ByteString.CopyFrom(Multiaddr.Parse(address).Bytes));
+        return offer;
+    }
+
+    private OfferRejection AddStranger(string address, int payout)
+    {
+        using TestOffers stranger = new(_time.GetUtcNow());
+        return _book.Add(stranger.Sign(At(stranger, address, payout, sequence: 1)));
     }
 
     [Test]

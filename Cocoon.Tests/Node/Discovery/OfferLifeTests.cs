@@ -109,7 +109,7 @@ public sealed class OfferLifeTests
                 {
                     foreach (ReadOnlyMemory<byte> offer in await Time.RunAsync(exchange.FetchAsync(neighbour.Peer, ReadOnlyMemory<byte>.Empty, CancellationToken.None)))
                     {
-                        gossip.Add(offer);
+                        gossip.Add(offer, OfferSource.Peers);
                     }
                 }
             }
@@ -121,6 +121,6 @@ public sealed class OfferLifeTests
         }
 
         private OfferGossip Gossip(GossipNode node, OfferBook book) =>
-            new(node.Router, book, new ModelDirectory(Time), new NetworkName("devnet"), Time, NullLogger<OfferGossip>.Instance);
+            new(node.Router, book, new ModelDirectory(Time), new SignerConduct(Time), new NetworkName("devnet"), Time, NullLogger<OfferGossip>.Instance);
     }
 }
