@@ -38,6 +38,11 @@ public interface ILibp2pHost
     /// <summary>Closes every connection to the peer.</summary>
     ValueTask DisconnectAsync(PeerId peer);
 
+    /// <summary>Keeps connections to the peer when there are too many, until the same reason is withdrawn. Cheap, and callable from under locks.</summary>
+    void Protect(PeerId peer, string reason);
+
+    void Unprotect(PeerId peer, string reason);
+
     /// <summary>Peers with at least one connection now.</summary>
     IReadOnlyList<PeerConnectionInfo> Connections { get; }
 

@@ -195,7 +195,6 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
         }
     }
 
-    /// <summary>Keeps connections to the peer when there are too many, until the same reason is withdrawn.</summary>
     public void Protect(PeerId peer, string reason) => _swarm.Connections.Protect(peer, reason);
 
     public void Unprotect(PeerId peer, string reason) => _swarm.Connections.Unprotect(peer, reason);

@@ -19,6 +19,7 @@ public sealed class Multiaddr : IEquatable<Multiaddr>
     private readonly byte[] _bytes;
     private readonly MultiaddrComponent[] _components;
     private string? _text;
+    private IPAddress? _ipAddress;
 
     private Multiaddr(byte[] bytes, MultiaddrComponent[] components)
     {
@@ -49,7 +50,9 @@ public sealed class Multiaddr : IEquatable<Multiaddr>
     }
 
     /// <summary>The IP address it starts with, or <c>null</c> (names, for instance).</summary>
-    public IPAddress? IpAddress => _components[0].Protocol is MultiaddrProtocol.Ip4 or MultiaddrProtocol.Ip6 ? IPAddress.Parse(_components[0].Value) : null;
+    public IPAddress? IpAddress => _components[0].Protocol is MultiaddrProtocol.Ip4 or MultiaddrProtocol.Ip6
+        ? _ipAddress ??= IPAddress.Parse(_components[0].Value)
+        : null;
 
     /// <exception cref="FormatException">Not a multiaddr of known protocols.</exception>
     public static Multiaddr Parse(string text) =>

@@ -22,6 +22,12 @@ internal sealed class GossipsubCore
         _arrivals = new MessageArrivals(_state, _propagation);
     }
 
+    /// <summary>A peer came into a topic's mesh, or left it. Called under the lock.</summary>
+    public Action<PeerId, string, bool>? MeshChanged
+    {
+        init => _state.MeshChanged = value;
+    }
+
     private GossipsubOptions Options => _state.Options;
 
     /// <summary>Begins or continues to know a connected peer; <c>null</c> when it is graylisted or there are too many.</summary>

@@ -120,6 +120,9 @@ public sealed class GossipsubOptions
 
     public PeerScoreOptions Score { get; set; } = new();
 
+    /// <summary>Judges a message's signature; the simulator puts its memory of earlier results in front.</summary>
+    internal Func<GossipMessage, bool> Verify { get; set; } = MessageSigning.Verify;
+
     /// <summary>Randomness of peer choice; the simulator seeds it.</summary>
     public Random Random { get; set; } = Random.Shared;
 }

@@ -41,7 +41,7 @@ public sealed partial class GossipsubRouter : IAsyncDisposable
         _options = options ?? new GossipsubOptions();
         _time = time ?? TimeProvider.System;
         _logger = logger ?? NullLogger<GossipsubRouter>.Instance;
-        _core = new GossipsubCore(host.LocalPeer, _options, _time);
+        _core = new GossipsubCore(host.LocalPeer, _options, _time) { MeshChanged = ProtectMesh };
         _validation = new ValidationPipeline(_core, _options, _time, _logger);
         _sessions = new GossipPeerSessions(host, _core, _validation, _options, _time, _tasks, _logger);
 
@@ -113,6 +113,19 @@ public sealed partial class GossipsubRouter : IAsyncDisposable
         await _tasks.CloseAsync();
         _sessions.Dispose();
         _stopping.Dispose();
+    }
+
+    /// <summary>A mesh that trimming of connections tears apart would lose messages until the next heartbeat.</summary>
+    private void ProtectMesh(PeerId peer, string topic, bool isMember)
+    {
+        if (isMember)
+        {
+            _host.Protect(peer, "mesh:" + topic);
+        }
+        else
+        {
+            _host.Unprotect(peer, "mesh:" + topic);
+        }
     }
 
     private static void CheckTopic(string topic)

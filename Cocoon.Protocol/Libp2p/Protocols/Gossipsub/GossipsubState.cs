@@ -30,6 +30,9 @@ internal sealed class GossipsubState(PeerId local, GossipsubOptions options, Tim
 
     public GossipsubCounters Counters { get; } = new();
 
+    /// <summary>A peer came into a topic's mesh, or left it.</summary>
+    public Action<PeerId, string, bool>? MeshChanged { get; set; }
+
     /// <summary>Heartbeats so far.</summary>
     public long Tick { get; set; }
 
@@ -64,6 +67,7 @@ internal sealed class GossipsubState(PeerId local, GossipsubOptions options, Tim
         if (topic.Mesh.Add(peer))
         {
             Score.Graft(peer.Peer, topic.Name);
+            MeshChanged?.Invoke(peer.Peer, topic.Name, true);
         }
     }
 
@@ -74,6 +78,7 @@ internal sealed class GossipsubState(PeerId local, GossipsubOptions options, Tim
         if (left)
         {
             Score.Prune(peer.Peer, topic.Name);
+            MeshChanged?.Invoke(peer.Peer, topic.Name, false);
         }
 
         return left;

@@ -33,9 +33,10 @@ internal sealed partial class ValidationPipeline(GossipsubCore core, GossipsubOp
     {
         try
         {
-            await foreach (PendingMessage pending in _queue.Reader.ReadAllAsync(cancellationToken))
+            while (true)
             {
-                bool valid = MessageSigning.Verify(pending.Message);
+                PendingMessage pending = await _queue.Reader.ReadAsync(cancellationToken);
+                bool valid = options.Verify(pending.Message);
                 if (core.OnVerified(pending, valid) is { } topic)
                 {
                     await JudgeAsync(pending, topic, cancellationToken);

@@ -9,6 +9,9 @@ internal sealed class KadLookup(ILibp2pHost host, DirectAddresses connected, Kad
     /// <summary>How long addresses heard in answers are remembered.</summary>
     public static readonly TimeSpan HeardAddressTimeToLive = TimeSpan.FromMinutes(30);
 
+    /// <summary>A query is over; for measurements.</summary>
+    public event Action<KadMessageType, KadQueryResult>? Ended;
+
     /// <param name="paths">Disjoint paths; 1 for a plain query.</param>
     /// <param name="onAnswer">Sees each answer and ends the query with <c>true</c>; with several paths it is called concurrently.</param>
     /// <returns>The nearest peers that answered, over all paths; what was found until then when the time ran out.</returns>
@@ -37,12 +40,16 @@ internal sealed class KadLookup(ILibp2pHost host, DirectAddresses connected, Kad
         }
 
         KadQueryResult[] results = await Task.WhenAll(running);
-        cancellationToken.ThrowIfCancellationRequested();
-        return new KadQueryResult(
-            [.. results.SelectMany(result => result.Closest).OrderBy(peer => peer.Distance).Take(options.BucketSize)],
+        IReadOnlyList<KadResponder> closest = [.. results.SelectMany(result => result.Closest).OrderBy(peer => peer.Distance).Take(options.BucketSize)];
+        KadQueryResult merged = new(
+            closest,
             results.Sum(result => result.Requests),
             results.Sum(result => result.Failures),
-            claims.Stopped);
+            claims.Stopped,
+            claims.Stopped ? results.Where(result => result.Stopped).Max(result => result.Hops) : closest.Count > 0 ? closest[0].Hops : 0);
+        Ended?.Invoke(type, merged);
+        cancellationToken.ThrowIfCancellationRequested();
+        return merged;
     }
 
     /// <summary>The answer, or <c>null</c> when there was none.</summary>

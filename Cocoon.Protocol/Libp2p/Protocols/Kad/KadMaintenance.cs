@@ -32,6 +32,7 @@ internal sealed partial class KadMaintenance(
     private readonly Channel<bool> _refresh =
         Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
+    private HashSet<PeerId> _neighbours = [];
     private int _refreshedOnce;
 
     public int ProvidedCount
@@ -152,8 +153,9 @@ internal sealed partial class KadMaintenance(
 
     private async Task AdmitLoopAsync(CancellationToken cancellationToken)
     {
-        await foreach (PeerId peer in _candidates.Reader.ReadAllAsync(cancellationToken))
+        while (true)
         {
+            PeerId peer = await _candidates.Reader.ReadAsync(cancellationToken);
             await lookup.AdmitAsync(peer, cancellationToken);
             lock (_gate)
             {
@@ -169,8 +171,9 @@ internal sealed partial class KadMaintenance(
 
     private async Task RefreshLoopAsync(CancellationToken cancellationToken)
     {
-        await foreach (bool _ in _refresh.Reader.ReadAllAsync(cancellationToken))
+        while (true)
         {
+            await _refresh.Reader.ReadAsync(cancellationToken);
             await RefreshAsync(cancellationToken);
         }
     }
@@ -183,6 +186,7 @@ internal sealed partial class KadMaintenance(
         {
             providers.Expire();
             records.Expire();
+            ProtectNeighbours();
             if (time.GetUtcNow() >= nextRefresh)
             {
                 nextRefresh = time.GetUtcNow() + options.RefreshInterval;
@@ -205,6 +209,23 @@ internal sealed partial class KadMaintenance(
                 await RepublishAsync(publication, cancellationToken);
             }
         }
+    }
+
+    /// <summary>Keeps the connections to the peers nearest to us: for their keys and ours nobody else will do.</summary>
+    private void ProtectNeighbours()
+    {
+        HashSet<PeerId> nearest = dht.Mode == KadMode.Server ? [.. table.Closest(KadId.Of(host.LocalPeer), options.BucketSize)] : [];
+        foreach (PeerId peer in _neighbours.Except(nearest))
+        {
+            host.Unprotect(peer, options.Protocol);
+        }
+
+        foreach (PeerId peer in nearest.Except(_neighbours))
+        {
+            host.Protect(peer, options.Protocol);
+        }
+
+        _neighbours = nearest;
     }
 
     private async Task RepublishAsync(Publication publication, CancellationToken cancellationToken)
@@ -246,11 +267,18 @@ internal sealed partial class KadMaintenance(
             await Task.WhenAll(group.Select(peer => lookup.CheckAsync(peer, cancellationToken)));
         }
 
-        await FindAsync(host.LocalPeer.Memory, cancellationToken);
-        int deepest = Math.Min(MaxRefreshedBucket, table.DeepestBucket + 1);
+        // Whoever is nearer to us than the farthest of our k neighbours is one of them: those buckets are complete.
+        IReadOnlyList<KadResponder> neighbours = await FindAsync(host.LocalPeer.Memory, cancellationToken);
+        int complete = neighbours.Count < options.BucketSize ? -1 : KadId.Of(host.LocalPeer).CommonPrefixLength(KadId.Of(neighbours[^1].Peer));
+        int deepest = Math.Min(MaxRefreshedBucket, Math.Min(complete, table.DeepestBucket + 1));
         for (int bucket = 0; bucket <= deepest; bucket++)
         {
-            await FindAsync(RandomKey(bucket), cancellationToken);
+            // A full bucket has nothing to learn: who was silent in it has just been asked.
+            int looked = bucket;
+            if (!table.IsFull(looked))
+            {
+                await lookup.RunAsync(KadMessageType.FindNode, RandomKey(looked), paths: 1, (_, _) => table.IsFull(looked), cancellationToken);
+            }
         }
     }
 

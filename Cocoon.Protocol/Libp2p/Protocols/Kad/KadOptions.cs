@@ -30,7 +30,7 @@ public sealed class KadOptions
     /// <summary>α: requests in flight of one query.</summary>
     public int Parallelism { get; set; } = 10;
 
-    /// <summary>Disjoint paths of a value query (S/Kademlia), so that one bad peer cannot lead all of it astray.</summary>
+    /// <summary>Disjoint paths of a query for values, providers or a peer (S/Kademlia), so that one bad peer cannot lead all of it astray.</summary>
     public int DisjointPaths { get; set; } = 3;
 
     /// <summary>Own value: valid copies that end a value query early.</summary>

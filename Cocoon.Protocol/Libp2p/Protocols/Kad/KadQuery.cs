@@ -8,7 +8,9 @@ namespace Cocoon.Protocol.Libp2p.Protocols.Kad;
 internal sealed record KadResponder(PeerId Peer, KadId Distance, int Hops);
 
 /// <summary>What a query did, for measurements.</summary>
-internal sealed record KadQueryResult(IReadOnlyList<KadResponder> Closest, int Requests, int Failures, bool Stopped);
+/// <param name="Stopped">Whether the caller had what it wanted before the nearest peers were exhausted.</param>
+/// <param name="Hops">How many answers led to the one that ended it, or to the nearest peer.</param>
+internal sealed record KadQueryResult(IReadOnlyList<KadResponder> Closest, int Requests, int Failures, bool Stopped, int Hops);
 
 /// <summary>
 /// One iterative lookup: asks ever nearer peers, a bounded number at once, until the k nearest that it heard of have answered
@@ -36,6 +38,7 @@ internal sealed class KadQuery(
     private readonly List<(Task<KadMessage?> Answer, Candidate Candidate)> _running = [];
     private int _requests;
     private int _failures;
+    private int _lastHops;
 
     private enum State
     {
@@ -83,7 +86,7 @@ internal sealed class KadQuery(
             .. _candidates.Where(item => item.Value.State == State.Answered).Take(options.BucketSize)
                 .Select(item => new KadResponder(item.Value.Peer, item.Key, item.Value.Hops)),
         ];
-        return new KadQueryResult(closest, _requests, _failures, stopped);
+        return new KadQueryResult(closest, _requests, _failures, stopped, stopped ? _lastHops : closest.Count > 0 ? closest[0].Hops : 0);
     }
 
     private void AskNext(CancellationToken cancellationToken)
@@ -116,6 +119,7 @@ internal sealed class KadQuery(
         }
 
         candidate.State = State.Answered;
+        _lastHops = candidate.Hops;
         foreach (KadPeer peer in answer.CloserPeers)
         {
             if (!_heard.Contains(peer.Peer) && AcceptsGroup(peer))

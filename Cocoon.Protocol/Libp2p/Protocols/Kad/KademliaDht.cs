@@ -97,11 +97,12 @@ public sealed class KademliaDht : IAsyncDisposable
         await _lookup.RunAsync(
             KadMessageType.FindNode,
             peer.Memory,
-            paths: 1,
+            _options.DisjointPaths,
             (_, answer) =>
             {
-                found ??= answer.CloserPeers.FirstOrDefault(candidate => candidate.Peer == peer && candidate.Addresses.Count > 0);
-                return found is not null;
+                KadPeer? here = answer.CloserPeers.FirstOrDefault(candidate => candidate.Peer == peer && candidate.Addresses.Count > 0);
+                Interlocked.CompareExchange(ref found, here, null);
+                return here is not null;
             },
             cancellationToken);
         return found;
@@ -138,29 +139,35 @@ public sealed class KademliaDht : IAsyncDisposable
         HashSet<PeerId> seen = [_host.LocalPeer];
         bool Add(IEnumerable<KadPeer> providers)
         {
-            foreach (KadPeer provider in providers)
+            lock (seen)
             {
-                if (seen.Count <= limit && seen.Add(provider.Peer))
+                foreach (KadPeer provider in providers)
                 {
-                    _host.AddAddresses(provider.Peer, _lookup.Usable(provider.Addresses), KadLookup.HeardAddressTimeToLive);
-                    found.Writer.TryWrite(provider with { Addresses = _host.GetAddresses(provider.Peer) });
+                    if (seen.Count <= limit && seen.Add(provider.Peer))
+                    {
+                        _host.AddAddresses(provider.Peer, _lookup.Usable(provider.Addresses), KadLookup.HeardAddressTimeToLive);
+                        found.Writer.TryWrite(provider with { Addresses = _host.GetAddresses(provider.Peer) });
+                    }
                 }
-            }
 
-            return seen.Count > limit;
+                return seen.Count > limit;
+            }
         }
 
         Task query = Add(_providers.Get(key.Span)) ? Complete() : QueryAsync();
         try
         {
-            await foreach (KadPeer provider in found.Reader.ReadAllAsync(cancellationToken))
+            while (await found.Reader.WaitToReadAsync(cancellationToken))
             {
-                yield return provider;
+                while (found.Reader.TryRead(out KadPeer? provider))
+                {
+                    yield return provider;
+                }
             }
         }
         finally
         {
-            await ending.CancelAsync();
+            ending.Cancel();
             await query;
         }
 
@@ -174,7 +181,7 @@ public sealed class KademliaDht : IAsyncDisposable
         {
             try
             {
-                await _lookup.RunAsync(KadMessageType.GetProviders, key, paths: 1, (_, answer) => Add(answer.ProviderPeers), ending.Token);
+                await _lookup.RunAsync(KadMessageType.GetProviders, key, _options.DisjointPaths, (_, answer) => Add(answer.ProviderPeers), ending.Token);
             }
             catch (OperationCanceledException) when (ending.IsCancellationRequested)
             {
@@ -239,6 +246,13 @@ public sealed class KademliaDht : IAsyncDisposable
 
         bool NeedsCorrection(PeerId peer, ReadOnlyMemory<byte> value) =>
             holders.TryGetValue(peer, out ReadOnlyMemory<byte> held) ? !held.Span.SequenceEqual(value.Span) : !result.Stopped;
+    }
+
+    /// <inheritdoc cref="KadLookup.Ended"/>
+    internal event Action<KadMessageType, KadQueryResult>? LookupEnded
+    {
+        add => _lookup.Ended += value;
+        remove => _lookup.Ended -= value;
     }
 
     /// <summary>Peers in the routing table.</summary>

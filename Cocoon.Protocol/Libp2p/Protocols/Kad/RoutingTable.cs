@@ -50,6 +50,14 @@ internal sealed class RoutingTable(PeerId local, int bucketSize, TimeProvider ti
         }
     }
 
+    public bool IsFull(int bucket)
+    {
+        lock (_gate)
+        {
+            return _buckets[bucket]?.Count >= bucketSize;
+        }
+    }
+
     /// <summary>Adds a peer that has just answered.</summary>
     /// <param name="group">Its address group; <c>null</c> exempts it from the diversity rules.</param>
     public TableAddResult TryAdd(PeerId peer, string? group)
