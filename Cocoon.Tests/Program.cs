@@ -25,6 +25,8 @@ internal static class Program
                 return await Node.Enclaves.EnclaveTool.RunParentAsync();
             case [Fuzzing.FuzzTool.Verb, .. string[] rest]:
                 return Fuzzing.FuzzTool.Run(rest, Console.Out, Console.Error);
+            case [Simulation.SimulateTool.Verb, .. string[] rest]:
+                return Simulation.SimulateTool.Run(rest, Console.Out, Console.Error);
             case [Interop.Libp2pPeerTool.Verb, .. string[] rest]:
                 return await Interop.Libp2pPeerTool.RunAsync(rest, Console.In, Console.Out, Console.Error);
             case [Protocol.PortMapping.PortGatewayTool.Verb, string address]:

@@ -36,6 +36,9 @@ internal sealed class MemoryHost : ILibp2pHost, IAsyncDisposable
     /// <summary>Whether others can dial it; connections it opened itself work either way.</summary>
     public bool IsDialable { get; set; } = true;
 
+    /// <summary>Who is protected from trimming, which this host never does, and why.</summary>
+    public ConcurrentDictionary<(PeerId Peer, string Reason), bool> Protected { get; } = new();
+
     /// <summary>Exceptions of handlers, for tests to look at.</summary>
     public ConcurrentQueue<Exception> HandlerFailures { get; } = new();
 
@@ -102,6 +105,10 @@ internal sealed class MemoryHost : ILibp2pHost, IAsyncDisposable
         remote.Serve(acceptor);
         return opener;
     }
+
+    public void Protect(PeerId peer, string reason) => Protected[(peer, reason)] = true;
+
+    public void Unprotect(PeerId peer, string reason) => Protected.TryRemove((peer, reason), out _);
 
     public ValueTask DisconnectAsync(PeerId peer)
     {

@@ -244,6 +244,21 @@ public sealed class GossipsubRouterTests
     }
 
     [Test]
+    public async Task Mesh_IsProtectedFromTrimming_WhileItLasts()
+    {
+        await VirtualLoop.Enter();
+        await using GossipNetwork network = new();
+        GossipNode[] nodes = [.. Enumerable.Range(0, 4).Select(_ => network.Add())];
+        IAsyncDisposable[] subscriptions = [.. await Task.WhenAll(nodes.Select(node => node.SubscribeAsync()))];
+        await network.ConnectRandomlyAsync(3);
+        await network.Time.UntilAsync(() => nodes[0].MeshSize == 3, "a mesh");
+        Assert.That(
+            nodes[0].Host.Protected.Keys.Select(item => item.Peer), Is.EquivalentTo(nodes[0].TopicState()!.Mesh), "each peer of the mesh, once for the topic");
+        await subscriptions[0].DisposeAsync();
+        Assert.That(nodes[0].Host.Protected, Is.Empty);
+    }
+
+    [Test]
     public async Task Unsubscribe_PrunesAndTellsEverybody()
     {
         await VirtualLoop.Enter();

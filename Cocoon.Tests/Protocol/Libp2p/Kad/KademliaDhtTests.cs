@@ -189,6 +189,20 @@ public sealed class KademliaDhtTests
     }
 
     [Test]
+    public async Task Neighbours_OfAServer_AreProtectedFromTrimming()
+    {
+        await VirtualLoop.Enter();
+        await using KadNetwork network = new();
+        await network.GrowAsync(30, options => options.BucketSize = 4);
+        KadNode node = network.Nodes[7];
+        HashSet<PeerId> nearest = [.. network.TrueClosest(node.Host.LocalPeer.ToArray(), 5).Where(peer => peer != node.Host.LocalPeer)];
+        Assert.That(node.Host.Protected.Keys.Select(item => item.Peer), Is.EquivalentTo(nearest));
+        node.Dht.SetMode(KadMode.Client);
+        await network.Time.PassAsync(TimeSpan.FromSeconds(31), TimeSpan.FromSeconds(1));
+        Assert.That(node.Host.Protected, Is.Empty);
+    }
+
+    [Test]
     public async Task DeadPeers_LeaveTheTables()
     {
         await VirtualLoop.Enter();
