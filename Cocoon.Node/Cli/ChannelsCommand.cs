@@ -41,23 +41,11 @@ internal static class ChannelsCommand
             return await rows.PrintAsync(parse, t => client.GetAsync("/control/channels", ListCommand.Wait, t), "channels", Columns, null, cancellationToken);
         });
         command.Subcommands.Add(BuildShow());
-        command.Subcommands.Add(BuildAction(
-            "close",
-            "End a channel together with its provider: it gets what is owed, the rest comes back",
-            "close the channel cooperatively: one transaction, about 0.0012 TON of fees; the opening window (60 s of chain time) must be over",
-            d =>
-            [
-                ("CHANNEL", $"{d["channel"]}"),
-                ("PAID", $"{Words.Ton(d["claimed_total_nanoton"])} TON to the provider"),
-                ("REFUNDED", $"{Words.Ton(d["refunded_nanoton"])} TON"),
-                ("FEES", $"{Words.Ton(d["fees_nanoton"])} TON"),
-                ("TRANSACTION", $"{d["settle_tx"]}"),
-            ]));
-        command.Subcommands.Add(BuildAction(
-            "claim",
-            "Redeem the vouchers of a channel now (providers)",
-            "claim on the chain: about 0.001 TON of fees, paid by this wallet",
-            d => [("CHANNEL", $"{d["channel"]}"), ("PAID", $"{Words.Ton(d["paid_nanoton"])} TON"), ("LEFT", $"{Words.Ton(d["left_nanoton"])} TON"), ("RESULT", $"{d["words"]}")]));
+        command.Subcommands.Add(BuildOpen());
+        command.Subcommands.Add(BuildTopUp());
+        command.Subcommands.Add(BuildClose());
+        command.Subcommands.Add(BuildClaim());
+        command.Subcommands.Add(BuildExport());
         return command;
     }
 
@@ -65,39 +53,135 @@ internal static class ChannelsCommand
     {
         Option<string> data = CommonOptions.Data();
         Option<OutputFormat> output = CommonOptions.Output();
-        Argument<string> id = new("channel") { Description = "Address, id, or a unique beginning of the id" };
-        Command command = new("show", "Everything about one channel") { id, data, output };
+        Argument<string> id = Channel();
+        Command command = new(
+            "show", "One channel, every nanoTON of it: its numbers, its transactions on the chain, and whether they add up\n\nExample: cocoon channels show EQDb")
+        {
+            id, data, output,
+        };
         command.Run(async (parse, cancellationToken) =>
         {
             using ControlClient client = new(parse.GetValue(data)!);
-            JsonObject document = await client.GetAsync("/control/channels", cancellationToken);
-            string wanted = parse.GetValue(id)!;
-            JsonObject[] found = [.. document["channels"]!.AsArray().OfType<JsonObject>().Where(c =>
-                c["address"]!.ToString().StartsWith(wanted, StringComparison.Ordinal) || c["channel"]!.ToString().StartsWith(wanted, StringComparison.OrdinalIgnoreCase))];
-            JsonObject channel = found.Length == 1
-                ? found[0]
-                : throw new CliException(ExitCode.NotFound, found.Length == 0 ? $"there is no channel '{wanted}' here" : $"'{wanted}' names {found.Length} channels", null, "See 'cocoon channels'.");
-            RowWriter.WriteObject(channel, parse.GetValue(output), d => d.Select(e => (e.Key, e.Value?.ToString() ?? "-")), Console.Out);
+            JsonObject document = await client.GetAsync($"/control/channels/{Uri.EscapeDataString(parse.GetValue(id)!)}", cancellationToken);
+            ChannelStatement.Write(document, parse.GetValue(output), Console.Out);
+            return document["exact"]!.GetValue<bool>() ? ExitCode.Ok : ExitCode.CheckFailed;
+        });
+        return command;
+    }
+
+    private static Command BuildOpen()
+    {
+        OnChain chain = new();
+        Argument<string> provider = new("provider") { Description = "Peer id of the provider, or a unique beginning or end of it" };
+        Option<decimal> deposit = new("--deposit") { Description = "TON that can be spent on it", DefaultValueFactory = _ => 0.2m, HelpName = "TON" };
+        Command command = new("open", "Open a channel to a provider now, instead of at the first request\n\nExample: cocoon channels open QeLQJ4 --deposit 0.5") { provider, deposit };
+        chain.AddTo(command);
+        command.Run((parse, cancellationToken) => chain.RunAsync(
+            parse,
+            "/control/channels/open",
+            new JsonObject { ["provider"] = parse.GetValue(provider), ["deposit_nanoton"] = TonAmount.ToText(parse.GetValue(deposit)) },
+            Opened,
+            cancellationToken));
+        return command;
+    }
+
+    private static Command BuildTopUp()
+    {
+        OnChain chain = new();
+        Argument<string> id = Channel();
+        Argument<decimal> amount = new("amount") { Description = "TON to add" };
+        Command command = new("topup", "Add to a channel's deposit\n\nExample: cocoon channels topup EQDb 0.3") { id, amount };
+        chain.AddTo(command);
+        command.Run((parse, cancellationToken) => chain.RunAsync(
+            parse,
+            $"/control/channels/{Uri.EscapeDataString(parse.GetValue(id)!)}/topup",
+            new JsonObject { ["amount_nanoton"] = TonAmount.ToText(parse.GetValue(amount)) },
+            Opened,
+            cancellationToken));
+        return command;
+    }
+
+    private static Command BuildClose()
+    {
+        OnChain chain = new();
+        Argument<string> id = Channel();
+        Option<bool> alone = new("--alone") { Description = "Without the provider: what it does not claim within the challenge comes back" };
+        Command command = new("close", "End a channel: the provider gets what is owed, the rest comes back\n\nExample: cocoon channels close EQDb --yes") { id, alone };
+        chain.AddTo(command);
+        command.Run((parse, cancellationToken) => chain.RunAsync(
+            parse,
+            $"/control/channels/{Uri.EscapeDataString(parse.GetValue(id)!)}/close",
+            new JsonObject { ["alone"] = parse.GetValue(alone) },
+            d => d["claimable_until"] is { } until
+                ? [("CHANNEL", $"{d["channel"]}"), ("CLOSES AT", $"chain time {until}"), ("", $"{d["words"]}")]
+                :
+                [
+                    ("CHANNEL", $"{d["channel"]}"),
+                    ("PAID", $"{Words.Ton(d["claimed_total_nanoton"])} TON to the provider"),
+                    ("REFUNDED", $"{Words.Ton(d["refunded_nanoton"])} TON"),
+                    ("FEES", $"{Words.Ton(d["fees_nanoton"])} TON"),
+                    ("TRANSACTION", $"{d["settle_tx"]}"),
+                ],
+            cancellationToken));
+        return command;
+    }
+
+    private static Command BuildClaim()
+    {
+        OnChain chain = new();
+        Argument<string> id = new("channel") { Description = "Address, id, a unique beginning of either, or 'all' (up to 255 in one message)" };
+        Command command = new("claim", "Redeem vouchers now (providers)\n\nExample: cocoon channels claim all --yes") { id };
+        chain.AddTo(command);
+        command.Run((parse, cancellationToken) => chain.RunAsync(
+            parse,
+            $"/control/channels/{Uri.EscapeDataString(parse.GetValue(id)!)}/claim",
+            [],
+            d =>
+            [
+                ("CHANNEL", $"{d["channel"]}"),
+                ("PAID", $"{Words.Ton(d["paid_nanoton"])} TON"),
+                ("LEFT", $"{Words.Ton(d["left_nanoton"])} TON"),
+                ("FEES", $"{Words.Ton(d["fees_nanoton"])} TON of the wallet's own"),
+                ("RESULT", $"{d["words"]}"),
+            ],
+            cancellationToken));
+        return command;
+    }
+
+    private static Command BuildExport()
+    {
+        Option<string> data = CommonOptions.Data();
+        Argument<string> file = new("file") { Description = "File to write (mode 0600), or - for standard output" };
+        Command command = new(
+            "export", "Write the last vouchers for a watchtower, which claims for this provider while it is away\n\nExample: cocoon channels export vouchers.json")
+        {
+            file, data,
+        };
+        command.Run(async (parse, cancellationToken) =>
+        {
+            using ControlClient client = new(parse.GetValue(data)!);
+            JsonObject document = await client.GetAsync("/control/channels/export", cancellationToken);
+            string path = parse.GetValue(file)!;
+            if (path == "-")
+            {
+                Console.Out.WriteLine(document.ToJsonString());
+                return ExitCode.Ok;
+            }
+
+            Storage.PrivateFile.Write(Path.GetFullPath(path), System.Text.Encoding.UTF8.GetBytes(document.ToJsonString()));
+            Console.Error.WriteLine($"{document["vouchers"]!.AsArray().Count} vouchers written to {path}; watch them with 'cocoon watchtower {path}'");
             return ExitCode.Ok;
         });
         return command;
     }
 
-    private static Command BuildAction(string verb, string description, string preview, Func<JsonObject, IEnumerable<(string Label, string Value)>> lines)
-    {
-        Option<string> data = CommonOptions.Data();
-        Option<OutputFormat> output = CommonOptions.Output();
-        Option<bool> yes = CommonOptions.Yes();
-        Argument<string> id = new("channel") { Description = "Address, id, or a unique beginning of the id" };
-        Command command = new(verb, $"{description}\n\nExample: cocoon channels {verb} 5f3a --yes") { id, data, output, yes };
-        command.Run(async (parse, cancellationToken) =>
-        {
-            Confirmation.Ask(preview, parse.GetValue(yes));
-            using ControlClient client = new(parse.GetValue(data)!);
-            JsonObject document = await client.PostAsync($"/control/channels/{Uri.EscapeDataString(parse.GetValue(id)!)}/{verb}", [], cancellationToken);
-            RowWriter.WriteObject(document, parse.GetValue(output), lines, Console.Out);
-            return ExitCode.Ok;
-        });
-        return command;
-    }
+    private static Argument<string> Channel() => new("channel") { Description = "Address, id, or a unique beginning of either" };
+
+    private static IEnumerable<(string Label, string Value)> Opened(JsonObject d) =>
+    [
+        ("CHANNEL", $"{d["channel"]}"),
+        ("PEER", $"{d["peer"]}"),
+        ("DEPOSIT", $"{Words.Ton(d["deposit_nanoton"])} TON can be spent over its life"),
+        ("EXPIRES", $"chain time {d["expires_at"]}; challenge {d["challenge_seconds"]} s"),
+    ];
 }

@@ -19,15 +19,16 @@ internal static class ClientCommand
             Description = "Accept providers without hardware protection (tier open, simulated evidence): their owners can read your prompts",
         };
         Option<string> shape = new("--shape") { Description = "Default answer shape: steady (hides token timing), fast or batch", DefaultValueFactory = _ => "steady" };
-        Option<decimal> deposit = new("--deposit") { Description = "TON put into a new channel", DefaultValueFactory = _ => 0.2m };
+        SpendOptionSet spending = new();
         Option<int?> relays = new("--relays")
         {
             Description = "Privacy relays between you and providers, 0 to 2: they hide your address (default: as many as were used before)", HelpName = "N",
         };
         Command command = new("client", "Run a light client: an OpenAI API on localhost, paid from your wallet\n\nExample: cocoon client --bootstrap /ip4/203.0.113.5/tcp/4484/p2p/12D3KooW…")
         {
-            api, allowOpen, shape, deposit, relays,
+            api, allowOpen, shape, relays,
         };
+        spending.AddTo(command);
         common.AddTo(command);
         command.Run(async (parse, cancellationToken) =>
         {
@@ -47,7 +48,7 @@ internal static class ClientCommand
                 AllowOpenTier = parse.GetValue(allowOpen),
                 Shape = parsed,
                 Relays = parse.GetValue(relays),
-                DepositNanoton = (ulong)(decimal.Clamp(parse.GetValue(deposit), 0.02m, 1000m) * 1_000_000_000m),
+                Spending = spending.Read(parse),
             };
             return await NodeRunner.RunAsync(
                 common.Read(parse, NodeRole.Client), serving: null, client, common.IsVerbose(parse), common.PrintsReadyJson(parse), cancellationToken);

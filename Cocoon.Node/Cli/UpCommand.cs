@@ -28,6 +28,14 @@ internal static class UpCommand
         {
             model, name, noModel, slots, context, threads, gpuLayers, priceIn, priceCached, priceOut, region, relay,
         };
+        Option<int> offline = new("--offline-allowance")
+        {
+            Description = "Seconds to go on serving open channels without a block, beyond half of their challenge: at your own risk",
+            HelpName = "SECONDS",
+        };
+        Option<decimal> threshold = new("--claim-at") { Description = "TON unclaimed on one channel from which it is claimed by itself", DefaultValueFactory = _ => 0.1m };
+        command.Options.Add(offline);
+        command.Options.Add(threshold);
         common.AddTo(command);
         command.Run(async (parse, cancellationToken) =>
         {
@@ -45,6 +53,8 @@ internal static class UpCommand
                 PriceCached = Nanoton(parse.GetValue(priceCached)),
                 PriceCompletion = Nanoton(parse.GetValue(priceOut)),
                 Region = parse.GetValue(region)!,
+                OfflineAllowance = TimeSpan.FromSeconds(Math.Clamp(parse.GetValue(offline), 0, 7 * 86_400)),
+                ClaimThresholdNanoton = TonAmount.ToNanoton(parse.GetValue(threshold)),
             };
             return await NodeRunner.RunAsync(
                 node, serving, client: null, common.IsVerbose(parse), common.PrintsReadyJson(parse), cancellationToken);

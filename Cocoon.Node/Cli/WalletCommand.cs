@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using System.Text.Json.Nodes;
 using Cocoon.Node.Cli.Rendering;
 using Cocoon.Node.Control;
@@ -29,6 +28,7 @@ internal static class WalletCommand
         command.Subcommands.Add(BuildNew());
         command.Subcommands.Add(BuildImport());
         command.Subcommands.Add(BuildShow());
+        command.Subcommands.Add(BuildBalance());
         command.Subcommands.Add(BuildBackup());
         command.Subcommands.Add(BuildSend());
         return command;
@@ -39,6 +39,9 @@ internal static class WalletCommand
         yield return ("NETWORK", d["network"]!.ToString());
         yield return ("ADDRESS", d["address"]!.ToString());
         yield return ("BALANCE", $"{Words.Ton(d["balance_nanoton"])} TON");
+        yield return ("IN CHANNELS", $"{Words.Ton(d["tied_up_nanoton"])} TON of ours that can be spent or come back");
+        yield return ("REDEEMABLE", $"{Words.Ton(d["redeemable_nanoton"])} TON vouched to us and not claimed");
+        yield return ("SPENT TODAY", $"{Words.Ton(d["spent_today_nanoton"])} TON vouched (UTC)");
     }
 
     private static Command BuildNew()
@@ -123,30 +126,40 @@ internal static class WalletCommand
         return command;
     }
 
-    private static Command BuildSend()
+    private static Command BuildBalance()
     {
         Option<string> data = CommonOptions.Data();
         Option<OutputFormat> output = CommonOptions.Output();
-        Option<bool> yes = CommonOptions.Yes();
-        Argument<string> to = new("to") { Description = "Address to pay" };
-        Argument<decimal> amount = new("amount") { Description = "TON" };
-        Command command = new("send", "Pay from this wallet\n\nExample: cocoon wallet send UQ… 1.5 --yes") { to, amount, data, output, yes };
+        Command command = new("balance", "What the wallet holds, and what of it is tied up or waits\n\nExample: cocoon wallet balance -o json") { data, output };
         command.Run(async (parse, cancellationToken) =>
         {
-            decimal ton = parse.GetValue(amount);
-            if (ton is <= 0 or > 1_000_000 || !TonAddress.TryParse(parse.GetValue(to), out TonAddress destination))
-            {
-                throw new CliException(ExitCode.Usage, "that is no payment", "a TON address and a positive amount are needed", "For example: cocoon wallet send UQ… 1.5");
-            }
-
-            Confirmation.Ask($"pay {ton} TON to {destination.ToFriendly(bounceable: false)}, plus network fees (about 0.0005 TON)", parse.GetValue(yes));
             using ControlClient client = new(parse.GetValue(data)!);
-            JsonObject document = await client.PostAsync(
-                "/control/wallet/send",
-                new JsonObject { ["to"] = parse.GetValue(to), ["amount_nanoton"] = ((ulong)(ton * 1_000_000_000m)).ToString(CultureInfo.InvariantCulture) },
-                cancellationToken);
-            RowWriter.WriteObject(document, parse.GetValue(output), d => [("SENT", $"{Words.Ton(d["amount_nanoton"])} TON"), ("FEES", $"{Words.Ton(d["fees_nanoton"])} TON"), ("TRANSACTION", $"{d["transaction"]}")], Console.Out);
-            return ExitCode.Ok;
+            JsonObject document = await client.GetAsync("/control/wallet", cancellationToken);
+            RowWriter.WriteObject(document, parse.GetValue(output), Lines, Console.Out);
+            return document["balance_nanoton"] is null ? ExitCode.Network : ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static Command BuildSend()
+    {
+        OnChain chain = new();
+        Argument<string> to = new("to") { Description = "Address to pay" };
+        Argument<decimal> amount = new("amount") { Description = "TON" };
+        Option<string?> comment = new("--comment") { Description = "Text that the receiver sees; public on the chain", HelpName = "TEXT" };
+        Command command = new("send", "Pay from this wallet\n\nExample: cocoon wallet send UQ… 1.5 --yes") { to, amount, comment };
+        chain.AddTo(command);
+        command.Run((parse, cancellationToken) =>
+        {
+            decimal ton = parse.GetValue(amount);
+            return ton > 0 && TonAddress.TryParse(parse.GetValue(to), out _)
+                ? chain.RunAsync(
+                    parse,
+                    "/control/wallet/send",
+                    new JsonObject { ["to"] = parse.GetValue(to), ["amount_nanoton"] = TonAmount.ToText(ton), ["comment"] = parse.GetValue(comment) },
+                    d => [("SENT", $"{Words.Ton(d["amount_nanoton"])} TON"), ("FEES", $"{Words.Ton(d["fees_nanoton"])} TON"), ("TRANSACTION", $"{d["transaction"]}")],
+                    cancellationToken)
+                : throw new CliException(ExitCode.Usage, "that is no payment", "a TON address and a positive amount are needed", "For example: cocoon wallet send UQ… 1.5");
         });
         return command;
     }

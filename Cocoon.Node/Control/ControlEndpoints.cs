@@ -13,10 +13,15 @@ internal static class ControlEndpoints
         app.MapGet("/control/status", (StatusReporter reporter, CancellationToken ct) => Answer(() => reporter.StatusAsync(ct)));
         app.MapNetwork();
         app.MapGet("/control/wallet", (MoneyReporter reporter, CancellationToken ct) => Answer(() => reporter.WalletAsync(ct)));
-        app.MapPost("/control/wallet/send", (MoneyReporter reporter, SendRequest request, CancellationToken ct) => Answer(() => reporter.SendAsync(request, ct)));
+        app.MapPost("/control/wallet/send", (WalletActions actions, SendRequest request, CancellationToken ct) => Answer(() => actions.SendAsync(request, ct)));
+        app.MapPost("/control/wallet/messages", (WalletActions actions, MessagesRequest request, CancellationToken ct) => Answer(() => actions.SendMessagesAsync(request, ct)));
         app.MapGet("/control/channels", (MoneyReporter reporter) => Answer(() => Task.FromResult(reporter.Channels())));
-        app.MapPost("/control/channels/{id}/close", (MoneyReporter reporter, string id, CancellationToken ct) => Answer(() => reporter.CloseAsync(id, ct)));
-        app.MapPost("/control/channels/{id}/claim", (MoneyReporter reporter, string id, CancellationToken ct) => Answer(() => reporter.ClaimAsync(id, ct)));
+        app.MapGet("/control/channels/export", (ChannelActions actions) => Answer(() => Task.FromResult(actions.Export())));
+        app.MapGet("/control/channels/{id}", (MoneyReporter reporter, string id, CancellationToken ct) => Answer(() => reporter.StatementAsync(id, ct)));
+        app.MapPost("/control/channels/open", (ChannelActions actions, OpenChannelRequest request, CancellationToken ct) => Answer(() => actions.OpenAsync(request, ct)));
+        app.MapPost("/control/channels/{id}/topup", (ChannelActions actions, string id, TopUpRequest request, CancellationToken ct) => Answer(() => actions.TopUpAsync(id, request, ct)));
+        app.MapPost("/control/channels/{id}/close", (ChannelActions actions, string id, CloseRequestBody request, CancellationToken ct) => Answer(() => actions.CloseAsync(id, request, ct)));
+        app.MapPost("/control/channels/{id}/claim", (ChannelActions actions, string id, DryRunRequest request, CancellationToken ct) => Answer(() => actions.ClaimAsync(id, request, ct)));
         app.MapPost("/control/stop", (IHostApplicationLifetime lifetime) =>
         {
             lifetime.StopApplication();
@@ -37,7 +42,7 @@ internal static class ControlEndpoints
         }
         catch (PaymentException exception)
         {
-            return Failure(ExitCode.Payment, "the money side refused", exception.Message, null);
+            return Failure(exception);
         }
         catch (TonException exception)
         {
@@ -53,8 +58,21 @@ internal static class ControlEndpoints
         }
     }
 
+    private static IResult Failure(PaymentException exception)
+    {
+        (string what, string? fix) = MoneyWords.Of(exception);
+        Shortfall? missing = exception.Shortfall;
+        return Results.Json(
+            new ControlErrorDocument(new ControlErrorDocument.Detail(what, exception.Message, fix, ExitCode.Payment)
+            {
+                NeededNanoton = missing is null ? null : ControlJson.Nanoton(missing.Needed),
+                AvailableNanoton = missing is null ? null : ControlJson.Nanoton(missing.Available),
+                Address = missing?.Wallet.ToFriendly(bounceable: false),
+            }),
+            ControlJson.Options,
+            statusCode: StatusCodes.Status400BadRequest);
+    }
+
     private static IResult Failure(int exitCode, string what, string? why, string? fix) => Results.Json(
         new ControlErrorDocument(new ControlErrorDocument.Detail(what, why, fix, exitCode)), ControlJson.Options, statusCode: StatusCodes.Status400BadRequest);
 }
-
-internal sealed record SendRequest(string To, string AmountNanoton);

@@ -85,10 +85,22 @@ internal sealed record OffersDocument(int Schema, IReadOnlyList<OffersDocument.R
 /// <summary>An error of the control API, in the three parts the command line prints.</summary>
 internal sealed record ControlErrorDocument(ControlErrorDocument.Detail Error)
 {
-    internal sealed record Detail(string What, string? Why, string? Fix, int ExitCode);
+    internal sealed record Detail(string What, string? Why, string? Fix, int ExitCode)
+    {
+        /// <summary>Of a wallet that holds too little.</summary>
+        public string? NeededNanoton { get; init; }
+
+        public string? AvailableNanoton { get; init; }
+
+        /// <summary>Where money should be sent.</summary>
+        public string? Address { get; init; }
+    }
 }
 
-internal sealed record WalletDocument(int Schema, string Network, string Address, string RawAddress, string? BalanceNanoton);
+/// <param name="TiedUpNanoton">In channels that we opened, as far as it is not owed.</param>
+/// <param name="SpentTodayNanoton">Vouched on this UTC day; <c>null</c> on a node that does not pay.</param>
+internal sealed record WalletDocument(
+    int Schema, string Network, string Address, string RawAddress, string? BalanceNanoton, string TiedUpNanoton, string RedeemableNanoton, string? SpentTodayNanoton);
 
 internal sealed record SentDocument(int Schema, string? Transaction, string AmountNanoton, string FeesNanoton, string Words);
 

@@ -4,12 +4,10 @@ using Cocoon.Node.Payments;
 using Cocoon.Node.Wallets;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Ton;
-using Cocoon.Protocol.Ton.Cells;
-using Cocoon.Protocol.Ton.Sending;
 
 namespace Cocoon.Node.Control;
 
-/// <summary>Wallet and channels as the control API shows them, and the few things an owner does with them.</summary>
+/// <summary>Wallet and channels as the control API shows them.</summary>
 internal sealed class MoneyReporter(IServiceProvider services, NetworkProfile network, TimeProvider time)
 {
     private const int MaxListed = 1000;
@@ -66,21 +64,12 @@ internal sealed class MoneyReporter(IServiceProvider services, NetworkProfile ne
     public async Task<WalletDocument> WalletAsync(CancellationToken cancellationToken)
     {
         WalletAccount wallet = Wallet();
+        ChannelSnapshot[] channels = [.. Snapshots()];
         return new WalletDocument(
-            ControlJson.Schema, network.Name, Friendly(wallet.Address), wallet.Address.ToString(), await BalanceAsync(wallet, cancellationToken));
-    }
-
-    public async Task<SentDocument> SendAsync(SendRequest request, CancellationToken cancellationToken)
-    {
-        if (!TonAddress.TryParse(request.To, out TonAddress to) || !ulong.TryParse(request.AmountNanoton, CultureInfo.InvariantCulture, out ulong amount) || amount == 0)
-        {
-            throw new CliException(ExitCode.Usage, "that is no payment", "an address and an amount of nanoTON are needed");
-        }
-
-        SendOutcome outcome = await Wallet().PayAsync($"pay:{Guid.NewGuid():n}", to, amount, comment: null, cancellationToken);
-        return outcome.Succeeded
-            ? new SentDocument(ControlJson.Schema, outcome.WalletTransaction?.Hash.ToString(), ControlJson.Nanoton(amount), ControlJson.Nanoton(outcome.WalletFees), outcome.Words)
-            : throw new PaymentException(PaymentErrorCode.Chain, outcome.Words);
+            ControlJson.Schema, network.Name, Friendly(wallet.Address), wallet.Address.ToString(), await BalanceAsync(wallet, cancellationToken),
+            ControlJson.Nanoton(Sum(channels.Where(c => !c.Incoming && c.State is "open" or "closing"), c => c.Deposit > c.Spent ? c.Deposit - c.Spent : 0)),
+            ControlJson.Nanoton(Sum(channels.Where(c => c.Incoming), c => c.Vouchered > c.Redeemed ? c.Vouchered - c.Redeemed : 0)),
+            services.GetService<ClientChannelStore>() is { } store ? ControlJson.Nanoton(store.SpentOn(time.GetUtcNow())) : null);
     }
 
     public ChannelsDocument Channels() => new(ControlJson.Schema, [.. Snapshots().Select(Row)]);
@@ -89,41 +78,24 @@ internal sealed class MoneyReporter(IServiceProvider services, NetworkProfile ne
     public IReadOnlyDictionary<PeerId, ulong> PaidByPeer() =>
         Snapshots().Where(c => c is { Incoming: false, Peer: not null }).GroupBy(c => c.Peer!).ToDictionary(g => g.Key, g => Sum(g, c => c.Vouchered));
 
-    /// <param name="id">Account id or a unique beginning of it.</param>
-    public async Task<SettlementDocument> CloseAsync(string id, CancellationToken cancellationToken)
+    /// <summary>One channel with every nanoton of its life, from the chain's transactions.</summary>
+    /// <param name="id">Address, account id, or a unique beginning of either.</param>
+    public async Task<ChannelStatementDocument> StatementAsync(string id, CancellationToken cancellationToken)
     {
-        ClientChannels channels = services.GetService<ClientChannels>() ?? throw NotAClient();
-        ClientChannel channel = Find(channels.Channels, c => c.Channel, id);
-        ClientChannelRecord before = channel.Record;
-        ChannelSettlement settled = await services.GetRequiredService<ChannelCloser>().CloseTogetherAsync(channel, cancellationToken);
-        return new SettlementDocument(
+        ChannelSnapshot channel = ChannelFinder.Find(Snapshots().Concat(EndedIncoming()).DistinctBy(c => (c.Incoming, c.Channel)), c => c.Channel, id);
+        ChannelAudit audit = await new ChannelAuditor(services.GetRequiredService<ITonClient>()).AuditAsync(new TonAddress(0, channel.Channel), Wallet().Address, cancellationToken);
+        return new ChannelStatementDocument(
             ControlJson.Schema,
-            Friendly(new TonAddress(0, settled.Channel), bounceable: true),
-            settled.Transaction,
-            ControlJson.Nanoton(settled.PaidToProvider),
-            ControlJson.Nanoton(settled.ClaimedTotal),
-            ControlJson.Nanoton(settled.Refunded),
-            ControlJson.Nanoton(before.Fees + settled.WalletFees + (settled.ChannelFees ?? 0) + settled.RefundFees),
-            before.Payout.ToString());
-    }
-
-    public async Task<ClaimDocument> ClaimAsync(string id, CancellationToken cancellationToken)
-    {
-        ProviderLedger ledger = services.GetService<ProviderLedger>()
-            ?? throw new CliException(ExitCode.Usage, "this node is no provider", "only providers claim", "Run it against a provider's --data directory.");
-        ProviderChannel channel = Find(ledger.Channels, c => c.Channel, id);
-        IReadOnlyList<ClaimResult> results = await services.GetRequiredService<ClaimQueue>().ClaimAsync([channel], cancellationToken);
-        ClaimResult result = results.Count > 0
-            ? results[0]
-            : throw new CliException(ExitCode.Payment, "there is nothing to claim", "every voucher of this channel was redeemed");
-        return new ClaimDocument(
-            ControlJson.Schema,
-            Friendly(new TonAddress(0, result.Channel), bounceable: true),
-            result.Outcome.ReceiverTransaction?.Hash.ToString() ?? result.Outcome.WalletTransaction?.Hash.ToString(),
-            ControlJson.Nanoton(result.Paid),
-            ControlJson.Nanoton(result.Left),
-            ControlJson.Nanoton(result.Outcome.WalletFees),
-            result.Outcome.Words);
+            Row(channel) with { RedeemedNanoton = ControlJson.Nanoton(Math.Max(channel.Redeemed, audit.Redeemed ?? 0)) },
+            new ChannelStatementDocument.Sums(
+                ControlJson.Nanoton(audit.SentByUs), ControlJson.Nanoton(audit.ReturnedToUs), ControlJson.Nanoton(audit.SentByOthers),
+                ControlJson.Nanoton(audit.ReturnedToOthers), audit.Redeemed is { } redeemed ? ControlJson.Nanoton(redeemed) : null,
+                ControlJson.Nanoton(audit.WalletFees), ControlJson.Nanoton(audit.ChannelFees), ControlJson.Nanoton(audit.LeftInChannel),
+                Signed(audit.WalletBefore), Signed(audit.WalletAfter), Signed(audit.OtherChange)),
+            [.. audit.Entries.Select(e => new ChannelStatementDocument.Entry(
+                e.Time, e.Account, e.What, ControlJson.Nanoton(e.Received), ControlJson.Nanoton(e.Sent), ControlJson.Nanoton(e.Fees), Signed(e.Change), e.Transaction.Hash.ToString()))],
+            [.. audit.Checks.Select(c => new ChannelStatementDocument.Check(c.Name, c.Equation, c.Unexplained is { } left ? Signed(left) : null))],
+            audit.IsExact);
     }
 
     private IEnumerable<ChannelSnapshot> Snapshots()
@@ -132,6 +104,9 @@ internal sealed class MoneyReporter(IServiceProvider services, NetworkProfile ne
         IEnumerable<ChannelSnapshot> incoming = services.GetService<ProviderLedger>()?.Channels.Select(ChannelSnapshot.Of) ?? [];
         return outgoing.Concat(incoming);
     }
+
+    private IEnumerable<ChannelSnapshot> EndedIncoming() =>
+        services.GetService<ProviderChannelStore>()?.List(MaxListed).Where(r => r.Gone).Select(ChannelSnapshot.OfEnded) ?? [];
 
     private static ChannelsDocument.Row Row(ChannelSnapshot c) => new(
         Friendly(new TonAddress(0, c.Channel), bounceable: true),
@@ -152,20 +127,6 @@ internal sealed class MoneyReporter(IServiceProvider services, NetworkProfile ne
         c.LiveSessions,
         c.SettleTransaction,
         c.NextStep);
-
-    private static T Find<T>(IReadOnlyList<T> channels, Func<T, CellHash> key, string id)
-    {
-        string wanted = TonAddress.TryParse(id, out TonAddress address) ? address.Id.ToString() : id.ToLowerInvariant();
-        T[] found = [.. channels.Where(c =>
-            key(c).ToString().StartsWith(wanted, StringComparison.OrdinalIgnoreCase)
-            || Friendly(new TonAddress(0, key(c)), bounceable: true).StartsWith(id, StringComparison.Ordinal))];
-        return found.Length switch
-        {
-            1 => found[0],
-            0 => throw new CliException(ExitCode.NotFound, $"there is no channel '{id}' here", null, "See 'cocoon channels'."),
-            _ => throw new CliException(ExitCode.Usage, $"'{id}' names {found.Length} channels", null, "Write more of the id."),
-        };
-    }
 
     private static async Task<string?> BalanceAsync(WalletAccount wallet, CancellationToken cancellationToken)
     {
@@ -189,10 +150,9 @@ internal sealed class MoneyReporter(IServiceProvider services, NetworkProfile ne
 
     private WalletAccount Wallet() => services.GetService<WalletAccount>() ?? throw new CliException(ExitCode.Usage, "this node has no wallet", "bootstrap nodes need none");
 
-    private static CliException NotAClient() => new(
-        ExitCode.Usage, "this node opened no channels", "only light clients pay", "Run it against a light client's --data directory.");
-
     private static ulong Sum(IEnumerable<ChannelSnapshot> channels, Func<ChannelSnapshot, ulong> amount) => channels.Aggregate(0UL, (sum, c) => checked(sum + amount(c)));
+
+    private static string Signed(Int128 amount) => amount.ToString(CultureInfo.InvariantCulture);
 
     private static string Friendly(TonAddress address, bool bounceable = false) => address.ToFriendly(bounceable);
 }

@@ -57,8 +57,8 @@ internal sealed partial class ProviderMoney(ILibp2pHost host, RelayService relay
     }
 }
 
-/// <summary>Brings the client's channels to what the chain says, after a start and then from time to time.</summary>
-internal sealed partial class ClientMoney(ClientChannels channels, TimeProvider time, ILogger<ClientMoney> logger) : BackgroundService
+/// <summary>Brings the client's channels to what the chain says and fetches what lies in ended ones, after a start and then from time to time.</summary>
+internal sealed partial class ClientMoney(ClientChannels channels, ChannelKeeper keeper, TimeProvider time, ILogger<ClientMoney> logger) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
 
@@ -86,7 +86,7 @@ internal sealed partial class ClientMoney(ClientChannels channels, TimeProvider 
     {
         try
         {
-            await channels.RecoverAsync(cancellationToken);
+            await keeper.TendAsync(cancellationToken);
         }
         catch (Exception exception) when (exception is TonException or PaymentException)
         {

@@ -1,4 +1,5 @@
 using Cocoon.Node.Control;
+using Cocoon.Node.Diagnostics;
 using Cocoon.Node.Discovery;
 using Cocoon.Node.Enclaves;
 using Cocoon.Node.OpenAi;
@@ -96,11 +97,14 @@ internal static class NodeServices
         services.AddSingleton<WalletStore>();
         services.AddSingleton(provider => WalletOpening.Open(
             provider.GetRequiredService<WalletStore>(), provider.GetRequiredService<NetworkProfile>(), provider.GetRequiredService<NodeOptions>()));
-        services.AddSingleton<IOutboxStore, SqliteOutboxStore>();
+        services.AddSingleton<SqliteOutboxStore>().AddSingleton<IOutboxStore>(provider => CrashPoint.IsArmed
+            ? new CrashableOutbox(provider.GetRequiredService<SqliteOutboxStore>())
+            : provider.GetRequiredService<SqliteOutboxStore>());
         services.AddSingleton(new WalletSenderOptions());
         services.AddSingleton<WalletAccount>().AddSingleton<IChainWallet>(provider => provider.GetRequiredService<WalletAccount>());
         services.AddSingleton<IChannelChain>(provider => new TonChannelChain(
             provider.GetRequiredService<ITonClient>(), ownChain: provider.GetRequiredService<NetworkProfile>().Name == Networks.Devnet.Name));
+        services.AddSingleton<Previews>().AddSingleton<WalletActions>().AddSingleton<ChannelActions>();
         services.AddHostedService<WalletRunner>();
         return services;
     }
@@ -114,7 +118,13 @@ internal static class NodeServices
             provider.GetRequiredService<WalletKey>().Address,
             provider.GetRequiredService<WalletKey>().DeriveProviderKey(),
             provider.GetRequiredService<NetworkProfile>().GlobalId));
-        services.AddSingleton(new ProviderOptions { MinChallengeSeconds = options.MinChallengeSeconds, MaxCredit = options.MaxCreditNanoton });
+        services.AddSingleton(new ProviderOptions
+        {
+            MinChallengeSeconds = options.MinChallengeSeconds,
+            MaxCredit = options.MaxCreditNanoton,
+            OfflineAllowance = options.OfflineAllowance,
+            ClaimThreshold = options.ClaimThresholdNanoton,
+        });
         services.AddSingleton(provider =>
         {
             ProviderIdentity identity = provider.GetRequiredService<ProviderIdentity>();
@@ -135,10 +145,10 @@ internal static class NodeServices
     {
         services.AddWallet();
         services.AddSingleton(Options.Create(options));
-        services.AddSingleton<ClientChannelStore>().AddSingleton(new SpendOptions { Deposit = options.DepositNanoton });
+        services.AddSingleton<ClientChannelStore>().AddSingleton(options.Spending);
         services.AddSingleton(provider => new RelayFloor(provider.GetRequiredService<DataDirectory>(), options.Relays)).AddSingleton<RelayPicker>();
         services.AddSingleton<IProviderStreams, RelayedStreams>();
-        services.AddSingleton<ClientChannels>().AddSingleton<IPayClient, PayClient>().AddSingleton<ChannelCloser>();
+        services.AddSingleton<ClientChannels>().AddSingleton<IPayClient, PayClient>().AddSingleton<ChannelCloser>().AddSingleton<ChannelKeeper>();
         services.AddSingleton<ReceiptStore>().AddSingleton<WarmSessions>().AddSingleton<InferenceClient>();
         services.AddSingleton<IInferenceClient>(provider => provider.GetRequiredService<InferenceClient>());
         services.AddOpenAi(new ClientDefaults(options.Shape, options.AllowOpenTier));

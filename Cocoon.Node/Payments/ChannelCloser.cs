@@ -1,3 +1,4 @@
+using Cocoon.Node.Diagnostics;
 using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Payments.Proto;
 using Cocoon.Protocol.Ton;
@@ -103,8 +104,10 @@ internal sealed partial class ChannelCloser(
         }
 
         byte[] ack = close.AckSignature.ToByteArray();
+        CrashPoint.Reach(CrashPoint.ClientAckReceived);
         await channel.UpdateAsync(
             record => record with { State = ChannelPhase.Closing, CloseTotal = expected.Total, CloseAck = ack }, cancellationToken);
+        CrashPoint.Reach(CrashPoint.ClientAckStored);
         Log.Agreed(logger, channel.Channel, expected.Total);
     }
 
@@ -188,6 +191,7 @@ internal sealed partial class ChannelCloser(
             sent.WalletFees + sent.ForwardFee,
             atChannel?.NetworkFees,
             refund.NetworkFees);
+        CrashPoint.Reach(CrashPoint.ClientRefundSeen);
         await channel.UpdateAsync(
             record => record with
             {
@@ -197,6 +201,7 @@ internal sealed partial class ChannelCloser(
                 SettleTransaction = settlement.Transaction,
             },
             cancellationToken);
+        CrashPoint.Reach(CrashPoint.ClientClosed);
         channels.Forget(channel);
         Log.Closed(logger, channel.Channel, settlement.ClaimedTotal, settlement.Refunded);
         return settlement;

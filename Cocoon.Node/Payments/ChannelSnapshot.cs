@@ -50,6 +50,11 @@ internal sealed record ChannelSnapshot(
             _ => "did not open; done",
         });
 
+    /// <summary>A channel in which we were paid and whose account is gone.</summary>
+    public static ChannelSnapshot OfEnded(ProviderChannelRecord record) => new(
+        Incoming: true, record.Channel, null, record.Client, "closed", 0, record.Due, record.Voucher?.Statement.Total ?? 0, record.Vouchers, record.Claimed,
+        0, 0, record.CloseAt, record.ExpiresAt, 0, null, record.CreatedAt, "done");
+
     public static ChannelSnapshot Of(ProviderChannel channel)
     {
         ProviderChannelRecord record = channel.Record;

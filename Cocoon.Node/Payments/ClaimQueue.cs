@@ -1,3 +1,4 @@
+using Cocoon.Node.Diagnostics;
 using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Ton;
 using Cocoon.Protocol.Ton.Cells;
@@ -20,6 +21,7 @@ internal sealed partial class ClaimQueue(
         foreach (ProviderChannel[] batch in channels.Where(channel => channel.Unclaimed > 0 && !channel.Record.Gone).Chunk(MaxBatch))
         {
             await store.QueueClaimsAsync([.. batch.Select(channel => channel.Channel)], cancellationToken);
+            CrashPoint.Reach(CrashPoint.ProviderClaimQueued);
             List<PaymentIntent> intents = [];
             foreach (ProviderChannel channel in batch)
             {
@@ -32,6 +34,7 @@ internal sealed partial class ClaimQueue(
 
             ulong[] before = [.. batch.Select(channel => channel.Record.Claimed)];
             IReadOnlyList<SendOutcome> outcomes = await wallet.SendAsync(intents, cancellationToken);
+            CrashPoint.Reach(CrashPoint.ProviderClaimed);
             for (int i = 0; i < batch.Length; i++)
             {
                 results.Add(await ConfirmAsync(batch[i], before[i], outcomes[i], cancellationToken));
@@ -52,6 +55,7 @@ internal sealed partial class ClaimQueue(
             Log.NotConfirmed(logger, channel.Channel, failure.Message);
         }
 
+        CrashPoint.Reach(CrashPoint.ProviderClaimRecorded);
         ulong paid = channel.Record.Claimed - before;
         if (paid > 0)
         {

@@ -1,3 +1,4 @@
+using Cocoon.Node.Diagnostics;
 using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity;
@@ -87,8 +88,9 @@ internal sealed class ClientChannel : IDisposable
     internal ChannelContract Contract => new(_record.Terms);
 
     /// <param name="limit">Most that the session may cost; <c>null</c>: the owner's limit per request.</param>
+    /// <param name="spender">Digest of the application key, for the limit per key.</param>
     /// <exception cref="PaymentException">The channel is not open.</exception>
-    public ClientSession BeginSession(SessionId id, ulong? limit = null)
+    public ClientSession BeginSession(SessionId id, ulong? limit = null, string? spender = null)
     {
         lock (_lock)
         {
@@ -102,7 +104,8 @@ internal sealed class ClientChannel : IDisposable
                 throw new PaymentException(PaymentErrorCode.Limit, $"{ChannelLedger.MaxSessions} sessions run on this channel already.");
             }
 
-            ClientSession session = new(this, id, Math.Min(limit ?? ulong.MaxValue, _options.PerRequest));
+            ClientSession session = new(
+                this, id, Math.Min(limit ?? ulong.MaxValue, _options.PerRequest), _options.PerKeyPerDay is null ? null : spender);
             _live.Add(id, session);
             return session;
         }
@@ -199,6 +202,7 @@ internal sealed class ClientChannel : IDisposable
         {
             ulong before = session.Allocated, total;
             SessionAllocation[] allocations;
+            await ChargeAsync(session, upTo > session.Charged ? upTo - session.Charged : 0, cancellationToken);
             lock (_lock)
             {
                 if (!_live.ContainsKey(session.Id))
@@ -242,6 +246,12 @@ internal sealed class ClientChannel : IDisposable
 
             _ended = checked(_ended + due);
             _unseen += mayOweUpTo > due ? mayOweUpTo - due : 0;
+        }
+
+        if (session is { Spender: { } spender, ChargedAt: { } charged })
+        {
+            ulong cost = Math.Max(due, mayOweUpTo);
+            await _store.ReturnToKeyAsync(spender, charged, session.Charged > cost ? session.Charged - cost : 0, cancellationToken);
         }
 
         await _store.SaveDueAsync(Channel, EndedDue, cancellationToken);
@@ -315,6 +325,7 @@ internal sealed class ClientChannel : IDisposable
 
             ulong nonce = record.Nonce + 1;
             await _store.RaiseTotalAsync(Channel, total, nonce, EndedDue, _time.GetUtcNow(), _options.PerDay, cancellationToken);
+            CrashPoint.Reach(CrashPoint.ClientTotalStored);
             lock (_lock)
             {
                 _record = _record with { HighestTotal = total, Nonce = nonce };
@@ -322,6 +333,18 @@ internal sealed class ClientChannel : IDisposable
         }
 
         return LastVoucher().ToMessage(allocations);
+    }
+
+    /// <summary>Stored before the voucher is: after a crash a key counts as having spent more, never less.</summary>
+    private async Task ChargeAsync(ClientSession session, ulong more, CancellationToken cancellationToken)
+    {
+        if (session.Spender is { } spender && _options.PerKeyPerDay is { } limit && more > 0)
+        {
+            DateTimeOffset now = session.ChargedAt ?? _time.GetUtcNow();
+            await _store.ChargeKeyAsync(spender, now, more, limit, cancellationToken);
+            session.ChargedAt = now;
+            session.Charged += more;
+        }
     }
 
     private ulong EndedDue()

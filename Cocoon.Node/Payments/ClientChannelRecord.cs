@@ -61,6 +61,9 @@ internal sealed record ClientChannelRecord
 
     public string? SettleTransaction { get; init; }
 
+    /// <summary>Opened by the owner's own command: does not count against the hourly limit.</summary>
+    public bool Attended { get; init; }
+
     public ulong Spendable => Deposit > HighestTotal ? Deposit - HighestTotal : 0;
 
     public static ClientChannelRecord Of(ChannelTerms terms, PeerId peer, ulong deposit, DateTimeOffset now) => new()

@@ -12,7 +12,7 @@ internal sealed class ClientChannelStore(CocoonDatabase database)
 {
     private const string Columns = """
         channel, peer, payout, provider_key, code_hash, pay_key, client, challenge, open_before, expires_at, global_id, salt, created_at,
-        deposit, state, highest_total, nonce, due, claimed, close_at, close_total, close_ack, fees, settle_tx
+        deposit, state, highest_total, nonce, due, claimed, close_at, close_total, close_ack, fees, settle_tx, attended
         """;
 
     public ClientChannelRecord? Find(CellHash channel) =>
@@ -24,8 +24,8 @@ internal sealed class ClientChannelStore(CocoonDatabase database)
     public IReadOnlyList<ClientChannelRecord> List(int limit) => database.Read(session => session.Query(
         $"SELECT {Columns} FROM client_channel ORDER BY created_at DESC LIMIT $1", Map, limit));
 
-    public int CountOpenedSince(DateTimeOffset since) => database.Read(session => session.QueryFirst(
-        "SELECT count(*) FROM client_channel WHERE created_at > $1", row => row.GetInt32(0), since.ToUnixTimeSeconds()));
+    public int CountOpenedUnattendedSince(DateTimeOffset since) => database.Read(session => session.QueryFirst(
+        "SELECT count(*) FROM client_channel WHERE created_at > $1 AND attended = 0", row => row.GetInt32(0), since.ToUnixTimeSeconds()));
 
     /// <summary>Vouched on that UTC day.</summary>
     public ulong SpentOn(DateTimeOffset day) => database.Read(session => session.QueryFirst(
@@ -35,13 +35,13 @@ internal sealed class ClientChannelStore(CocoonDatabase database)
         session => session.Execute(
             """
             INSERT INTO client_channel (channel, peer, payout, provider_key, code_hash, pay_key, client, challenge, open_before, expires_at,
-                global_id, salt, created_at, deposit, state, highest_total, nonce, due)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+                global_id, salt, created_at, deposit, state, highest_total, nonce, due, attended)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
             """,
             record.Channel.ToArray(), record.Peer.ToString(), record.Payout.ToString(), record.ProviderKey.ToArray(), record.CodeHash.ToArray(),
             record.PayKey.ToArray(), record.Client.ToString(), record.Challenge, record.OpenBefore, record.ExpiresAt, record.GlobalId,
             unchecked((long)record.Salt), record.CreatedAt.ToUnixTimeSeconds(), record.Deposit, Word(record.State), record.HighestTotal,
-            unchecked((long)record.Nonce), record.Due),
+            unchecked((long)record.Nonce), record.Due, record.Attended),
         cancellationToken);
 
     /// <summary>Forgets a channel whose opening never left the wallet.</summary>
@@ -68,7 +68,7 @@ internal sealed class ClientChannelStore(CocoonDatabase database)
                 if (spent > dayLimit)
                 {
                     throw new PaymentException(
-                        PaymentErrorCode.Limit, $"The day's limit of {dayLimit} nanoTON is reached; raise it in the client's options, or wait for tomorrow (UTC).");
+                        PaymentErrorCode.Limit, $"The day's limit of {dayLimit} nanoTON is reached; raise --limit-day, or wait for tomorrow (UTC).");
                 }
 
                 session.Execute(
@@ -79,6 +79,34 @@ internal sealed class ClientChannelStore(CocoonDatabase database)
 
     public Task SaveDueAsync(CellHash channel, Func<ulong> due, CancellationToken cancellationToken) => database.WriteAsync(
         session => session.Execute("UPDATE client_channel SET due = $2 WHERE channel = $1", channel.ToArray(), due()), cancellationToken);
+
+    /// <summary>Spent for one application key on that UTC day; what is vouched for requests under way counts until they end.</summary>
+    public ulong SpentOn(DateTimeOffset day, string key) => database.Read(session => session.QueryFirst(
+        "SELECT nanoton FROM client_key_spend WHERE day = $1 AND key = $2", row => row.GetAmount(0), DayOf(day), key));
+
+    /// <summary>Adds to what a key spent that day, or adds nothing.</summary>
+    /// <exception cref="PaymentException">The key's limit for the day does not allow it.</exception>
+    public Task ChargeKeyAsync(string key, DateTimeOffset now, ulong more, ulong dayLimit, CancellationToken cancellationToken) => database.WriteAsync(
+        session =>
+        {
+            ulong spent = session.QueryFirst(
+                """
+                INSERT INTO client_key_spend VALUES ($1, $2, $3) ON CONFLICT (day, key) DO UPDATE SET nanoton = nanoton + excluded.nanoton RETURNING nanoton
+                """,
+                row => row.GetAmount(0), DayOf(now), key, more);
+            if (spent > dayLimit)
+            {
+                throw new PaymentException(
+                    PaymentErrorCode.Limit, $"This application key's limit of {dayLimit} nanoTON a day is reached; raise --limit-key-day, or wait for tomorrow (UTC).");
+            }
+        },
+        cancellationToken);
+
+    /// <summary>Takes back what a request of the key was allowed and did not cost.</summary>
+    public Task ReturnToKeyAsync(string key, DateTimeOffset charged, ulong less, CancellationToken cancellationToken) => database.WriteAsync(
+        session => session.Execute(
+            "UPDATE client_key_spend SET nanoton = max(0, nanoton - $3) WHERE day = $1 AND key = $2", DayOf(charged), key, less),
+        cancellationToken);
 
     /// <summary>Everything but what <see cref="RaiseTotalAsync"/> and <see cref="SaveDueAsync"/> own.</summary>
     public Task SaveStateAsync(ClientChannelRecord record, CancellationToken cancellationToken) => database.WriteAsync(
@@ -125,5 +153,6 @@ internal sealed class ClientChannelStore(CocoonDatabase database)
         CloseAck = row.GetBytesOrNull(21),
         Fees = row.GetAmount(22),
         SettleTransaction = row.GetStringOrNull(23),
+        Attended = row.GetBoolean(24),
     };
 }

@@ -4,7 +4,7 @@ namespace Cocoon.Node.Payments;
 
 /// <summary>One session's share of a channel: how much of the vouchers is meant for it.</summary>
 /// <remarks>Thread-safe through its channel. End it exactly once.</remarks>
-internal sealed class ClientSession(ClientChannel channel, SessionId id, ulong limit)
+internal sealed class ClientSession(ClientChannel channel, SessionId id, ulong limit, string? spender)
 {
     public SessionId Id { get; } = id;
 
@@ -12,6 +12,15 @@ internal sealed class ClientSession(ClientChannel channel, SessionId id, ulong l
 
     /// <summary>Most that this session may cost.</summary>
     public ulong Limit { get; } = limit;
+
+    /// <summary>Digest of the application key the request came with; <c>null</c>: no limit per key applies.</summary>
+    public string? Spender { get; } = spender;
+
+    /// <summary>Counted against the spender so far, nanoTON.</summary>
+    public ulong Charged { get; internal set; }
+
+    /// <summary>When the spender was first charged: the day that what is left over goes back to.</summary>
+    public DateTimeOffset? ChargedAt { get; internal set; }
 
     /// <summary>Meant for this session so far, nanoTON.</summary>
     public ulong Allocated { get; internal set; }

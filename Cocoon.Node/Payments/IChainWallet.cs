@@ -13,6 +13,13 @@ internal interface IChainWallet
     /// <summary>The root of the channels' hot keys; never signs a voucher itself.</summary>
     Ed25519PrivateKey Key { get; }
 
+    /// <summary>nanoTON that stay on the wallet for its own fees.</summary>
+    ulong FeeReserve { get; }
+
+    /// <summary>nanoTON, as of the newest block the endpoint shows.</summary>
+    /// <exception cref="TonException">The chain did not answer.</exception>
+    Task<ulong> GetBalanceAsync(CancellationToken cancellationToken);
+
     /// <summary>Sends the messages, in as few externals as the wallet allows, and returns what became of each, in their order.</summary>
     /// <remarks>An intention that was carried out before, also in an earlier run of the node, is not carried out again: its record is returned.</remarks>
     Task<IReadOnlyList<SendOutcome>> SendAsync(IReadOnlyList<PaymentIntent> intents, CancellationToken cancellationToken);

@@ -1,3 +1,4 @@
+using Cocoon.Node.Diagnostics;
 using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p;
@@ -115,7 +116,7 @@ internal sealed partial class PayHandler(ProviderLedger ledger, PeerId self, Tim
             return Refuse(PayRefusal.BadSignature, "that voucher has been on the chain: anybody can show it; sign a new one to close");
         }
 
-        if (await channel.AcceptVoucherAsync(request.Voucher, cancellationToken) is VoucherOutcome.Refused refused)
+        if (await ledger.AcceptVoucherAsync(channel, request.Voucher, cancellationToken) is VoucherOutcome.Refused refused)
         {
             return Refuse(refused.Fault == VoucherFault.Malformed ? PayRefusal.Malformed : PayRefusal.BadSignature, refused.Detail);
         }
@@ -126,6 +127,7 @@ internal sealed partial class PayHandler(ProviderLedger ledger, PeerId self, Tim
             return Refuse(refusal, Explain(refusal), channel.Exposure.Due);
         }
 
+        CrashPoint.Reach(CrashPoint.ProviderCloseStored);
         CloseAckStatement ack = new(id, statement.Total);
         Log.CloseAgreed(logger, id, statement.Total);
         return new PayResponse

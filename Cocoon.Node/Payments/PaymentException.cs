@@ -1,10 +1,19 @@
+using Cocoon.Protocol.Ton;
+
 namespace Cocoon.Node.Payments;
 
 /// <summary>A payment that was not made; nothing left that is not in the books. The message says what and why.</summary>
 internal sealed class PaymentException(PaymentErrorCode code, string message, Exception? inner = null) : Exception(message, inner)
 {
     public PaymentErrorCode Code { get; } = code;
+
+    /// <summary>Of <see cref="PaymentErrorCode.Funds"/>, where the wallet holds too little: how much is missing, and where it should go.</summary>
+    public Shortfall? Shortfall { get; init; }
 }
+
+/// <param name="Needed">nanoTON, with what is kept for fees.</param>
+/// <param name="Available">nanoTON on the wallet.</param>
+internal sealed record Shortfall(ulong Needed, ulong Available, TonAddress Wallet);
 
 internal enum PaymentErrorCode
 {

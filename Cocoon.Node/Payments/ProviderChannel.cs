@@ -1,3 +1,4 @@
+using Cocoon.Node.Diagnostics;
 using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Payments.Proto;
 using Cocoon.Protocol.Sessions.Proto;
@@ -20,6 +21,7 @@ internal sealed class ProviderChannel
     private readonly ProviderOptions _options;
     private ProviderChannelRecord _record;
     private ChannelAccount? _account;
+    private long? _extraReading;
 
     internal ProviderChannel(ProviderChannelStore store, ProviderChannelRecord record, ProviderOptions options, ChannelClock clock)
     {
@@ -120,7 +122,7 @@ internal sealed class ProviderChannel
                 return new VoucherOutcome.Held(_ledger.Paid, Grew: false);
             }
 
-            if (statement.Total > _ledger.Capacity)
+            if (statement.Total > _ledger.Paid && statement.Total > _ledger.Capacity)
             {
                 return new VoucherOutcome.Refused(
                     VoucherFault.Overdraft, $"the channel can pay {_ledger.Capacity} nanoTON in all, the voucher says {statement.Total}");
@@ -137,7 +139,9 @@ internal sealed class ProviderChannel
             return wrong;
         }
 
+        CrashPoint.Reach(CrashPoint.ProviderVoucherVerified);
         await _store.SaveVoucherAsync(voucher, CurrentDue, cancellationToken);
+        CrashPoint.Reach(CrashPoint.ProviderVoucherStored);
         lock (_lock)
         {
             bool grew = _ledger.Apply(statement.Total, message.ReadAllocations());
@@ -147,6 +151,21 @@ internal sealed class ProviderChannel
             }
 
             return new VoucherOutcome.Held(_ledger.Paid, grew);
+        }
+    }
+
+    /// <summary>Whether this channel may be read once more than the rules of freshness ask for.</summary>
+    internal bool TryTakeExtraReading(TimeProvider time, TimeSpan interval)
+    {
+        lock (_lock)
+        {
+            if (_extraReading is { } last && time.GetElapsedTime(last) < interval)
+            {
+                return false;
+            }
+
+            _extraReading = time.GetTimestamp();
+            return true;
         }
     }
 

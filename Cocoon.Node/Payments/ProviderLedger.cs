@@ -1,4 +1,6 @@
+using Cocoon.Node.Diagnostics;
 using Cocoon.Protocol.Contracts;
+using Cocoon.Protocol.Payments.Proto;
 using Cocoon.Protocol.Sessions.Proto;
 using Cocoon.Protocol.Ton;
 using Cocoon.Protocol.Ton.Cells;
@@ -10,6 +12,8 @@ namespace Cocoon.Node.Payments;
 internal sealed partial class ProviderLedger : IAsyncDisposable
 {
     private const int ConcurrentReads = 16;
+
+    private static readonly TimeSpan ReadAgainAfter = TimeSpan.FromSeconds(2);
 
     private readonly Lock _lock = new();
     private readonly Dictionary<CellHash, ProviderChannel> _channels = [];
@@ -90,6 +94,46 @@ internal sealed partial class ProviderLedger : IAsyncDisposable
         }
 
         return await reading.WaitAsync(cancellationToken);
+    }
+
+    /// <summary>Takes a voucher in; one beyond what the channel could pay when it was last read is judged by a fresh reading: it may have been topped up.</summary>
+    public async Task<VoucherOutcome> AcceptVoucherAsync(ProviderChannel channel, VoucherMessage message, CancellationToken cancellationToken)
+    {
+        VoucherOutcome outcome = await channel.AcceptVoucherAsync(message, cancellationToken);
+        return outcome is VoucherOutcome.Refused { Fault: VoucherFault.Overdraft } && await TryRefreshAsync(channel, cancellationToken)
+            ? await channel.AcceptVoucherAsync(message, cancellationToken)
+            : outcome;
+    }
+
+    /// <summary>Sets a step aside, by a fresh reading when the last one shows too little money.</summary>
+    public async Task<ReservationOutcome> TryReserveSessionAsync(ProviderChannel channel, SessionId session, ulong step, CancellationToken cancellationToken)
+    {
+        ReservationOutcome outcome = channel.TryReserveSession(session, step);
+        return outcome is ReservationOutcome.Declined { Reason: DeclineReason.DeclineFunds } && await TryRefreshAsync(channel, cancellationToken)
+            ? channel.TryReserveSession(session, step)
+            : outcome;
+    }
+
+    /// <summary>At most one extra reading per <see cref="ReadAgainAfter"/> and channel, whatever a client sends.</summary>
+    private async Task<bool> TryRefreshAsync(ProviderChannel channel, CancellationToken cancellationToken)
+    {
+        if (!channel.TryTakeExtraReading(_time, ReadAgainAfter))
+        {
+            return false;
+        }
+
+        using CancellationTokenSource clock = new(_options.ChainTimeout, _time);
+        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, clock.Token);
+        try
+        {
+            await RefreshAsync(channel, limit.Token);
+            return true;
+        }
+        catch (Exception failure) when (failure is TonException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
+        {
+            Log.Unreachable(_logger, channel.Channel, failure.Message);
+            return false;
+        }
     }
 
     /// <summary>Reads the channel's account now, for watchers and after claims.</summary>
@@ -198,6 +242,7 @@ internal sealed partial class ProviderLedger : IAsyncDisposable
             _channels.TryAdd(channel, met);
         }
 
+        CrashPoint.Reach(CrashPoint.ProviderChannelMet);
         Log.Accepted(_logger, channel, account.Capacity);
         return Judge(met);
     }

@@ -15,6 +15,10 @@ internal sealed class SpendOptions
     /// <summary>Most that is vouched in a UTC day, over all channels: 1 TON.</summary>
     public ulong PerDay { get; init; } = 1_000_000_000;
 
+    /// <summary>Most that requests of one application key may cost in a UTC day; <c>null</c>: only <see cref="PerDay"/> counts.</summary>
+    public ulong? PerKeyPerDay { get; init; }
+
+    /// <summary>Channels opened without their owner asking.</summary>
     public int OpensPerHour { get; init; } = 3;
 
     /// <summary>Seconds the provider has after a <c>start_close</c>: at least this, at most <see cref="MaxChallengeSeconds"/>.</summary>

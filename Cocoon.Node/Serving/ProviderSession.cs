@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Cocoon.Node.Diagnostics;
 using Cocoon.Node.Enclaves;
 using Cocoon.Node.Payments;
 using Cocoon.Node.Sessions;
@@ -98,13 +99,13 @@ internal sealed partial class ProviderSession(
 
         ProviderChannel channel = ((ChannelAcceptance.Accepted)acceptance).Channel;
         if (request.Voucher is { } voucher
-            && await channel.AcceptVoucherAsync(voucher, cancellationToken) is VoucherOutcome.Refused refused)
+            && await ledger.AcceptVoucherAsync(channel, voucher, cancellationToken) is VoucherOutcome.Refused refused)
         {
             await DeclineAsync(refused.Reason, refused.Detail, channel.HighestTotal, cancellationToken);
             return null;
         }
 
-        ReservationOutcome reservation = channel.TryReserveSession(_id, _quote.StepNanoton);
+        ReservationOutcome reservation = await ledger.TryReserveSessionAsync(channel, _id, _quote.StepNanoton, cancellationToken);
         if (reservation is ReservationOutcome.Declined declined)
         {
             await DeclineAsync(declined.Reason, declined.Detail, declined.HighestTotal, cancellationToken);
@@ -112,11 +113,13 @@ internal sealed partial class ProviderSession(
         }
 
         ReservationOutcome.Reserved reserved = (ReservationOutcome.Reserved)reservation;
+        CrashPoint.Reach(CrashPoint.ProviderReserved);
 
         try
         {
             await link.WriteAsync(
                 new ProviderMessage { Accepted = new Accepted { HighestTotal = reserved.HighestTotal, CarriedDue = reserved.CarriedDue } }, cancellationToken);
+            CrashPoint.Reach(CrashPoint.ProviderAccepted);
             ulong grant = channel.GrantFor(_id);
             if (request.Voucher is not null)
             {
@@ -178,7 +181,7 @@ internal sealed partial class ProviderSession(
                 switch (message.BodyCase)
                 {
                     case ClientMessage.BodyOneofCase.Voucher:
-                        if (await channel.AcceptVoucherAsync(message.Voucher, cancellationToken) is VoucherOutcome.Refused refused)
+                        if (await ledger.AcceptVoucherAsync(channel, message.Voucher, cancellationToken) is VoucherOutcome.Refused refused)
                         {
                             Log.VoucherRefused(logger, refused.Fault);
                             await enclave.CancelAsync(cancellationToken);
@@ -226,11 +229,14 @@ internal sealed partial class ProviderSession(
                     break;
                 case EnclaveEvent.Metered metered:
                     channel.ReportDue(_id, metered.DueNanoton);
+                    CrashPoint.Reach(CrashPoint.ProviderAnswering);
                     await enclave.AllowAsync(channel.GrantFor(_id), CancellationToken.None);
                     break;
                 case EnclaveEvent.Ended ended:
+                    CrashPoint.Reach(CrashPoint.ProviderAnswered);
                     metrics.SessionEnded(ended.Outcome, ended.DueNanoton);
                     await channel.EndSessionAsync(_id, ended.DueNanoton, CancellationToken.None);
+                    CrashPoint.Reach(CrashPoint.ProviderDueStored);
                     if (clientListens)
                     {
                         await TrySendAsync(new ProviderMessage { Settlement = ended.Settlement }, cancellationToken);

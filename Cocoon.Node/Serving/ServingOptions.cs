@@ -27,6 +27,12 @@ internal sealed class ServingOptions
     /// <summary>Credit on channels that have paid before; see the credit rule.</summary>
     public ulong MaxCreditNanoton { get; set; } = 1_000_000;
 
+    /// <summary>Goes on serving open channels past half of their challenge without a block, at the owner's risk; see <c>ProviderOptions</c>.</summary>
+    public TimeSpan OfflineAllowance { get; set; }
+
+    /// <summary>Unclaimed nanoTON on one channel from which it is claimed by itself.</summary>
+    public ulong ClaimThresholdNanoton { get; set; } = 100_000_000;
+
     public uint MinChallengeSeconds { get; set; } = 3600;
 
     public ulong MinDepositNanoton { get; set; } = 50_000_000;

@@ -1,3 +1,4 @@
+using Cocoon.Node.Payments;
 using Cocoon.Protocol.Sessions.Proto;
 
 namespace Cocoon.Node.Sessions;
@@ -16,8 +17,8 @@ internal sealed class ClientOptions
     /// <summary>Accept simulated evidence, which is tier open.</summary>
     public bool AllowSimulated => AllowOpenTier;
 
-    /// <summary>Deposit of a new channel, nanoTON.</summary>
-    public ulong DepositNanoton { get; set; } = 100_000_000;
+    /// <summary>What may leave the wallet without asking.</summary>
+    public SpendOptions Spending { get; set; } = new();
 
     /// <summary>Privacy relays on every stream to a provider; <c>null</c>: as many as were ever used from this data directory.</summary>
     public int? Relays { get; set; }

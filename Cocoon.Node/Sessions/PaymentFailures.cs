@@ -9,7 +9,7 @@ internal static class PaymentFailures
     {
         (InferenceFailure failure, string what, string fix) = exception.Code switch
         {
-            PaymentErrorCode.Funds => (InferenceFailure.NoFunds, "there is not enough money", "See 'cocoon wallet' and 'cocoon channels'; send TON to the wallet's address."),
+            PaymentErrorCode.Funds => (InferenceFailure.NoFunds, "there is not enough money", MoneyWords.Of(exception).Fix!),
             PaymentErrorCode.Limit => (InferenceFailure.SpendLimit, "a spend limit was reached", "Wait, or raise the limit of this client."),
             PaymentErrorCode.Chain => (InferenceFailure.ChainUnavailable, "the chain did not do its part", "See 'cocoon status'; open channels go on working meanwhile."),
             PaymentErrorCode.Terms => (InferenceFailure.Declined, "the provider's payment terms are not acceptable", "Use another provider ('cocoon offers')."),

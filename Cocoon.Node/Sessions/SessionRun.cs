@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Cocoon.Node.Diagnostics;
 using Cocoon.Node.Payments;
 using Cocoon.Protocol.Buffers;
 using Cocoon.Protocol.Inference;
@@ -71,6 +72,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
                                     break;
                                 case AnswerEvent.BodyOneofCase.Delta:
                                     await ObserveAsync(happened.Delta.DueNanoton, cancellationToken);
+                                    CrashPoint.Reach(CrashPoint.ClientAnswering);
                                     HasDelivered = true;
                                     yield return new AnswerPart.Text(happened.Delta);
                                     break;
@@ -82,10 +84,12 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
                                     await ObserveAsync(happened.Failed.DueNanoton, cancellationToken);
                                     throw SessionFailures.FromEngine(happened.Failed);
                                 case AnswerEvent.BodyOneofCase.Finished:
+                                    CrashPoint.Reach(CrashPoint.ClientAnswered);
                                     finished = happened.Finished;
                                     whole = true;
                                     _mayOweMore = false;
                                     await FinalVoucherAsync(finished.DueNanoton, cancellationToken);
+                                    CrashPoint.Reach(CrashPoint.ClientPaid);
                                     yield return new AnswerPart.Ended(finished);
                                     break;
                                 case AnswerEvent.BodyOneofCase.Receipt:
@@ -119,6 +123,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
             }
 
             (string? id, string? path) = receipt is null ? (null, null) : await SaveAsync(receipt, settlement, cancellationToken);
+            CrashPoint.Reach(CrashPoint.ClientReceipted);
             yield return new AnswerPart.Completed(new AnswerCost(_pacer.Due, _vouchers, channel.HighestTotal, _address), id, path);
         }
         finally
@@ -136,6 +141,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
             {
                 // However it ended: a session left live would keep its share of the channel for ever.
                 await payment.EndAsync(_pacer.Due, _mayOweMore ? _pacer.Exposure : _pacer.Due, CancellationToken.None);
+                CrashPoint.Reach(CrashPoint.ClientEnded);
             }
         }
     }
@@ -183,11 +189,13 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
         };
         _mayOweMore = true;
         await WriteRequestAsync(request, cancellationToken);
+        CrashPoint.Reach(CrashPoint.ClientRequestSent);
         ProviderMessage? answer = await ReadAsync(AcceptWait, isWhole: false, cancellationToken);
         switch (answer?.BodyCase)
         {
             case ProviderMessage.BodyOneofCase.Accepted:
                 await ReconcileAsync(answer.Accepted, cancellationToken);
+                CrashPoint.Reach(CrashPoint.ClientAccepted);
                 return;
             case ProviderMessage.BodyOneofCase.Declined:
                 _mayOweMore = false;

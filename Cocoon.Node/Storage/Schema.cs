@@ -107,6 +107,11 @@ internal static class Schema
         """
         ALTER TABLE outbox_flight ADD COLUMN earlier BLOB NOT NULL DEFAULT x'';
         """,
+        """
+        -- Openings by the owner's own command, and what each application key spent. A key is stored as a digest.
+        ALTER TABLE client_channel ADD COLUMN attended INTEGER NOT NULL DEFAULT 0;
+        CREATE TABLE client_key_spend (day INTEGER NOT NULL, key TEXT NOT NULL, nanoton INTEGER NOT NULL, PRIMARY KEY (day, key)) WITHOUT ROWID;
+        """,
     ];
 
     /// <exception cref="StorageException">Another program's file, or a newer version's.</exception>

@@ -19,6 +19,7 @@ internal sealed class WalletAccount : IChainWallet, IAsyncDisposable
     private readonly ITonClient _client;
     private readonly IOutboxStore _store;
     private readonly WalletSender _sender;
+    private readonly WalletSenderOptions _options;
     private Task? _running;
 
     public WalletAccount(
@@ -27,6 +28,7 @@ internal sealed class WalletAccount : IChainWallet, IAsyncDisposable
         _wallet = wallet;
         _client = client;
         _store = store;
+        _options = options;
         _sender = new WalletSender(wallet.Contract, wallet.Key, client, store, options, time, logger);
     }
 
@@ -34,12 +36,28 @@ internal sealed class WalletAccount : IChainWallet, IAsyncDisposable
 
     public Ed25519PrivateKey Key => _wallet.Key;
 
+    public ulong FeeReserve => _options.FeeReserve;
+
     public void Start() => _running ??= _sender.RunAsync(_stopping.Token);
 
-    /// <summary>nanoTON, as of the newest block the endpoint shows.</summary>
-    /// <exception cref="TonException">The chain did not answer.</exception>
     public async Task<ulong> GetBalanceAsync(CancellationToken cancellationToken) =>
         (await _client.GetAccountAsync(Address, cancellationToken)).Balance;
+
+    /// <summary>What these messages would cost in one external, by the chain's own prices.</summary>
+    /// <exception cref="TonException">The chain did not answer.</exception>
+    public async Task<SendPreview> PreviewAsync(IReadOnlyList<InternalMessage> messages, CancellationToken cancellationToken)
+    {
+        TonAccount account = await _client.GetAccountAsync(Address, cancellationToken);
+        FeeSchedule prices = await FeeSchedule.LoadAsync(_client, cancellationToken);
+
+        // Valid until 1970: a draft for counting its cells, which no wallet would take.
+        Cell draft = _wallet.Contract.CreateExternal(
+            _wallet.Key, uint.MaxValue, validUntil: 0,
+            [.. messages.Select(message => new WalletTransfer(message.ToCell(), SendMode.PayFeesSeparately | SendMode.IgnoreErrors))],
+            deploy: !account.IsActive).ToCell();
+        return new SendPreview(
+            Address, messages.Aggregate(0UL, (sum, message) => checked(sum + message.Value)), OperationCost.Fees(prices, draft, messages), account.Balance, FeeReserve);
+    }
 
     /// <summary>A plain payment by the owner; never repeated by itself.</summary>
     /// <param name="name">Names this one payment; the same name again is the same payment.</param>

@@ -59,13 +59,15 @@ internal sealed class CocoonNetwork : IAsyncDisposable
     }
 
     /// <summary>A provider that is ready to serve, with half a TON for its claims.</summary>
-    public async Task<CocoonNode> StartProviderAsync(string name, decimal priceIn, decimal priceOut, CancellationToken cancellationToken)
+    public async Task<CocoonNode> StartProviderAsync(
+        string name, decimal priceIn, decimal priceOut, CancellationToken cancellationToken, params string[] options)
     {
         CocoonNode provider = await StartAsync(
             name,
             [
                 "up", .. Common(Bootstrap.Address), "--listen", "/ip4/127.0.0.1/tcp/0", "--model", TestModel.Ensure(), "--name", ModelName, "--threads", "1",
                 "--price-in", priceIn.ToString(CultureInfo.InvariantCulture), "--price-out", priceOut.ToString(CultureInfo.InvariantCulture),
+                .. options,
             ],
             cancellationToken);
         await FundAsync(provider, Ton / 2, cancellationToken);
@@ -75,11 +77,15 @@ internal sealed class CocoonNetwork : IAsyncDisposable
     /// <param name="ton">What the wallet gets, nanoTON.</param>
     /// <param name="lite">Reads the chain through the devnet's lite-server.</param>
     /// <param name="bootstrap">Address to join by; <c>null</c>: the bootstrap node's.</param>
-    public async Task<CocoonNode> StartClientAsync(string name, ulong ton, CancellationToken cancellationToken, string? bootstrap = null, string shape = "fast", bool lite = false)
+    public async Task<CocoonNode> StartClientAsync(
+        string name, ulong ton, CancellationToken cancellationToken, string? bootstrap = null, string shape = "fast", bool lite = false, string[]? options = null)
     {
         CocoonNode client = await StartAsync(
             name,
-            ["client", .. Common(bootstrap ?? Bootstrap.Address), "--api", "127.0.0.1:0", "--allow-open", "--shape", shape, .. lite ? (string[])["--ton-config", LiteConfigIn(_directory)] : []],
+            [
+                "client", .. Common(bootstrap ?? Bootstrap.Address), "--api", "127.0.0.1:0", "--allow-open", "--shape", shape,
+                .. lite ? (string[])["--ton-config", LiteConfigIn(_directory)] : [], .. options ?? [],
+            ],
             cancellationToken);
         if (ton > 0)
         {
@@ -91,6 +97,18 @@ internal sealed class CocoonNetwork : IAsyncDisposable
 
     /// <summary>The same command on the same data directory, after the node has ended.</summary>
     public Task<CocoonNode> RestartAsync(CocoonNode ended, CancellationToken cancellationToken) => StartAsync(ended.Name, ended.Arguments, cancellationToken);
+
+    /// <summary>The same command on the same data directory, started to die at a step; it may die before it is ready.</summary>
+    public CocoonNode Relaunch(CocoonNode ended, string? crashAt)
+    {
+        CocoonNode node = CocoonNode.Launch(ended.Name, ended.Arguments, ended.DataDirectory, crashAt);
+        lock (_nodes)
+        {
+            _nodes.Add(node);
+        }
+
+        return node;
+    }
 
     /// <summary>Waits until the client knows an offer of each of these providers that it made in this life.</summary>
     public static Task WaitForOffersAsync(CocoonNode client, CancellationToken cancellationToken, params CocoonNode[] providers) => Eventually.GetAsync(

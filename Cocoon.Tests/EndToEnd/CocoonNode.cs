@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Cocoon.Node.Control;
+using Cocoon.Node.Diagnostics;
 
 namespace Cocoon.Tests.EndToEnd;
 
@@ -63,8 +64,7 @@ internal sealed class CocoonNode : IAsyncDisposable
     public static async Task<CocoonNode> StartAsync(
         string name, IReadOnlyList<string> arguments, string dataDirectory, CancellationToken cancellationToken, IReadOnlyList<string>? prefix = null)
     {
-        Process process = Process.Start(CocoonProgram.Launch([.. arguments, "--ready-json", "--data", dataDirectory], prefix))!;
-        CocoonNode node = new(name, arguments, dataDirectory, process);
+        CocoonNode node = Launch(name, arguments, dataDirectory, crashAt: null, prefix);
         try
         {
             await node._ready.Task.WaitAsync(s_startTime, cancellationToken);
@@ -75,6 +75,44 @@ internal sealed class CocoonNode : IAsyncDisposable
             await node.DisposeAsync();
             throw;
         }
+    }
+
+    /// <summary>Starts the process without waiting for it to be ready: it may be meant to die before.</summary>
+    /// <param name="crashAt">Step at which the process shall end as by SIGKILL; <c>null</c>: none.</param>
+    /// <param name="prefix">What goes before the command line, such as a network namespace's.</param>
+    public static CocoonNode Launch(
+        string name, IReadOnlyList<string> arguments, string dataDirectory, string? crashAt, IReadOnlyList<string>? prefix = null)
+    {
+        ProcessStartInfo start = CocoonProgram.Launch([.. arguments, "--ready-json", "--data", dataDirectory], prefix);
+        if (crashAt is not null)
+        {
+            start.Environment[CrashPoint.Variable] = crashAt;
+        }
+
+        return new CocoonNode(name, arguments, dataDirectory, Process.Start(start)!);
+    }
+
+    /// <summary>Whether it is ready; <c>false</c>: it ended before.</summary>
+    public async Task<bool> IsReadyAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _ready.Task.WaitAsync(s_startTime, cancellationToken);
+            return true;
+        }
+        catch (InvalidOperationException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Waits until the process has ended by itself; its exit code, 137 after SIGKILL.</summary>
+    public async Task<int> WaitForEndAsync(CancellationToken cancellationToken)
+    {
+        await _process.WaitForExitAsync(cancellationToken);
+        int code = _process.ExitCode;
+        await EndAsync();
+        return code;
     }
 
     public Task<JsonObject> GetAsync(string path, CancellationToken cancellationToken) => Control.GetAsync(path, cancellationToken);

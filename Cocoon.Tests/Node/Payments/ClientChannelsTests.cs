@@ -43,6 +43,10 @@ internal sealed class ClientChannelsTests
 
         public Ed25519PrivateKey Key { get; } = Ed25519PrivateKey.Generate();
 
+        public ulong FeeReserve => 10_000_000;
+
+        public Task<ulong> GetBalanceAsync(CancellationToken cancellationToken) => Task.FromResult(0UL);
+
         public Task<IReadOnlyList<SendOutcome>> SendAsync(IReadOnlyList<PaymentIntent> intents, CancellationToken cancellationToken) =>
             throw new InvalidOperationException("nothing may be sent");
 

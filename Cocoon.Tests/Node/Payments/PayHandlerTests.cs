@@ -92,6 +92,22 @@ internal sealed class PayHandlerTests
     }
 
     [Test]
+    public async Task Close_AfterARestart_NeedsNoReadingOfTheChainForWhatIsHeld()
+    {
+        await using ProviderFixture fixture = new();
+        using Ed25519PrivateKey self = Ed25519PrivateKey.Generate();
+        ProviderChannel channel = await fixture.AcceptAsync();
+        await channel.AcceptVoucherAsync(fixture.Voucher(channel.Channel, 4_000), CancellationToken.None);
+
+        await fixture.RestartAsync();
+        fixture.Chain.Unreachable = true;
+        ProviderChannel again = fixture.Ledger.Find(channel.Channel)!;
+        PayResponse agreed = await Handler(fixture, PeerId.FromPublicKey(self.PublicKey))
+            .AnswerAsync(Close(again, fixture.Voucher(channel.Channel, 4_000, nonce: 2)), CancellationToken.None);
+        Assert.That(agreed.Close, Is.Not.Null, agreed.Refused?.Detail);
+    }
+
+    [Test]
     public async Task Close_WithAVoucherThatAClaimPublished_IsRefused()
     {
         await using ProviderFixture fixture = new();

@@ -144,6 +144,24 @@ internal sealed class ProviderLedgerTests
     }
 
     [Test]
+    public async Task AcceptVoucherAsync_BeyondTheDepositBeforeATopUp_IsJudgedByAFreshReadingOnce()
+    {
+        await using ProviderFixture fixture = new();
+        ProviderChannel channel = await fixture.AcceptAsync(spendable: 50_000_000);
+        VoucherMessage more = fixture.Voucher(channel.Channel, 60_000_000);
+        int reads = fixture.Chain.Reads;
+        for (int i = 0; i < 5; i++)
+        {
+            Assert.That(await fixture.Ledger.AcceptVoucherAsync(channel, more, CancellationToken.None), Is.InstanceOf<VoucherOutcome.Refused>());
+        }
+
+        Assert.That(fixture.Chain.Reads, Is.EqualTo(reads + 1), "a client cannot make us read the chain as often as it likes");
+        fixture.Chain.Open(fixture.Terms, spendable: 100_000_000);
+        fixture.Time.Advance(TimeSpan.FromSeconds(3));
+        Assert.That(await fixture.Ledger.AcceptVoucherAsync(channel, more, CancellationToken.None), Is.InstanceOf<VoucherOutcome.Held>());
+    }
+
+    [Test]
     public async Task AcceptVoucherAsync_SessionKeyWithinItsGrant_IsHeldAcrossRestart()
     {
         await using ProviderFixture fixture = new();

@@ -1,0 +1,182 @@
+using Cocoon.Node.Cli;
+using Cocoon.Node.Discovery;
+using Cocoon.Node.Payments;
+using Cocoon.Node.Routing;
+using Cocoon.Node.Sessions;
+using Cocoon.Protocol.Contracts;
+using Cocoon.Protocol.Offers;
+using Cocoon.Protocol.Ton;
+using Cocoon.Protocol.Ton.Messages;
+
+namespace Cocoon.Node.Control;
+
+/// <summary>What the owner does with channels by hand. Each action can be previewed (<c>dry_run</c>); then nothing is stored or sent.</summary>
+internal sealed class ChannelActions(IServiceProvider services, Previews previews, TimeProvider time)
+{
+    private static readonly TimeSpan OfferWait = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan OfferPoll = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>Every channel at once, in place of one channel's id.</summary>
+    private const string All = "all";
+
+    public async Task<object> OpenAsync(OpenChannelRequest request, CancellationToken cancellationToken)
+    {
+        ClientChannels channels = Client();
+        ulong deposit = Amount(request.DepositNanoton);
+        VerifiedOffer offer = await FindOfferAsync(request.Provider, cancellationToken);
+        ProviderTerms terms = ProviderTermsReader.From(offer, services.GetRequiredService<RouteTerms>());
+        if (deposit < terms.MinDeposit)
+        {
+            throw new CliException(
+                ExitCode.Usage, $"the provider accepts no deposit below {MoneyWords.Ton(terms.MinDeposit)} TON", null, $"Give --deposit {MoneyWords.Ton(terms.MinDeposit)} or more.");
+        }
+
+        if (request.DryRun)
+        {
+            InternalMessage draft = await channels.DraftOpeningAsync(terms, deposit, cancellationToken);
+            return await previews.OfAsync(
+                $"open a channel to {offer.Peer}: {MoneyWords.Ton(deposit)} TON to spend there, 0.01 TON for rent, both come back when it closes", [draft], cancellationToken);
+        }
+
+        ClientChannelRecord record = (await channels.OpenAttendedAsync(terms, deposit, cancellationToken)).Record;
+        return new OpenedChannelDocument(
+            ControlJson.Schema, Friendly(record.Channel), record.Channel.ToString(), record.Peer.ToString(), ControlJson.Nanoton(record.Deposit), record.ExpiresAt, record.Challenge);
+    }
+
+    public async Task<object> TopUpAsync(string id, TopUpRequest request, CancellationToken cancellationToken)
+    {
+        ClientChannels channels = Client();
+        ClientChannel channel = ChannelFinder.Find(channels.Channels, c => c.Channel, id);
+        ulong amount = Amount(request.AmountNanoton);
+        if (request.DryRun)
+        {
+            return await previews.OfAsync(
+                $"add {MoneyWords.Ton(amount)} TON to channel {Friendly(channel.Channel)}",
+                [channel.Contract.TopUp(checked(amount + ChannelContract.OpenGas), ClientChannels.QueryId())], cancellationToken);
+        }
+
+        await channels.TopUpAsync(channel, amount, cancellationToken);
+        ClientChannelRecord record = channel.Record;
+        return new OpenedChannelDocument(
+            ControlJson.Schema, Friendly(record.Channel), record.Channel.ToString(), record.Peer.ToString(), ControlJson.Nanoton(record.Deposit), record.ExpiresAt, record.Challenge);
+    }
+
+    public async Task<object> CloseAsync(string id, CloseRequestBody request, CancellationToken cancellationToken)
+    {
+        ClientChannels channels = Client();
+        ClientChannel channel = ChannelFinder.Find(channels.Channels, c => c.Channel, id);
+        ChannelCloser closer = services.GetRequiredService<ChannelCloser>();
+        ClientChannelRecord before = channel.Record;
+        bool finish = before.CloseAt != 0;
+        if (request.DryRun)
+        {
+            return await PreviewCloseAsync(channel, request.Alone, finish, cancellationToken);
+        }
+
+        if (request.Alone && !finish)
+        {
+            InternalMessage start = channel.Contract.StartClose(ClientChannels.QueryId());
+            await previews.RequireAsync([start], cancellationToken);
+            uint closeAt = await closer.StartCloseAsync(channel, cancellationToken);
+            return new StartedCloseDocument(
+                ControlJson.Schema, Friendly(channel.Channel), closeAt, $"the provider may claim until chain time {closeAt}; then this node fetches the rest by itself");
+        }
+
+        ChannelSettlement settled = finish
+            ? await closer.FinishCloseAsync(channel, cancellationToken)
+            : await closer.CloseTogetherAsync(channel, cancellationToken);
+        return new SettlementDocument(
+            ControlJson.Schema,
+            Friendly(settled.Channel),
+            settled.Transaction,
+            ControlJson.Nanoton(settled.PaidToProvider),
+            ControlJson.Nanoton(settled.ClaimedTotal),
+            ControlJson.Nanoton(settled.Refunded),
+            ControlJson.Nanoton(before.Fees + settled.WalletFees + (settled.ChannelFees ?? 0) + settled.RefundFees),
+            before.Payout.ToString());
+    }
+
+    /// <param name="id">A channel, or <c>all</c>.</param>
+    public async Task<object> ClaimAsync(string id, DryRunRequest request, CancellationToken cancellationToken)
+    {
+        ProviderLedger ledger = services.GetService<ProviderLedger>()
+            ?? throw new CliException(ExitCode.Usage, "this node is no provider", "only providers claim", "Run it against a provider's --data directory.");
+        ProviderChannel[] wanted =
+        [
+            .. id == All ? ledger.Channels.Where(c => c.Unclaimed > 0 && !c.Record.Gone) : [ChannelFinder.Find(ledger.Channels, c => c.Channel, id)],
+        ];
+        ulong due = wanted.Aggregate(0UL, (sum, c) => checked(sum + c.Unclaimed));
+        if (due == 0)
+        {
+            throw new CliException(ExitCode.Payment, "there is nothing to claim", "every voucher was redeemed");
+        }
+
+        if (request.DryRun)
+        {
+            ProviderChannel[] batch = [.. wanted.Where(c => c.Unclaimed > 0).Take(ClaimQueue.MaxBatch)];
+            return await previews.OfAsync(
+                $"claim {MoneyWords.Ton(due)} TON on {wanted.Length} channel(s)",
+                [.. batch.Select(c => c.Contract.Claim(c.Record.Voucher!, ClientChannels.QueryId()))], cancellationToken);
+        }
+
+        IReadOnlyList<ClaimResult> results = await services.GetRequiredService<ClaimQueue>().ClaimAsync(wanted, cancellationToken);
+        ClaimResult first = results[0];
+        return new ClaimDocument(
+            ControlJson.Schema,
+            results.Count == 1 ? Friendly(first.Channel) : $"{results.Count} channels",
+            first.Outcome.ReceiverTransaction?.Hash.ToString() ?? first.Outcome.WalletTransaction?.Hash.ToString(),
+            ControlJson.Nanoton(results.Aggregate(0UL, (sum, r) => checked(sum + r.Paid))),
+            ControlJson.Nanoton(results.Aggregate(0UL, (sum, r) => checked(sum + r.Left))),
+            ControlJson.Nanoton(results.Where(r => r.Outcome.WalletTransaction is not null).DistinctBy(r => r.Outcome.WalletTransaction).Aggregate(0UL, (sum, r) => checked(sum + r.Outcome.WalletFees))),
+            results.FirstOrDefault(r => r.Paid == 0)?.Outcome.Words ?? first.Outcome.Words);
+    }
+
+    /// <summary>What a watchtower needs to claim for this provider; vouchers pay nobody else.</summary>
+    public WatchtowerFile Export() => WatchtowerFile.Of(
+        services.GetService<ProviderLedger>() ?? throw new CliException(ExitCode.Usage, "this node is no provider", "only providers hold vouchers", "Run it against a provider's --data directory."),
+        services.GetRequiredService<NetworkProfile>(),
+        time.GetUtcNow());
+
+    private Task<PreviewDocument> PreviewCloseAsync(ClientChannel channel, bool alone, bool finish, CancellationToken cancellationToken)
+    {
+        ulong query = ClientChannels.QueryId();
+        (string action, InternalMessage message) = finish
+            ? ("fetch what was not claimed", channel.Contract.FinishClose(query))
+            : alone
+                ? ($"start closing alone: the provider may claim for {channel.Record.Challenge} s, then the rest comes back", channel.Contract.StartClose(query))
+                : ($"close together with the provider at {MoneyWords.Ton(channel.FinalVoucher(channel.Record.CloseTotal).Statement.Total)} TON; the rest comes back at once (the opening window of 60 s of chain time must be over)",
+                    channel.Contract.CoopClose(channel.FinalVoucher(channel.Record.CloseTotal), new byte[64], query));
+        return previews.OfAsync($"{action}: channel {Friendly(channel.Channel)}", [message], cancellationToken);
+    }
+
+    private async Task<VerifiedOffer> FindOfferAsync(string provider, CancellationToken cancellationToken)
+    {
+        OfferBook book = services.GetRequiredService<OfferBook>();
+        long since = time.GetTimestamp();
+        while (true)
+        {
+            VerifiedOffer[] found = [.. book.All().Where(o => o.Peer.ToString().StartsWith(provider, StringComparison.Ordinal) || o.Peer.ToString().EndsWith(provider, StringComparison.Ordinal))];
+            if (provider.Length > 0 && found.Select(o => o.Peer).Distinct().Count() == 1)
+            {
+                return found[0];
+            }
+
+            if (found.Length > 1 || time.GetElapsedTime(since) > OfferWait)
+            {
+                throw new CliException(
+                    ExitCode.NotFound, found.Length > 1 ? $"'{provider}' names several providers" : $"no offer of '{provider}' is known", null, "See 'cocoon offers'.");
+            }
+
+            await Task.Delay(OfferPoll, time, cancellationToken);
+        }
+    }
+
+    private ClientChannels Client() => services.GetService<ClientChannels>() ?? throw new CliException(
+        ExitCode.Usage, "this node opened no channels", "only light clients pay", "Run it against a light client's --data directory.");
+
+    private static ulong Amount(string text) => WalletActions.Amount(text) is > 0 and var amount
+        ? amount
+        : throw new CliException(ExitCode.Usage, $"'{text}' is no amount", "a positive number of nanoTON is needed");
+
+    private static string Friendly(Protocol.Ton.Cells.CellHash channel) => new TonAddress(0, channel).ToFriendly(bounceable: true);
+}

@@ -1,0 +1,87 @@
+using Cocoon.Protocol.Ton;
+using Cocoon.Protocol.Ton.Sending;
+
+namespace Cocoon.Node.Payments;
+
+/// <summary>Claims for a provider that is away: watches the channels of a <see cref="WatchtowerFile"/> and redeems what would otherwise be lost.</summary>
+/// <remarks>Needs no key of the provider: anybody may deliver a voucher, and it pays one address only. Gas comes from, and its change returns to, the watcher's wallet.</remarks>
+internal sealed class Watchtower(IReadOnlyList<WatchedVoucher> vouchers, IChannelChain chain, IChainWallet wallet, uint minChallenge)
+{
+    private readonly HashSet<Protocol.Ton.Cells.CellHash> _done = [];
+
+    /// <summary>Whether nothing is left to watch.</summary>
+    public bool IsDone => _done.Count == vouchers.Count;
+
+    /// <summary>One look at every channel.</summary>
+    /// <param name="now">Claims everything that is due, not only what is in danger.</param>
+    /// <exception cref="TonException">The chain did not answer; what was claimed before stays claimed.</exception>
+    public async Task<IReadOnlyList<WatchtowerEvent>> LookAsync(bool now, CancellationToken cancellationToken)
+    {
+        List<WatchtowerEvent> events = [];
+        List<WatchedVoucher> due = [];
+        foreach (WatchedVoucher watched in vouchers.Where(v => !_done.Contains(v.Channel)))
+        {
+            ChannelAccount account = await chain.ReadAsync(watched.Channel, cancellationToken);
+            string state = Judge(watched, account, now, out bool claim, out bool over);
+            if (over)
+            {
+                _done.Add(watched.Channel);
+            }
+
+            if (claim)
+            {
+                due.Add(watched);
+            }
+            else
+            {
+                events.Add(new WatchtowerEvent(watched.Contract.Address, state, 0));
+            }
+        }
+
+        foreach (WatchedVoucher[] batch in due.Chunk(ClaimQueue.MaxBatch))
+        {
+            await ClaimAsync(batch, events, cancellationToken);
+        }
+
+        return events;
+    }
+
+    private async Task ClaimAsync(WatchedVoucher[] batch, List<WatchtowerEvent> events, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<SendOutcome> outcomes = await wallet.SendAsync(
+            [.. batch.Select(v => new PaymentIntent($"watchtower:{v.Channel}:{v.Voucher.Statement.Total}", v.Contract.Claim(v.Voucher, ClientChannels.QueryId())))], cancellationToken);
+        for (int i = 0; i < batch.Length; i++)
+        {
+            ulong claimed = (await chain.ReadAsync(batch[i].Channel, cancellationToken)).State?.Claimed ?? 0;
+            if (claimed >= batch[i].Voucher.Statement.Total)
+            {
+                _done.Add(batch[i].Channel);
+            }
+
+            events.Add(new WatchtowerEvent(batch[i].Contract.Address, $"claimed: {outcomes[i].Words}", claimed));
+        }
+    }
+
+    private string Judge(WatchedVoucher watched, ChannelAccount account, bool now, out bool claim, out bool over)
+    {
+        (claim, over) = (false, false);
+        if (account.State is not { } state)
+        {
+            over = true;
+            return "the channel has ended";
+        }
+
+        if (state.Claimed >= watched.Voucher.Statement.Total)
+        {
+            over = true;
+            return "redeemed already";
+        }
+
+        uint challenge = Math.Max(minChallenge, state.Terms.Challenge);
+        claim = now || state.CloseAt != 0 || (state.ExpiresAt != 0 && state.ExpiresAt - (long)account.ChainTime < 2L * challenge);
+        return claim ? "due" : $"open; {watched.Voucher.Statement.Total - state.Claimed} nanoTON wait";
+    }
+}
+
+/// <param name="Claimed">nanoTON that the channel has paid in all; 0 when nothing was claimed now.</param>
+internal sealed record WatchtowerEvent(TonAddress Channel, string Words, ulong Claimed);
