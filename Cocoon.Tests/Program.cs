@@ -31,6 +31,8 @@ internal static class Program
                 return await Interop.Libp2pPeerTool.RunAsync(rest, Console.In, Console.Out, Console.Error);
             case [Protocol.PortMapping.PortGatewayTool.Verb, string address]:
                 return await Protocol.PortMapping.PortGatewayTool.RunAsync(System.Net.IPAddress.Parse(address), Console.In, Console.Out);
+            case [Benchmarks.MoneyBenchTool.Verb]:
+                return await Benchmarks.MoneyBenchTool.RunAsync(Console.Out);
             case [Benchmarks.EngineBenchTool.ModelVerb, string size]:
                 return Benchmarks.EngineBenchTool.WriteModel(size, Console.Out);
             case [Benchmarks.EngineBenchTool.Verb, string model, string slots, string context]:

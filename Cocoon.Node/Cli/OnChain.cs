@@ -18,6 +18,8 @@ internal sealed class OnChain
 
     public Option<OutputFormat> Output => _output;
 
+    public Option<bool> Yes => _yes;
+
     public void AddTo(Command command)
     {
         foreach (Option option in (Option[])[_data, _output, _yes, _dryRun])
@@ -30,19 +32,25 @@ internal sealed class OnChain
     public async Task<int> RunAsync(
         ParseResult parse, string path, JsonObject body, Func<JsonObject, IEnumerable<(string Label, string Value)>> lines, CancellationToken cancellationToken)
     {
+        if (await AskAndPostAsync(parse, path, body, cancellationToken) is { } document)
+        {
+            Print(parse, document, lines);
+        }
+
+        return ExitCode.Ok;
+    }
+
+    /// <summary>The node's answer, or <c>null</c> after a dry run.</summary>
+    public async Task<JsonObject?> AskAndPostAsync(ParseResult parse, string path, JsonObject body, CancellationToken cancellationToken)
+    {
         using ControlClient client = new(parse.GetValue(_data)!);
         JsonObject draft = (JsonObject)body.DeepClone();
         draft["dry_run"] = true;
-        JsonObject preview = await client.PostAsync(path, draft, cancellationToken);
-        if (!Agree(parse, preview))
-        {
-            return ExitCode.Ok;
-        }
-
-        JsonObject document = await client.PostAsync(path, body, cancellationToken);
-        RowWriter.WriteObject(document, parse.GetValue(_output), lines, Console.Out);
-        return ExitCode.Ok;
+        return Agree(parse, await client.PostAsync(path, draft, cancellationToken)) ? await client.PostAsync(path, body, cancellationToken) : null;
     }
+
+    public void Print(ParseResult parse, JsonObject document, Func<JsonObject, IEnumerable<(string Label, string Value)>> lines) =>
+        RowWriter.WriteObject(document, parse.GetValue(_output), lines, Console.Out);
 
     /// <summary>Shows a preview; <c>false</c>: it was a dry run, whose data is the preview itself.</summary>
     /// <exception cref="CliException">The owner said no, or nobody is there to ask.</exception>
@@ -60,7 +68,7 @@ internal sealed class OnChain
         return true;
     }
 
-    public static JsonObject ToJson(PreviewDocument preview) => JsonSerializer.SerializeToNode(preview, ControlJson.Options)!.AsObject();
+    public static JsonObject ToJson<T>(T document) => JsonSerializer.SerializeToNode(document, ControlJson.Options)!.AsObject();
 
     private static IEnumerable<(string Label, string Value)> Lines(JsonObject d)
     {

@@ -22,6 +22,8 @@ internal static class RootCommandBuilder
         ModelsCommand.Build(),
         WalletCommand.Build(),
         ChannelsCommand.Build(),
+        BondCommand.Build(),
+        WatchtowerCommand.Build(),
         RegistryCommand.Build(),
         VerifyCommand.Build(),
         EnclaveCommand.Build(),

@@ -20,9 +20,16 @@ internal sealed class SpendOptionSet
         HelpName = "N",
     };
 
+    private readonly Option<int> _standby = new("--standby-after")
+    {
+        Description = "Requests to one provider in an hour after which a second one gets a channel too, so that failover need not wait (0: never)",
+        DefaultValueFactory = _ => Default.StandbyAfter,
+        HelpName = "N",
+    };
+
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[_deposit, _request, _day, _key, _provider, _opens])
+        foreach (Option option in (Option[])[_deposit, _request, _day, _key, _provider, _opens, _standby])
         {
             command.Options.Add(option);
         }
@@ -36,6 +43,7 @@ internal sealed class SpendOptionSet
         PerDay = TonAmount.ToNanoton(parse.GetValue(_day)),
         PerKeyPerDay = parse.GetValue(_key) is { } limit ? TonAmount.ToNanoton(limit) : null,
         DepositCapPerProvider = TonAmount.ToNanoton(parse.GetValue(_provider)),
+        StandbyAfter = Math.Clamp(parse.GetValue(_standby), 0, 1_000),
         OpensPerHour = parse.GetValue(_opens) is >= 0 and <= 1_000 and var opens ? opens : throw new CliException(ExitCode.Usage, "--limit-opens takes 0 to 1000"),
     };
 

@@ -7,6 +7,9 @@ internal static class MainnetConfirmation
 {
     private const string FileName = "mainnet-confirmed";
 
+    /// <summary>Whether it was given earlier for the data directory.</summary>
+    public static bool IsGiven(string dataDirectory) => File.Exists(Path.Combine(dataDirectory, FileName));
+
     public static bool IsGiven(DataDirectory directory, bool now)
     {
         string path = directory.File(FileName);

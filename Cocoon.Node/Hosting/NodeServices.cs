@@ -153,6 +153,7 @@ internal static class NodeServices
         services.AddSingleton<IInferenceClient>(provider => provider.GetRequiredService<InferenceClient>());
         services.AddOpenAi(new ClientDefaults(options.Shape, options.AllowOpenTier));
         services.AddHostedService<ClientMoney>();
+        services.AddSingleton<StandbyChannels>().AddHostedService(provider => provider.GetRequiredService<StandbyChannels>());
         return services;
     }
 }

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
+using Cocoon.Node.Payments;
 using Cocoon.Node.Sessions;
 using Cocoon.Protocol.Sessions.Proto;
 
@@ -23,7 +24,7 @@ internal sealed partial class ChatCompletionsEndpoint(
 
         ChatCompletionWriter writer = new(
             "chatcmpl-" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12)), time.GetUtcNow().ToUnixTimeSeconds(), request!.Model);
-        Ask ask = request.ToAsk(body, defaults, tenants.For(context.Request, request.User));
+        Ask ask = request.ToAsk(body, defaults, tenants.For(context.Request, request.User)) with { Spender = SpenderKey.Of(context.Request.Headers.Authorization) };
         try
         {
             if (request.Stream)

@@ -10,6 +10,12 @@ namespace Cocoon.Node.Payments;
 /// <content>How money is put into channels: openings and top-ups, and the owner's limits on both.</content>
 internal sealed partial class ClientChannels
 {
+    private const int MaxCountedPeers = 64;
+    private const int MaxCountedUses = 64;
+    private static readonly TimeSpan s_useWindow = TimeSpan.FromHours(1);
+
+    private readonly Dictionary<PeerId, Queue<DateTimeOffset>> _uses = [];
+
     /// <summary>An open channel to the provider with at least <paramref name="need"/> nanoTON to vouch.</summary>
     /// <remarks>A channel that is open and holds too little is topped up; without one, another is opened.</remarks>
     /// <exception cref="PaymentException">Terms, limits, funds or chain do not allow it.</exception>
@@ -18,6 +24,7 @@ internal sealed partial class ClientChannels
         Task<ClientChannel> opening;
         lock (_lock)
         {
+            NoteUse(terms.Peer);
             if (FindUsable(terms, need) is { } usable)
             {
                 return usable;
@@ -33,6 +40,16 @@ internal sealed partial class ClientChannels
         }
 
         return await opening.WaitAsync(cancellationToken);
+    }
+
+    /// <summary>Providers that were paid for at least so many requests within the last hour.</summary>
+    public IReadOnlyList<PeerId> OftenUsed(int times)
+    {
+        DateTimeOffset since = _time.GetUtcNow() - s_useWindow;
+        lock (_lock)
+        {
+            return [.. _uses.Where(u => u.Value.Count(at => at > since) >= times).Select(u => u.Key)];
+        }
     }
 
     /// <summary>Opens one more channel because the owner says so: the hourly limit is for openings that nobody asked for.</summary>
@@ -93,6 +110,26 @@ internal sealed partial class ClientChannels
             {
                 Shortfall = new Shortfall(needed, balance, wallet.Address),
             };
+        }
+    }
+
+    /// <remarks>Called with the lock held.</remarks>
+    private void NoteUse(PeerId peer)
+    {
+        if (!_uses.TryGetValue(peer, out Queue<DateTimeOffset>? times))
+        {
+            if (_uses.Count >= MaxCountedPeers)
+            {
+                _uses.Remove(_uses.MinBy(u => u.Value.Last()).Key);
+            }
+
+            _uses[peer] = times = [];
+        }
+
+        times.Enqueue(_time.GetUtcNow());
+        if (times.Count > MaxCountedUses)
+        {
+            times.Dequeue();
         }
     }
 

@@ -41,7 +41,8 @@ internal static class Networks
             SpendOptions limits = new();
             throw new PaymentException(
                 PaymentErrorCode.Limit,
-                $"{profile.Name} moves real money: up to {limits.PerDay} nanoTON a day and {limits.DepositCapPerProvider} per provider by the defaults. Confirm once with --confirm-mainnet.");
+                $"{profile.Name} moves real money, and its contracts were not audited. By the defaults at most {MoneyWords.Ton(limits.PerRequest)} TON per request, {MoneyWords.Ton(limits.PerDay)} TON a day, "
+                + $"{MoneyWords.Ton(limits.DepositCapPerProvider)} TON with one provider and {limits.OpensPerHour} channels an hour leave the wallet unasked ('cocoon client --help' changes them). Confirm once with --confirm-mainnet.");
         }
 
         profile = endpoints.Count == 0 ? profile : profile with { Endpoints = endpoints };

@@ -50,6 +50,8 @@ internal sealed partial class ProviderLedger : IAsyncDisposable
     /// <summary>Chain time as last seen, Unix seconds; 0 before any block.</summary>
     public long ChainTime => _clock.Now;
 
+    public void ObserveChainTime(uint seconds) => _clock.Observe(seconds);
+
     /// <summary>Channels that are not gone, as of now.</summary>
     public IReadOnlyList<ProviderChannel> Channels
     {

@@ -35,6 +35,7 @@ internal sealed partial class ProviderWatcher(
         await _looking.WaitAsync(cancellationToken);
         try
         {
+            await ReadTimeAsync(cancellationToken);
             HashSet<CellHash> noticed = await ReadNoticesAsync(cancellationToken);
             foreach (ProviderChannel channel in ledger.Channels)
             {
@@ -95,6 +96,19 @@ internal sealed partial class ProviderWatcher(
         }
     }
 
+    /// <summary>A machine that slept has lost time by its own clock: deadlines are judged by the chain's.</summary>
+    private async Task ReadTimeAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            ledger.ObserveChainTime(await chain.GetTimeAsync(cancellationToken));
+        }
+        catch (TonException failure)
+        {
+            Log.NoTime(logger, failure.Message);
+        }
+    }
+
     private async Task<HashSet<CellHash>> ReadNoticesAsync(CancellationToken cancellationToken)
     {
         HashSet<CellHash> channels = [];
@@ -140,6 +154,9 @@ internal sealed partial class ProviderWatcher(
 
         [LoggerMessage(4042, LogLevel.Warning, "The payout account could not be read: {Detail}")]
         public static partial void NoNotices(ILogger logger, string detail);
+
+        [LoggerMessage(4044, LogLevel.Warning, "The chain does not tell its time: {Detail}")]
+        public static partial void NoTime(ILogger logger, string detail);
 
         [LoggerMessage(4043, LogLevel.Warning, "Claims failed and are tried again: {Detail}")]
         public static partial void Failed(ILogger logger, string detail);

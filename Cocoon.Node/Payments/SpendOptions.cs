@@ -21,6 +21,9 @@ internal sealed class SpendOptions
     /// <summary>Channels opened without their owner asking.</summary>
     public int OpensPerHour { get; init; } = 3;
 
+    /// <summary>Requests to one provider in an hour after which a second provider of the same model gets a channel too; 0: never.</summary>
+    public int StandbyAfter { get; init; } = 8;
+
     /// <summary>Seconds the provider has after a <c>start_close</c>: at least this, at most <see cref="MaxChallengeSeconds"/>.</summary>
     public uint MinChallengeSeconds { get; init; } = 3_600;
 

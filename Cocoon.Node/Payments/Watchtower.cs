@@ -5,7 +5,7 @@ namespace Cocoon.Node.Payments;
 
 /// <summary>Claims for a provider that is away: watches the channels of a <see cref="WatchtowerFile"/> and redeems what would otherwise be lost.</summary>
 /// <remarks>Needs no key of the provider: anybody may deliver a voucher, and it pays one address only. Gas comes from, and its change returns to, the watcher's wallet.</remarks>
-internal sealed class Watchtower(IReadOnlyList<WatchedVoucher> vouchers, IChannelChain chain, IChainWallet wallet, uint minChallenge)
+internal sealed class Watchtower(IReadOnlyList<WatchedVoucher> vouchers, IChannelChain chain, IChainWallet wallet)
 {
     private readonly HashSet<Protocol.Ton.Cells.CellHash> _done = [];
 
@@ -62,7 +62,7 @@ internal sealed class Watchtower(IReadOnlyList<WatchedVoucher> vouchers, IChanne
         }
     }
 
-    private string Judge(WatchedVoucher watched, ChannelAccount account, bool now, out bool claim, out bool over)
+    private static string Judge(WatchedVoucher watched, ChannelAccount account, bool now, out bool claim, out bool over)
     {
         (claim, over) = (false, false);
         if (account.State is not { } state)
@@ -77,8 +77,7 @@ internal sealed class Watchtower(IReadOnlyList<WatchedVoucher> vouchers, IChanne
             return "redeemed already";
         }
 
-        uint challenge = Math.Max(minChallenge, state.Terms.Challenge);
-        claim = now || state.CloseAt != 0 || (state.ExpiresAt != 0 && state.ExpiresAt - (long)account.ChainTime < 2L * challenge);
+        claim = now || state.CloseAt != 0 || (state.ExpiresAt != 0 && state.ExpiresAt - (long)account.ChainTime < 2L * state.Terms.Challenge);
         return claim ? "due" : $"open; {watched.Voucher.Statement.Total - state.Claimed} nanoTON wait";
     }
 }

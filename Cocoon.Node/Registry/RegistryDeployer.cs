@@ -11,7 +11,7 @@ internal sealed class RegistryDeployer(IChainWallet admin, ITonClient client, Ti
     public const uint DefaultTimeLock = 259_200;
 
     /// <summary>0.2 TON: rent of a full registry for years.</summary>
-    private const ulong DeployValue = 200_000_000;
+    public const ulong DeployValue = 200_000_000;
 
     private static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(500);
 

@@ -17,7 +17,11 @@ internal sealed record Ask(
     bool AllowOpenTier,
     string? Provider,
     byte[] TenantSecret,
-    int Relays = 0);
+    int Relays = 0)
+{
+    /// <summary>Digest of the application's key, for its own spend limit; <c>null</c> without a key.</summary>
+    public string? Spender { get; init; }
+}
 
 /// <summary>Gets answers from the network: choose, appraise, pay, unseal. One implementation; the seam keeps HTTP free of peers and money.</summary>
 internal interface IInferenceClient

@@ -104,7 +104,7 @@ internal sealed partial class InferenceClient(
         (ClientChannel channel, OpenedSession session) = await PrepareAsync(offer, ask, ready, cancellationToken);
         await using OpenedSession owned = session;
         long started = time.GetTimestamp();
-        SessionRun run = new(session, channel, Begin(channel, session), ask, receipts, time);
+        SessionRun run = new(session, channel, Begin(channel, session, ask), ask, receipts, time);
         await foreach (AnswerPart part in run.RunAsync(cancellationToken))
         {
             switch (part)
@@ -172,11 +172,11 @@ internal sealed partial class InferenceClient(
         }
     }
 
-    private static Payments.ClientSession Begin(ClientChannel channel, OpenedSession session)
+    private static Payments.ClientSession Begin(ClientChannel channel, OpenedSession session, Ask ask)
     {
         try
         {
-            return channel.BeginSession(SessionId.From(session.Enclave.SessionId));
+            return channel.BeginSession(SessionId.From(session.Enclave.SessionId), limit: null, ask.Spender);
         }
         catch (PaymentException exception)
         {

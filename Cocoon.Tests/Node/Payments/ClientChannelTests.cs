@@ -65,6 +65,23 @@ internal sealed class ClientChannelTests
     }
 
     [Test]
+    public async Task VouchAsync_OverAnApplicationsLimit_StopsThatOneAloneAndWhatItDidNotCostComesBack()
+    {
+        await using Fixture fixture = new(new SpendOptions { PerRequest = 1_000, PerKeyPerDay = 1_500 });
+        ClientSession first = fixture.Channel.BeginSession(new SessionId(1), spender: "a");
+        await first.VouchAsync(1_000, CancellationToken.None);
+        ClientSession second = fixture.Channel.BeginSession(new SessionId(2), spender: "a");
+        PaymentException? refused = await Assert.ThrowsAsync<PaymentException>(() => second.VouchAsync(501, CancellationToken.None));
+        Assert.That(refused!.Code, Is.EqualTo(PaymentErrorCode.Limit));
+        ClientSession other = fixture.Channel.BeginSession(new SessionId(3), spender: "b");
+        Assert.That(Total(await other.VouchAsync(1_000, CancellationToken.None)), Is.EqualTo(2_000), "another application has its own limit");
+        await first.EndAsync(400, CancellationToken.None);
+        Assert.That(fixture.Store.SpentOn(fixture.Time.GetUtcNow(), "a"), Is.EqualTo(400));
+        await second.VouchAsync(1_000, CancellationToken.None);
+        Assert.That(fixture.Store.SpentOn(fixture.Time.GetUtcNow(), "a"), Is.EqualTo(1_400));
+    }
+
+    [Test]
     public async Task VouchAsync_BeyondTheDeposit_IsRefusedAsFunds()
     {
         await using Fixture fixture = new();

@@ -50,9 +50,10 @@ internal abstract class PaymentChainFixture
         }
     }
 
-    protected async Task<PaymentNode> NewNodeAsync(MemoryNetwork network, ulong nanotons)
+    /// <param name="client">Its way to the chain; <c>null</c>: the devnet's own.</param>
+    protected async Task<PaymentNode> NewNodeAsync(MemoryNetwork network, ulong nanotons, ITonClient? client = null, SpendOptions? spending = null)
     {
-        PaymentNode node = new(network, Devnet);
+        PaymentNode node = new(network, client ?? Devnet.Client, ownChain: client is null, spending ?? new SpendOptions());
         _owned.Add(node);
         if (nanotons > 0)
         {
@@ -89,15 +90,17 @@ internal abstract class PaymentChainFixture
     protected sealed class PaymentNode : IAsyncDisposable
     {
         private readonly TemporaryDirectory _directory = new();
-        private readonly DevnetProcess _devnet;
+        private readonly ITonClient _client;
+        private readonly SpendOptions _spending;
         private DataDirectory _data = null!;
         private CocoonDatabase _database = null!;
 
-        public PaymentNode(MemoryNetwork network, DevnetProcess devnet)
+        public PaymentNode(MemoryNetwork network, ITonClient client, bool ownChain, SpendOptions spending)
         {
             Host = network.AddHost();
-            _devnet = devnet;
-            Chain = new TonChannelChain(devnet.Client, ownChain: true);
+            _client = client;
+            _spending = spending;
+            Chain = new TonChannelChain(client, ownChain);
             Open(create: true);
         }
 
@@ -110,6 +113,8 @@ internal abstract class PaymentChainFixture
         public ClientChannels Channels { get; private set; } = null!;
 
         public ChannelCloser Closer { get; private set; } = null!;
+
+        public ChannelKeeper Keeper { get; private set; } = null!;
 
         public ProviderLedger Ledger { get; private set; } = null!;
 
@@ -154,14 +159,21 @@ internal abstract class PaymentChainFixture
             WalletStore wallets = new(_data, TimeProvider.System);
             WalletKey key = create ? wallets.Create(Networks.Devnet, null).Wallet : wallets.Open(Networks.Devnet, null);
             Wallet = new WalletAccount(
-                key, _devnet.Client, new SqliteOutboxStore(_database),
-                new WalletSenderOptions { PollInterval = TimeSpan.FromMilliseconds(20), FirstResend = TimeSpan.FromMilliseconds(100) },
+                key, _client, new SqliteOutboxStore(_database),
+                new WalletSenderOptions
+                {
+                    PollInterval = TimeSpan.FromMilliseconds(20),
+                    FirstResend = TimeSpan.FromMilliseconds(100),
+                    ChainBackOff = TimeSpan.FromMilliseconds(100),
+                    MaxChainBackOff = TimeSpan.FromMilliseconds(500),
+                },
                 TimeProvider.System, NullLogger<WalletAccount>.Instance);
             Wallet.Start();
             Channels = new ClientChannels(
-                new ClientChannelStore(_database), Chain, Wallet, new SpendOptions(), TimeProvider.System, NullLogger<ClientChannels>.Instance);
+                new ClientChannelStore(_database), Chain, Wallet, _spending, TimeProvider.System, NullLogger<ClientChannels>.Instance);
             Closer = new ChannelCloser(
                 Channels, Chain, Wallet, new PayClient(new DirectStreams(Host), TimeProvider.System), TimeProvider.System, NullLogger<ChannelCloser>.Instance);
+            Keeper = new ChannelKeeper(Channels, Closer, Chain, NullLogger<ChannelKeeper>.Instance);
             ProviderChannelStore store = new(_database);
             Ledger = new ProviderLedger(
                 store, Chain, new ProviderIdentity(Wallet.Address, key.DeriveProviderKey(), Networks.DevnetGlobalId),

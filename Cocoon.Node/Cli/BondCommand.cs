@@ -1,0 +1,179 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Cocoon.Node.Cli.Rendering;
+using Cocoon.Node.Control;
+using Cocoon.Node.Hosting;
+using Cocoon.Node.Payments;
+using Cocoon.Node.Storage;
+using Cocoon.Protocol.Contracts;
+using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Ton;
+
+namespace Cocoon.Node.Cli;
+
+/// <summary><c>cocoon bond</c>: a provider's optional stake. It is lost only by signing two contradicting statements.</summary>
+internal static class BondCommand
+{
+    /// <summary>Seven days, as the registry's default parameters.</summary>
+    private const uint DefaultUnbondPeriod = 604_800;
+
+    private const ulong DefaultMinStake = 10_000_000_000;
+
+    public static Command Build() => new("bond", "A provider's stake: anybody can see it, equivocation loses it\n\nExample: cocoon bond stake 10")
+    {
+        BuildShow(),
+        BuildStake(),
+        BuildSimple("unbond", "Begin to take the stake back; it can be withdrawn after the unbonding period", (bond, query) => bond.Unbond(query)),
+        BuildSimple("rebond", "Stay bonded after all", (bond, query) => bond.Rebond(query)),
+        BuildSimple("withdraw", "Take the whole stake back; the bond ends", (bond, query) => bond.Withdraw(query)),
+        BuildPublish(),
+    };
+
+    private static Command BuildShow()
+    {
+        WalletDesk desk = new();
+        BondOptionSet bond = new();
+        Command command = new("show", "The bond of this node, or of another by its address\n\nExample: cocoon bond show -o json");
+        Argument<string?> address = new("address") { Description = "Another bond's address", Arity = ArgumentArity.ZeroOrOne };
+        command.Arguments.Add(address);
+        bond.AddTo(command);
+        desk.AddTo(command);
+        command.Run(async (parse, cancellationToken) =>
+        {
+            NetworkProfile profile = desk.Profile(parse, readsOnly: true);
+            TonAddress wanted = parse.GetValue(address) is { } text
+                ? TonAddress.TryParse(text, out TonAddress parsed) ? parsed : throw new CliException(ExitCode.Usage, "that is no TON address")
+                : bond.Read(parse, desk, profile).Address;
+            using HttpClient http = new();
+            TonAccount account = await WalletDesk.Client(http, profile).GetAccountAsync(wanted, cancellationToken);
+            if (account is not { IsActive: true, Data: { } data } || account.Code?.Hash != ProviderBondContract.CodeHash)
+            {
+                throw new CliException(ExitCode.NotFound, $"there is no bond at {wanted.ToFriendly(bounceable: true)}", null, "Make one with 'cocoon bond stake AMOUNT'.");
+            }
+
+            BondState state = ProviderBondContract.ParseState(data);
+            JsonObject document = new()
+            {
+                ["schema"] = ControlJson.Schema,
+                ["address"] = wanted.ToFriendly(bounceable: true),
+                ["state"] = state.Slashed ? "slashed" : state.UnlockAt != 0 ? "unbonding" : "bonded",
+                ["stake_nanoton"] = ControlJson.Nanoton(account.Balance),
+                ["owner"] = state.Owner.ToFriendly(bounceable: false),
+                ["peer_id"] = PeerId.FromPublicKey(state.NodeKey).ToString(),
+                ["unlock_at"] = state.UnlockAt,
+                ["unbond_period_seconds"] = state.Params.UnbondPeriod,
+                ["min_stake_nanoton"] = ControlJson.Nanoton(state.Params.MinStake),
+                ["registry"] = state.Params.Registry.ToFriendly(bounceable: true),
+                ["profile_sequence"] = state.MetaSeq,
+                ["profile_digest"] = state.MetaHash.ToString(),
+            };
+            RowWriter.WriteObject(
+                document, parse.GetValue(desk.Chain.Output),
+                d => d.Where(e => e.Key != "schema").Select(e => e.Key.EndsWith("_nanoton", StringComparison.Ordinal) ? (e.Key[..^8], $"{Words.Ton(e.Value)} TON") : (e.Key, e.Value!.ToString())),
+                Console.Out);
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static Command BuildStake()
+    {
+        WalletDesk desk = new();
+        BondOptionSet bond = new();
+        Argument<decimal> amount = new("amount") { Description = "TON to put at stake, or to add" };
+        Command command = new("stake", "Put TON at stake for this node's peer id, or add to it\n\nExample: cocoon bond stake 10 --yes") { amount };
+        bond.AddTo(command);
+        desk.AddTo(command);
+        command.Run(async (parse, cancellationToken) =>
+        {
+            NetworkProfile profile = desk.Profile(parse, readsOnly: false);
+            ProviderBondContract contract = bond.Read(parse, desk, profile);
+            using HttpClient http = new();
+            bool deploy = !(await WalletDesk.Client(http, profile).GetAccountAsync(contract.Address, cancellationToken)).IsActive;
+            ulong value = TonAmount.ToNanoton(parse.GetValue(amount)), query = ClientChannels.QueryId();
+            return await desk.SendAsync(
+                parse, $"bond-stake:{query}", $"{(deploy ? "make a bond with" : "add to the bond")} {MoneyWords.Ton(value)} TON at stake",
+                [contract.AddStake(value, query, deploy)], d => Lines(d, contract), cancellationToken);
+        });
+        return command;
+    }
+
+    private static Command BuildSimple(string verb, string description, Func<ProviderBondContract, ulong, Protocol.Ton.Messages.InternalMessage> message)
+    {
+        WalletDesk desk = new();
+        BondOptionSet bond = new();
+        Command command = new(verb, $"{description}\n\nExample: cocoon bond {verb} --yes");
+        bond.AddTo(command);
+        desk.AddTo(command);
+        command.Run((parse, cancellationToken) =>
+        {
+            ProviderBondContract contract = bond.Read(parse, desk, desk.Profile(parse, readsOnly: false));
+            ulong query = ClientChannels.QueryId();
+            return desk.SendAsync(
+                parse, $"bond-{verb}:{query}", $"{verb} the bond (gas money of {MoneyWords.Ton(ProviderBondContract.GasValue)} TON, what is not used comes back)",
+                [message(contract, query)], d => Lines(d, contract), cancellationToken);
+        });
+        return command;
+    }
+
+    private static Command BuildPublish()
+    {
+        WalletDesk desk = new();
+        BondOptionSet bond = new();
+        Argument<uint> sequence = new("sequence") { Description = "Above the present one" };
+        Argument<string> digest = new("digest") { Description = "SHA-256 of the profile, hex" };
+        Command command = new("publish", "Commit to a profile by its digest\n\nExample: cocoon bond publish 2 5f3a… --yes") { sequence, digest };
+        bond.AddTo(command);
+        desk.AddTo(command);
+        command.Run((parse, cancellationToken) =>
+        {
+            ProviderBondContract contract = bond.Read(parse, desk, desk.Profile(parse, readsOnly: false));
+            ulong query = ClientChannels.QueryId();
+            return desk.SendAsync(
+                parse, $"bond-publish:{query}", $"publish profile {parse.GetValue(sequence)}",
+                [contract.Publish(parse.GetValue(sequence), HexHash.Parse(parse.GetValue(digest)!), query)], d => Lines(d, contract), cancellationToken);
+        });
+        return command;
+    }
+
+    private static IEnumerable<(string Label, string Value)> Lines(JsonObject d, ProviderBondContract contract) =>
+    [
+        ("BOND", contract.Address.ToFriendly(bounceable: true)),
+        ("RESULT", $"{d["words"]}"),
+        ("FEES", $"{Words.Ton(d["wallet_fees_nanoton"])} TON by the wallet"),
+        ("TRANSACTION", $"{d["transaction"]}"),
+    ];
+
+    /// <summary>What a bond's address is made of: owner, peer key, and parameters that never change.</summary>
+    private sealed class BondOptionSet
+    {
+        private readonly Option<string?> _registry = new("--registry") { Description = "Registry whose parameters the bond names (default: none)", HelpName = "ADDRESS" };
+        private readonly Option<uint> _period = new("--unbond-period") { Description = "Seconds between unbond and withdraw; part of the bond's address", DefaultValueFactory = _ => DefaultUnbondPeriod };
+        private readonly Option<decimal> _minimum = new("--min-stake") { Description = "TON that the bond promises to hold; part of its address", DefaultValueFactory = _ => DefaultMinStake / 1_000_000_000m };
+
+        public void AddTo(Command command)
+        {
+            command.Options.Add(_registry);
+            command.Options.Add(_period);
+            command.Options.Add(_minimum);
+        }
+
+        /// <exception cref="CliException">No wallet or no peer key here.</exception>
+        public ProviderBondContract Read(ParseResult parse, WalletDesk desk, NetworkProfile profile)
+        {
+            TonAddress registry = parse.GetValue(_registry) is not { } text ? new TonAddress(0, default)
+                : TonAddress.TryParse(text, out TonAddress parsed) ? parsed
+                : throw new CliException(ExitCode.Usage, $"'{text}' is no TON address");
+            string path = Path.Combine(Path.GetFullPath(parse.GetValue(desk.Chain.Data)!), NodeIdentity.FileName);
+            if (!File.Exists(path))
+            {
+                throw new CliException(ExitCode.NotFound, "there is no peer key here", $"{path} is missing; a bond is for one provider's peer id", "Start the provider once with 'cocoon up', or name its directory with --data.");
+            }
+
+            using Ed25519PrivateKey key = Ed25519PrivateKey.FromSeed(PrivateFile.Read(path, Ed25519PrivateKey.SeedSize));
+            return new ProviderBondContract(
+                desk.Address(parse), key.PublicKey, new BondParams(registry, parse.GetValue(_period), TonAmount.ToNanoton(parse.GetValue(_minimum)), profile.GlobalId));
+        }
+    }
+}

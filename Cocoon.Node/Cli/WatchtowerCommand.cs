@@ -1,0 +1,85 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Cocoon.Node.Payments;
+using Cocoon.Node.Storage;
+using Cocoon.Node.Wallets;
+using Cocoon.Protocol.Ton;
+using Cocoon.Protocol.Ton.Sending;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Cocoon.Node.Cli;
+
+/// <summary><c>cocoon watchtower</c>: claims for a provider that is away, from a file that it exported.</summary>
+internal static class WatchtowerCommand
+{
+    public static Command Build()
+    {
+        WalletDesk desk = new();
+        Argument<string> file = new("file") { Description = "Written by 'cocoon channels export'" };
+        Option<int> interval = new("--interval") { Description = "Seconds between two looks", DefaultValueFactory = _ => 30, HelpName = "SECONDS" };
+        Option<bool> once = new("--once") { Description = "Look once and end" };
+        Option<bool> now = new("--now") { Description = "Claim all that is due, not only what is in danger" };
+        Command command = new(
+            "watchtower",
+            "Claim for a provider while it is away: its channels that close or expire are redeemed to its own payout address, gas comes from this wallet\n\n" +
+            "Example: cocoon watchtower vouchers.json --network testnet --yes")
+        {
+            file, interval, once, now,
+        };
+        desk.AddTo(command);
+        command.Run(async (parse, cancellationToken) =>
+        {
+            NetworkProfile profile = desk.Profile(parse, readsOnly: false);
+            IReadOnlyList<WatchedVoucher> vouchers = WatchtowerFile.Read(ReadFile(parse.GetValue(file)!), profile);
+            Confirmation.Ask(
+                $"watch {vouchers.Count} channels and claim for their provider when one closes or expires (about 0.0013 TON each, paid by this wallet)",
+                parse.GetValue(desk.Chain.Yes));
+            using DataDirectory directory = DataDirectory.Open(parse.GetValue(desk.Chain.Data)!);
+            await using CocoonDatabase database = CocoonDatabase.Open(directory.DatabasePath);
+            using HttpClient http = new();
+            ITonClient client = WalletDesk.Client(http, profile);
+            WalletKey key = new WalletStore(directory, TimeProvider.System).Open(profile, desk.Passphrase(parse));
+            await using WalletAccount wallet = new(
+                key, client, new SqliteOutboxStore(database), new WalletSenderOptions(), TimeProvider.System, NullLogger<WalletAccount>.Instance);
+            wallet.Start();
+            Watchtower tower = new(vouchers, new TonChannelChain(client, ownChain: profile.Name == Networks.Devnet.Name), wallet);
+            await WatchAsync(tower, parse.GetValue(now), parse.GetValue(once), TimeSpan.FromSeconds(Math.Clamp(parse.GetValue(interval), 1, 3_600)), cancellationToken);
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    /// <summary>One JSON line per channel and look.</summary>
+    private static async Task WatchAsync(Watchtower tower, bool now, bool once, TimeSpan interval, CancellationToken cancellationToken)
+    {
+        using PeriodicTimer timer = new(interval);
+        do
+        {
+            try
+            {
+                foreach (WatchtowerEvent seen in await tower.LookAsync(now, cancellationToken))
+                {
+                    Console.Out.WriteLine(new JsonObject
+                    {
+                        ["channel"] = seen.Channel.ToFriendly(bounceable: true),
+                        ["words"] = seen.Words,
+                        ["claimed_nanoton"] = seen.Claimed.ToString(System.Globalization.CultureInfo.InvariantCulture),
+                    }.ToJsonString());
+                }
+            }
+            catch (TonException exception) when (!once)
+            {
+                await Console.Error.WriteLineAsync($"the chain does not answer, looking again in {interval.TotalSeconds:0} s: {exception.Message}");
+            }
+        }
+        while (!once && !tower.IsDone && await timer.WaitForNextTickAsync(cancellationToken));
+    }
+
+    private static byte[] ReadFile(string path)
+    {
+        FileInfo file = new(path);
+        return !file.Exists ? throw new CliException(ExitCode.NotFound, $"there is no file {path}", null, "Write one with 'cocoon channels export FILE'.")
+            : file.Length > WatchtowerFile.MaxBytes ? throw new CliException(ExitCode.Usage, $"{path} is longer than {WatchtowerFile.MaxBytes} bytes")
+            : File.ReadAllBytes(path);
+    }
+}
