@@ -121,6 +121,11 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
             return 0;
         }
 
+        if (live.IsFinal)
+        {
+            return live.Granted;
+        }
+
         ulong credit = live.Credit.For(Paid);
         ulong budget = Math.Min(Paid + credit, Capacity);
         ulong others = Committed(except: session) + AwaitedAllocations();
@@ -141,6 +146,15 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
         if (_live.TryGetValue(session, out Live? live))
         {
             live.Due = Math.Max(live.Due, sessionDue);
+        }
+    }
+
+    /// <summary>The enclave's last word: this much and no more, so what was granted beyond it is free for others before the session is over.</summary>
+    public void ReportFinalDue(SessionId session, ulong sessionDue)
+    {
+        if (_live.TryGetValue(session, out Live? live))
+        {
+            (live.Due, live.IsFinal) = (sessionDue, true);
         }
     }
 
@@ -218,7 +232,7 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
         {
             if (id != except)
             {
-                sum += Math.Max(Math.Max(live.Granted, live.Due), live.Granted == 0 ? live.Reserved : 0);
+                sum += live.IsFinal ? live.Due : Math.Max(Math.Max(live.Granted, live.Due), live.Granted == 0 ? live.Reserved : 0);
             }
         }
 
@@ -245,5 +259,7 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
         public ulong Due { get; set; }
 
         public ulong Granted { get; set; }
+
+        public bool IsFinal { get; set; }
     }
 }

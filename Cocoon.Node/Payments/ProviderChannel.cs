@@ -197,11 +197,19 @@ internal sealed class ProviderChannel
         }
     }
 
-    public void ReportDue(SessionId session, ulong due)
+    /// <param name="isFinal">Nothing more is generated and the due is exact.</param>
+    public void ReportDue(SessionId session, ulong due, bool isFinal = false)
     {
         lock (_lock)
         {
-            _ledger.ReportDue(session, due);
+            if (isFinal)
+            {
+                _ledger.ReportFinalDue(session, due);
+            }
+            else
+            {
+                _ledger.ReportDue(session, due);
+            }
         }
     }
 

@@ -228,7 +228,7 @@ internal sealed partial class ProviderSession(
                         new ProviderMessage { Sealed = new SealedFrame { Data = UnsafeByteOperations.UnsafeWrap(output.Sealed) } }, cancellationToken);
                     break;
                 case EnclaveEvent.Metered metered:
-                    channel.ReportDue(_id, metered.DueNanoton);
+                    channel.ReportDue(_id, metered.DueNanoton, metered.IsFinal);
                     CrashPoint.Reach(CrashPoint.ProviderAnswering);
                     await enclave.AllowAsync(channel.GrantFor(_id), CancellationToken.None);
                     break;

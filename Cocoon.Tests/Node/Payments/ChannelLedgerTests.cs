@@ -50,6 +50,23 @@ internal sealed class ChannelLedgerTests
     }
 
     [Test]
+    public void TryReserve_AfterTheFinalDueOfAnother_UsesWhatThatOneLeft()
+    {
+        // A client that has seen the end of one answer counts its due, not its allocation, while the provider still closes that session.
+        ChannelLedger ledger = new(paid: 0, due: 0, capacity: 1_000_000);
+        ledger.Apply(Step, [new(First, Step)]);
+        ledger.TryReserve(First, Credit);
+        ulong granted = ledger.GrantFor(First);
+        ledger.ReportFinalDue(First, 10);
+        Assert.That(ledger.GrantFor(First), Is.EqualTo(granted), "a grant never falls");
+        ledger.Apply(Step + 10, [new(First, 10), new(Second, Step)]);
+        Assert.That(ledger.TryReserve(Second, Credit), Is.EqualTo(DeclineReason.DeclineUnspecified));
+        Assert.That(ledger.GrantFor(Second), Is.GreaterThanOrEqualTo(Step));
+        Assert.That(ledger.End(First, 10), Is.True);
+        Assert.That(ledger.CarriedDue, Is.EqualTo(10UL));
+    }
+
+    [Test]
     public void GrantFor_AfterManyVouchersThatCrossedTheirSessionsEnd_StillFollowsTheAllocation()
     {
         ChannelLedger ledger = new(paid: 0, due: 0, capacity: 1_000_000_000);
