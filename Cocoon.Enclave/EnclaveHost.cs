@@ -33,6 +33,7 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
     private SimulatedEvidenceSource? _evidenceSource;
     private IInferenceEngine? _engine;
     private EnclaveIdentity? _identity;
+    private bool _isEngineLost;
 
     private EnclaveHost(Stream input, Stream output, EnclaveHostOptions options, CancellationToken cancellationToken)
     {
@@ -80,7 +81,7 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
             }
 
             await ServeAsync();
-            return ExitOk;
+            return _isEngineLost ? ExitEngine : ExitOk;
         }
         catch (PipeException e)
         {
@@ -113,7 +114,7 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
     /// <summary><c>null</c> when ready, else the exit code.</summary>
     private async Task<int?> StartAsync(Configure configure)
     {
-        bool filterFirst = configure.GpuLayers == 0 || !GpuDevices.MayExist;
+        bool filterFirst = configure.Upstream is not null || configure.GpuLayers == 0 || !GpuDevices.MayExist;
         if (filterFirst)
         {
             _options.Protection.ApplyFilter();
@@ -138,6 +139,13 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
         if (_options.WarmUp)
         {
             await EngineWarmUp.RunAsync(_engine, _logger, _options.Time, _shutdown.Token);
+        }
+
+        if (configure.Upstream is not null && configure.Evidence is not ("" or "auto" or "simulated"))
+        {
+            // A server outside this process sees the prompts: evidence for this process would promise what is not so.
+            await FaultAsync("evidence", "an upstream engine is of tier open and takes simulated evidence only");
+            return ExitUnprotected;
         }
 
         Protections protections = _options.Protection.Report();
@@ -216,13 +224,17 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
             _identity!, _engine!, new RequestOpener(_identity!.Keys, _options.Time), _options.Time, _logger);
         await using SessionTable sessions = new(context, _writer, _shutdown.Token);
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(_shutdown.Token);
-        Task upkeep = MaintainAsync(sessions, stop.Token);
+        Task upkeep = MaintainAsync(sessions, stop);
         try
         {
             while (await _reader.ReadAsync(stop.Token) is { } frame && frame.BodyCase != HostFrame.BodyOneofCase.Shutdown)
             {
                 await HandleAsync(frame, sessions);
             }
+        }
+        catch (OperationCanceledException) when (_isEngineLost)
+        {
+            // The supervisor starts another process.
         }
         finally
         {
@@ -263,8 +275,9 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
     }
 
     /// <summary>Key rotation, fresh evidence, and figures for the host.</summary>
-    private async Task MaintainAsync(SessionTable sessions, CancellationToken cancellationToken)
+    private async Task MaintainAsync(SessionTable sessions, CancellationTokenSource stop)
     {
+        CancellationToken cancellationToken = stop.Token;
         using PeriodicTimer timer = new(_options.LoadInterval, _options.Time);
         Load last = new();
         try
@@ -273,6 +286,15 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
             {
                 await RotateWhenDueAsync(cancellationToken);
                 EngineHealth health = await _engine!.CheckAsync(cancellationToken);
+                if (!health.Healthy)
+                {
+                    // Offers go with the process, so nobody is sent to an engine that cannot answer.
+                    await FaultAsync("engine", health.Problem ?? "the engine failed");
+                    _isEngineLost = true;
+                    await stop.CancelAsync();
+                    return;
+                }
+
                 Load load = new()
                 {
                     Active = (uint)sessions.Running,

@@ -8,8 +8,9 @@ namespace Cocoon.Enclave;
 /// <param name="Parent">Process id of the supervisor; 0 when unknown.</param>
 /// <param name="ReadPaths">What may be read besides the runtime and the system libraries.</param>
 /// <param name="Natives">Folder of the llama.cpp libraries; found beside the binary when <c>null</c>.</param>
+/// <param name="UpstreamPort">TCP port on loopback of the server that is the engine; 0: the engine is embedded, and no socket is allowed.</param>
 /// <param name="IsConfined">Set by the process itself when it starts again inside Landlock.</param>
-internal sealed record EnclaveProcessArguments(int Parent, IReadOnlyList<string> ReadPaths, string? Natives, bool IsConfined, bool AllowUnprotected);
+internal sealed record EnclaveProcessArguments(int Parent, IReadOnlyList<string> ReadPaths, string? Natives, bool IsConfined, bool AllowUnprotected, int UpstreamPort = 0);
 
 /// <summary>The entry of the enclave process.</summary>
 internal static class EnclaveProcess
@@ -40,7 +41,7 @@ internal static class EnclaveProcess
             // Found now: inside, the folders above the binary cannot be searched.
             string? natives = NativesFolder.Find(arguments.Natives);
             string[] extra = natives is null || arguments.Natives is not null ? [ConfinedArgument] : [ConfinedArgument, NativesArgument, natives];
-            string problem = Landlock.ConfineAndRestart(natives is null ? arguments.ReadPaths : [.. arguments.ReadPaths, natives], extra);
+            string problem = Landlock.ConfineAndRestart(natives is null ? arguments.ReadPaths : [.. arguments.ReadPaths, natives], extra, arguments.UpstreamPort);
             await Console.Error.WriteLineAsync("landlock: " + problem);
         }
 
@@ -50,8 +51,8 @@ internal static class EnclaveProcess
         {
             EnclaveHostOptions options = new()
             {
-                Protection = new ProcessProtection(arguments.Parent, arguments.IsConfined),
-                LoadEngine = loadEngine ?? LlamaCppLoader.For(arguments.Natives),
+                Protection = new ProcessProtection(arguments.Parent, arguments.IsConfined, arguments.UpstreamPort),
+                LoadEngine = loadEngine ?? (arguments.UpstreamPort > 0 ? UpstreamLoader.LoadAsync : LlamaCppLoader.For(arguments.Natives)),
                 AllowUnprotected = arguments.AllowUnprotected,
                 WarmUp = true,
             };

@@ -12,6 +12,8 @@ internal static unsafe class Landlock
 {
     private const int CreateRulesetVersion = 1;
     private const int RulePathBeneath = 1;
+    private const int RuleNetPort = 2;
+    private const int FirstNetworkVersion = 4;
 
     private const ulong Execute = 1 << 0;
     private const ulong WriteFile = 1 << 1;
@@ -20,6 +22,7 @@ internal static unsafe class Landlock
     private const ulong Refer = 1 << 13;
     private const ulong Truncate = 1 << 14;
     private const ulong FirstVersionRights = (1 << 13) - 1;
+    private const ulong TcpConnect = 2;
     private const ulong TcpBindAndConnect = 3;
     private const ulong AbstractSocketsAndSignals = 3;
 
@@ -45,10 +48,14 @@ internal static unsafe class Landlock
 
     public static string Describe() => string.Create(CultureInfo.InvariantCulture, $"version {Version}");
 
+    /// <summary>Whether this kernel can keep TCP to chosen ports.</summary>
+    public static bool ConfinesTcp => Version >= FirstNetworkVersion;
+
     /// <summary>Confines this thread and executes the program again with <paramref name="extraArguments"/>. Only returns on failure.</summary>
     /// <param name="readPaths">Model file, native libraries: what is read besides the runtime.</param>
+    /// <param name="connectPort">The one TCP port that may be connected to, where the kernel can tell; 0: none.</param>
     /// <returns>Why it did not work.</returns>
-    public static string ConfineAndRestart(IEnumerable<string> readPaths, IEnumerable<string> extraArguments)
+    public static string ConfineAndRestart(IEnumerable<string> readPaths, IEnumerable<string> extraArguments, int connectPort = 0)
     {
         int version = Version;
         if (version == 0)
@@ -59,10 +66,10 @@ internal static unsafe class Landlock
         Ruleset ruleset = new()
         {
             FileSystem = FirstVersionRights | (version >= 2 ? Refer : 0) | (version >= 3 ? Truncate : 0),
-            Network = version >= 4 ? TcpBindAndConnect : 0,
+            Network = version >= FirstNetworkVersion ? TcpBindAndConnect : 0,
             Scoped = version >= 6 ? AbstractSocketsAndSignals : 0,
         };
-        nint size = version >= 6 ? 24 : version >= 4 ? 16 : 8;
+        nint size = version >= 6 ? 24 : version >= FirstNetworkVersion ? 16 : 8;
         nint descriptor = LibC.syscall(SyscallTable.LandlockCreateRuleset, (nint)(&ruleset), size, 0, 0, 0, 0);
         if (descriptor < 0)
         {
@@ -80,6 +87,12 @@ internal static unsafe class Landlock
         }
 
         Allow(descriptor, "/dev", ReadFile | ReadDirectory | WriteFile);
+        if (connectPort > 0 && version >= FirstNetworkVersion)
+        {
+            NetPort rule = new() { Rights = TcpConnect, Port = (ulong)connectPort };
+            LibC.syscall(SyscallTable.LandlockAddRule, descriptor, RuleNetPort, (nint)(&rule), 0, 0, 0);
+        }
+
         LibC.prctl(LibC.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         if (LibC.syscall(SyscallTable.LandlockRestrictSelf, descriptor, 0, 0, 0, 0, 0) != 0)
         {
@@ -130,6 +143,14 @@ internal static unsafe class Landlock
         public ulong FileSystem;
         public ulong Network;
         public ulong Scoped;
+    }
+
+    /// <summary>struct landlock_net_port_attr.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct NetPort
+    {
+        public ulong Rights;
+        public ulong Port;
     }
 
     /// <summary>struct landlock_path_beneath_attr, packed.</summary>

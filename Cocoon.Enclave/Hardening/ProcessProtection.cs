@@ -7,9 +7,10 @@ namespace Cocoon.Enclave.Hardening;
 
 /// <summary>Hardens this process against everything that does not own the machine.</summary>
 /// <param name="expectedParent">Process id of the host; 0 when unknown.</param>
+/// <param name="upstreamPort">TCP port of the server that is the engine; 0: the profile without any socket.</param>
 /// <param name="isConfined">Whether Landlock was entered before this process image started.</param>
 /// <remarks>Defence in depth: root, and whoever starts both processes, is only stopped by hardware.</remarks>
-internal sealed unsafe class ProcessProtection(int expectedParent, bool isConfined) : IProcessProtection
+internal sealed unsafe class ProcessProtection(int expectedParent, bool isConfined, int upstreamPort = 0) : IProcessProtection
 {
     public const string On = "on";
     public const string Off = "off";
@@ -56,6 +57,11 @@ internal sealed unsafe class ProcessProtection(int expectedParent, bool isConfin
         string[] foreign =
             [.. Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().Select(e => (string)e.Key).Except(AllowedEnvironment)];
         Add("environment", foreign.Length == 0 ? On : Off, foreign.Length == 0 ? "" : $"{foreign.Length} foreign variables");
+        if (upstreamPort > 0)
+        {
+            ReportUpstream();
+        }
+
         bool diagnosticsOff = Environment.GetEnvironmentVariable("DOTNET_EnableDiagnostics") == "0";
         Add("diagnostics", diagnosticsOff ? On : Off, diagnosticsOff ? "no debugger, profiler or diagnostic port" : "");
     }
@@ -73,8 +79,8 @@ internal sealed unsafe class ProcessProtection(int expectedParent, bool isConfin
             return;
         }
 
-        string? problem = SeccompFilter.Install(table);
-        Add("seccomp", problem is null ? On : Off, problem ?? $"{table.Denied.Length + 3} calls, all threads");
+        string? problem = SeccompFilter.Install(table, allowsTcp: upstreamPort > 0);
+        Add("seccomp", problem is null ? On : Off, problem ?? $"{table.Denied.Length + (upstreamPort > 0 ? 1 : 3)} calls, all threads");
     }
 
     public SelfTestReport SelfTest() => _tester?.Run() ?? new SelfTestReport();
@@ -94,6 +100,17 @@ internal sealed unsafe class ProcessProtection(int expectedParent, bool isConfin
         AddCall("no_new_privs", LibC.prctl(LibC.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) - 1);
         LockMemory();
         Add("landlock", isConfined ? On : Unavailable, isConfined ? Landlock.Describe() : "");
+    }
+
+    /// <summary>The other profile, said in the evidence: prompts leave this process, and how far they can get.</summary>
+    private void ReportUpstream()
+    {
+        bool keepsPort = isConfined && Landlock.ConfinesTcp;
+        string port = upstreamPort.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        Add("profile", On, "upstream");
+        Add(
+            "network", keepsPort ? On : Off,
+            keepsPort ? $"TCP connects to port {port} only" : $"unconfined: TCP may connect anywhere, meant for port {port}");
     }
 
     private void LockMemory()

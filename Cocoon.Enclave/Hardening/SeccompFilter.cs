@@ -18,6 +18,13 @@ internal static unsafe class SeccompFilter
     private const uint NumberOffset = 0;
     private const uint ArchOffset = 4;
     private const uint FirstArgumentOffset = 16;
+    private const uint ArgumentSize = 8;
+
+    private const ushort And = 0x54;
+    private const uint InternetFamily = 2;
+    private const uint Internet6Family = 10;
+    private const uint StreamSocket = 1;
+    private const uint SocketTypeMask = 0xF;
 
     private const uint FirstX32Number = 0x40000000;
     private const uint CloneThread = 0x00010000;
@@ -26,7 +33,8 @@ internal static unsafe class SeccompFilter
     private const int ThreadSync = 1;
 
     /// <summary>Refused calls fail with EPERM. clone3 fails with ENOSYS: its arguments cannot be inspected, and glibc falls back to clone.</summary>
-    internal static Instruction[] Build(SyscallTable table)
+    /// <param name="allowsTcp">TCP sockets may be made and connected; listening stays refused.</param>
+    internal static Instruction[] Build(SyscallTable table, bool allowsTcp = false)
     {
         List<Instruction> program =
         [
@@ -43,7 +51,27 @@ internal static unsafe class SeccompFilter
 
         foreach (int number in table.Denied.Distinct())
         {
+            if (allowsTcp && (number == table.Socket || number == table.Connect))
+            {
+                continue;
+            }
+
             program.Add(new(JumpEqual, 0, 1, (uint)number));
+            program.Add(new(Return, 0, 0, Errno | LibC.EPERM));
+        }
+
+        if (allowsTcp)
+        {
+            // socket: stream sockets of the two internet families only, so no datagram, packet, netlink or Unix socket.
+            program.Add(new(JumpEqual, 0, 9, (uint)table.Socket));
+            program.Add(new(LoadWord, 0, 0, FirstArgumentOffset));
+            program.Add(new(JumpEqual, 2, 0, InternetFamily));
+            program.Add(new(JumpEqual, 1, 0, Internet6Family));
+            program.Add(new(Return, 0, 0, Errno | LibC.EPERM));
+            program.Add(new(LoadWord, 0, 0, FirstArgumentOffset + ArgumentSize));
+            program.Add(new(And, 0, 0, SocketTypeMask));
+            program.Add(new(JumpEqual, 0, 1, StreamSocket));
+            program.Add(new(Return, 0, 0, Allow));
             program.Add(new(Return, 0, 0, Errno | LibC.EPERM));
         }
 
@@ -66,9 +94,9 @@ internal static unsafe class SeccompFilter
 
     /// <summary>Puts every thread of the process under the filter. <c>null</c> on success, else why not.</summary>
     /// <remarks>Needs no_new_privs. There is no way back.</remarks>
-    public static string? Install(SyscallTable table)
+    public static string? Install(SyscallTable table, bool allowsTcp)
     {
-        Instruction[] program = Build(table);
+        Instruction[] program = Build(table, allowsTcp);
         fixed (Instruction* first = program)
         {
             Program description = new() { Length = (ushort)program.Length, Instructions = first };

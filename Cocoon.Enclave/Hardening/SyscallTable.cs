@@ -19,6 +19,8 @@ internal sealed record SyscallTable
 
     public required int Socket { get; init; }
 
+    public required int Connect { get; init; }
+
     public required int Execve { get; init; }
 
     public required int Ptrace { get; init; }
@@ -49,6 +51,7 @@ internal sealed record SyscallTable
         CloneThread = 56,
         Prctl = 157,
         Socket = 41,
+        Connect = 42,
         Execve = 59,
         Ptrace = 101,
         Unshare = 272,
@@ -75,6 +78,7 @@ internal sealed record SyscallTable
         CloneThread = 220,
         Prctl = 167,
         Socket = 198,
+        Connect = 203,
         Execve = 221,
         Ptrace = 117,
         Unshare = 97,

@@ -52,6 +52,11 @@ internal abstract record GenerationEvent
 
     public sealed record ToolCallArguments(int Choice, int Index, string Delta, ImmutableArray<int> TokenIds) : GenerationEvent;
 
+    /// <summary>
+    /// Completion tokens of all choices so far, from an engine that names no token ids; comes before the event with their text.
+    /// </summary>
+    public sealed record Counted(int CompletionTokens) : GenerationEvent;
+
     /// <summary>The vector of one input of an <see cref="EmbeddingRequest"/>, of unit length.</summary>
     public sealed record Embedding(int Index, ImmutableArray<float> Values) : GenerationEvent;
 

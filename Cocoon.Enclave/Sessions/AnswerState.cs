@@ -43,6 +43,8 @@ internal sealed class AnswerState(Prices prices)
                 _cached = (uint)started.CachedTokens;
                 return new AnswerEvent { Started = new Started { PromptTokens = _promptTotal, CachedTokens = _cached } };
             case GenerationEvent.PrefillProgress progress:
+                // An engine that cannot count beforehand says less at the start than it finds.
+                _promptTotal = Math.Max(_promptTotal, (uint)progress.Total);
                 Used = Used with { Prompt = Math.Max(Used.Prompt, (uint)progress.Done), Cached = Math.Min(_cached, (uint)progress.Done) };
                 return Delta(new Delta());
             case GenerationEvent.Text text:
@@ -71,6 +73,9 @@ internal sealed class AnswerState(Prices prices)
                     TokenIds = { Ids(arguments.TokenIds) },
                     ToolCall = new ToolCallDelta { Index = (uint)arguments.Index, Arguments = arguments.Delta },
                 });
+            case GenerationEvent.Counted counted:
+                Used = new TokenCounts(_promptTotal, _cached, Math.Max(Used.Completion, (uint)counted.CompletionTokens));
+                return null;
             case GenerationEvent.Embedding embedding:
                 return new AnswerEvent { Embedding = new Embedding { Index = (uint)embedding.Index, Values = { embedding.Values } } };
             case GenerationEvent.ChoiceFinished end:

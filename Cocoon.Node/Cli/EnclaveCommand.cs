@@ -18,9 +18,10 @@ internal static class EnclaveCommand
         Option<bool> confined = new(EnclaveProcess.ConfinedArgument) { Description = "Already inside Landlock." };
         Option<string?> describe = new(ModelDescriber.Argument) { Description = "Describe this model file instead of serving one." };
         Option<bool> hash = new("--hash") { Description = "With the SHA-256 of its files." };
+        Option<int> upstream = new("--upstream-port") { Description = "TCP port on loopback of the server that is the engine." };
         Option<bool> unprotected = new("--unprotected") { Description = "Run although a protection is missing." };
         Command command = new(Name, "Runs the enclave on inherited pipes.") { Hidden = true };
-        foreach (Option option in new Option[] { parent, read, natives, confined, unprotected, describe, hash })
+        foreach (Option option in new Option[] { parent, read, natives, confined, unprotected, describe, hash, upstream })
         {
             command.Add(option);
         }
@@ -32,7 +33,8 @@ internal static class EnclaveCommand
                 result.GetValue(read) ?? [],
                 result.GetValue(natives),
                 result.GetValue(confined),
-                result.GetValue(unprotected));
+                result.GetValue(unprotected),
+                result.GetValue(upstream));
             return result.GetValue(describe) is { } path
                 ? EnclaveProcess.DescribeAsync(arguments, path, result.GetValue(hash), cancellationToken)
                 : EnclaveProcess.RunAsync(arguments, loadEngine: null, cancellationToken);

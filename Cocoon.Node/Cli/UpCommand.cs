@@ -13,6 +13,8 @@ internal static class UpCommand
     {
         NodeOptionSet common = new();
         Option<string?> model = new("--model", "-m") { Description = "GGUF file, or name in 'cocoon models', to serve (default: the built-in cocoon-guide)", HelpName = "MODEL" };
+        Option<string?> upstream = new("--upstream") { Description = "Serve what an OpenAI-compatible server on this machine answers (vLLM, SGLang, llama-server, Ollama)", HelpName = "URL" };
+        Option<string?> upstreamModel = new("--upstream-model") { Description = "The server's name for the model (default: its only one); $COCOON_UPSTREAM_KEY holds its API key", HelpName = "NAME" };
         Option<string?> name = new("--name") { Description = "Model name in offers (default: the file's own)" };
         Option<bool> noModel = new("--no-model") { Description = "Serve no model: bootstrap and DHT node" };
         Option<uint> slots = new("--slots") { Description = "Requests answered at a time", DefaultValueFactory = _ => 4 };
@@ -26,7 +28,7 @@ internal static class UpCommand
         Option<bool> relay = new("--privacy-relay") { Description = "Carry other people's circuits: you see neither what they ask nor, with two relays, of whom" };
         Command command = new("up", "Run a provider node: serve a model and earn TON\n\nExample: cocoon up --model qwen3-8b-q4_k_m.gguf --price-out 0.16")
         {
-            model, name, noModel, slots, context, threads, gpuLayers, priceIn, priceCached, priceOut, region, relay,
+            model, upstream, upstreamModel, name, noModel, slots, context, threads, gpuLayers, priceIn, priceCached, priceOut, region, relay,
         };
         Option<int> offline = new("--offline-allowance")
         {
@@ -41,9 +43,13 @@ internal static class UpCommand
         {
             bool serves = !parse.GetValue(noModel);
             NodeOptions node = common.Read(parse, serves ? NodeRole.Provider : NodeRole.Bootstrap, parse.GetValue(relay));
+            Uri? server = parse.GetValue(upstream) is { } url ? UpstreamAddress.Read(url) : null;
             ServingOptions serving = new()
             {
-                ModelPath = serves ? FindModel(parse.GetValue(model)) : "",
+                ModelPath = serves && server is null ? FindModel(parse.GetValue(model)) : "",
+                Upstream = server,
+                UpstreamModel = parse.GetValue(upstreamModel) ?? "",
+                UpstreamKey = Environment.GetEnvironmentVariable(UpstreamAddress.KeyVariable) ?? "",
                 ModelName = parse.GetValue(name) ?? "",
                 Slots = parse.GetValue(slots),
                 ContextTokens = parse.GetValue(context),

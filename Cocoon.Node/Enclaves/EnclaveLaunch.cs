@@ -15,7 +15,13 @@ internal static partial class EnclaveLaunch
 
     public static ProcessStartInfo Create(EnclaveSupervisorOptions options)
     {
-        ProcessStartInfo info = Begin(options.Command ?? OwnCommand(), Path.GetFullPath(options.ModelPath));
+        ProcessStartInfo info = Begin(options.Command ?? OwnCommand(), options.Upstream is null ? Path.GetFullPath(options.ModelPath) : null);
+        if (options.Upstream is { } upstream)
+        {
+            info.ArgumentList.Add("--upstream-port");
+            info.ArgumentList.Add(upstream.Port.ToString(CultureInfo.InvariantCulture));
+        }
+
         if (options.NativesPath is not null)
         {
             info.ArgumentList.Add("--natives");
@@ -46,7 +52,7 @@ internal static partial class EnclaveLaunch
         return info;
     }
 
-    private static ProcessStartInfo Begin(IReadOnlyList<string> command, string modelPath)
+    private static ProcessStartInfo Begin(IReadOnlyList<string> command, string? modelPath)
     {
         ProcessStartInfo info = new(command[0])
         {
@@ -62,7 +68,7 @@ internal static partial class EnclaveLaunch
 
         Add("--parent", Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
 
-        foreach (string file in ModelParts(modelPath))
+        foreach (string file in modelPath is null ? [] : ModelParts(modelPath))
         {
             Add("--read", file);
         }

@@ -205,7 +205,8 @@ internal sealed partial class EnclaveSupervisor(EnclaveSupervisorOptions options
 
     private Configure Configuration() => new()
     {
-        ModelPath = Path.GetFullPath(options.ModelPath),
+        ModelPath = options.Upstream is null ? Path.GetFullPath(options.ModelPath) : "",
+        Upstream = options.Upstream is null ? null : new Upstream { Endpoint = options.Upstream.ToString(), Model = options.UpstreamModel, ApiKey = options.UpstreamKey },
         ModelName = options.ModelName,
         Slots = (uint)options.Slots,
         ContextTokens = (uint)options.ContextTokens,

@@ -3,7 +3,16 @@ namespace Cocoon.Node.Enclaves;
 /// <summary>Which model the enclave serves, and how its process is kept alive.</summary>
 internal sealed class EnclaveSupervisorOptions
 {
+    /// <summary>Empty with <see cref="Upstream"/>.</summary>
     public required string ModelPath { get; init; }
+
+    /// <summary>An OpenAI-compatible server on loopback that is the engine instead of an embedded one.</summary>
+    public Uri? Upstream { get; init; }
+
+    /// <summary>The server's name for the model; empty: its only one.</summary>
+    public string UpstreamModel { get; init; } = "";
+
+    public string UpstreamKey { get; init; } = "";
 
     /// <summary>Name in offers; the model's own file name when empty.</summary>
     public string ModelName { get; init; } = "";

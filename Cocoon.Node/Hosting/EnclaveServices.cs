@@ -12,6 +12,9 @@ internal static class EnclaveServices
         {
             ModelPath = serving.ModelPath,
             ModelName = serving.ModelName,
+            Upstream = serving.Upstream,
+            UpstreamModel = serving.UpstreamModel,
+            UpstreamKey = serving.UpstreamKey,
             Slots = (int)serving.Slots,
             ContextTokens = (int)serving.ContextTokens,
             Threads = (int)serving.Threads,

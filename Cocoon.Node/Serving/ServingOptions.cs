@@ -5,6 +5,14 @@ internal sealed class ServingOptions
 {
     public string ModelPath { get; set; } = "";
 
+    /// <summary>An OpenAI-compatible server on loopback that is the engine; then there is no model file.</summary>
+    public Uri? Upstream { get; set; }
+
+    /// <summary>The server's name for the model; empty: its only one.</summary>
+    public string UpstreamModel { get; set; } = "";
+
+    public string UpstreamKey { get; set; } = "";
+
     /// <summary>Name in offers; the GGUF's own <c>general.name</c> when empty.</summary>
     public string ModelName { get; set; } = "";
 
