@@ -13,6 +13,22 @@ internal static class EngineBenchTool
     public const string Verb = "bench-engine";
     public const string ModelVerb = "bench-model";
 
+    public const string SayVerb = "engine-say";
+
+    /// <summary>One greedy answer with as many layers as possible on a GPU, after a line per device: for machines and libraries chosen by the environment.</summary>
+    public static async Task<int> SayAsync(string model, TextWriter output)
+    {
+        LlamaCppOptions options = new() { ModelPath = model, Slots = 2, ContextPerRequest = 256, Threads = 1, GpuLayers = -1 };
+        await using LlamaCppEngine engine = await LlamaCppEngine.LoadAsync(options, NullLogger<LlamaCppEngine>.Instance, TimeProvider.System, CancellationToken.None);
+        foreach (EngineDevice device in engine.Info.Devices)
+        {
+            await output.WriteLineAsync($"{device.Backend}|{device.Kind}|{device.Description}|{device.MemoryTotal}");
+        }
+
+        await output.WriteLineAsync((await engine.CollectAsync(TestEngine.Chat(new ChatMessage("user", "Hello")))).Text);
+        return 0;
+    }
+
     /// <summary>Writes the model of a size when it is not there yet, and says where it is.</summary>
     public static int WriteModel(string size, TextWriter output)
     {

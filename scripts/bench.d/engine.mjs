@@ -33,8 +33,8 @@ async function measureModel(options, size, rounds, isWhole) {
     const hasPeer = isWhole && existsSync(join(options.root, 'scripts', 'bench.d', 'node_modules', 'node-llama-cpp'));
     const peer = hasPeer ? await start('node-llama-cpp', process.execPath, [join(options.root, 'scripts', 'bench.d', 'peer.mjs'), model, String(SLOTS), String(CONTEXT), '1']) : null;
 
-    const prompt = network ? (await overPath(network, 1, 8)).prompt : 16;
-    if (network) await overPath(network, SLOTS, 8);
+    const prompt = network ? (await overPath(network, 1, TOKENS[1])).prompt : 16;
+    if (network) await overPath(network, SLOTS, TOKENS[8]);
     const sides = { raw, engine, ...(peer ? { peer } : {}) };
     for (const side of Object.values(sides)) for (const n of [1, SLOTS]) await side.ask(`${n} ${prompt} 8`);
 

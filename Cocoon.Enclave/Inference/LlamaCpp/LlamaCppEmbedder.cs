@@ -2,7 +2,6 @@ using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using System.Threading.Channels;
 using Cocoon.Enclave.Inference.LlamaCpp.Interop;
 using Cocoon.Enclave.Models;
 using Microsoft.Extensions.Logging;
@@ -100,7 +99,7 @@ internal sealed class LlamaCppEmbedder : IInferenceEngine
         try
         {
             using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stop.Token);
-            using Grant grant = new(request.Gate);
+            using GateWatch gate = new(request.Gate);
             int total = inputs.Sum(i => i.Length);
             yield return new GenerationEvent.Started(total, 0);
             long startedAt = Stopwatch.GetTimestamp();
@@ -110,7 +109,7 @@ internal sealed class LlamaCppEmbedder : IInferenceEngine
                 int[][] batch = Batch(inputs, next);
                 int upTo = done + batch.Sum(i => i.Length);
                 bool isTold = false;
-                while (!grant.Allows(upTo))
+                while (!gate.Allows(upTo, 0, 0))
                 {
                     if (!isTold)
                     {
@@ -118,7 +117,7 @@ internal sealed class LlamaCppEmbedder : IInferenceEngine
                         yield return new GenerationEvent.Parked(upTo, 0, 0);
                     }
 
-                    await grant.WaitAsync(either.Token);
+                    await gate.WaitAsync(either.Token);
                 }
 
                 float[][] vectors = await RunAsync(batch, either.Token, cancellationToken);
@@ -271,24 +270,5 @@ internal sealed class LlamaCppEmbedder : IInferenceEngine
         }
 
         return ImmutableCollectionsMarshal.AsImmutableArray(kept);
-    }
-
-    /// <summary>The request's gate, and the wait for it.</summary>
-    private sealed class Grant : IDisposable
-    {
-        private readonly TokenGate? _gate;
-        private readonly Channel<bool> _opened = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-
-        public Grant(TokenGate? gate)
-        {
-            _gate = gate;
-            gate?.Attach(() => _opened.Writer.TryWrite(true));
-        }
-
-        public bool Allows(int promptTokens) => _gate?.TryReserve(promptTokens, 0, 0) ?? true;
-
-        public async ValueTask WaitAsync(CancellationToken cancellationToken) => await _opened.Reader.ReadAsync(cancellationToken);
-
-        public void Dispose() => _gate?.Attach(null);
     }
 }

@@ -47,6 +47,9 @@ internal sealed class LlamaCppEngine : IInferenceEngine
         Models = [_served];
     }
 
+    /// <inheritdoc cref="BatchScheduler.Steps"/>
+    internal (long All, long Allocating) Steps => _scheduler.Steps;
+
     public EngineInfo Info { get; }
 
     public IReadOnlyList<ServedModel> Models { get; }

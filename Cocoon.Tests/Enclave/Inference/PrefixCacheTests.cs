@@ -13,7 +13,7 @@ public sealed class PrefixCacheTests
     private LlamaCppEngine _engine = null!;
 
     [OneTimeSetUp]
-    public async Task Load() => _engine = await TestEngine.LoadAsync(TestModelMode.Random, slots: 2, context: 1024);
+    public async Task Load() => _engine = await TestEngine.LoadAsync(TestModelMode.Random, slots: 2, context: 1024, batch: 64);
 
     [OneTimeTearDown]
     public async Task Unload()
@@ -58,6 +58,38 @@ public sealed class PrefixCacheTests
         {
             Collected answer = await _engine.CollectAsync(TestEngine.Text(LongPrompt, 3, TenantKey.CreateRandom()));
             Assert.That(answer.Started!.CachedTokens, Is.Zero);
+        }
+    }
+
+    [Test]
+    public async Task Generate_SamePromptOfAnotherTenant_TakesAsManyStepsToTheFirstTokenAsAnyPrompt()
+    {
+        async Task<(int Cached, long Steps)> FirstTokenAsync(string prompt, TenantKey tenant)
+        {
+            long before = _engine.Steps.All;
+            await foreach (GenerationEvent happened in _engine.GenerateAsync(TestEngine.Text(prompt, 1, tenant), CancellationToken.None))
+            {
+                if (happened is GenerationEvent.Finished finished)
+                {
+                    return (finished.Usage.CachedTokens, _engine.Steps.All - before);
+                }
+            }
+
+            throw new AssertionException("no end");
+        }
+
+        TenantKey owner = TenantKey.CreateRandom();
+        (_, long unknown) = await FirstTokenAsync(LongPrompt, owner);
+        (int cached, long known) = await FirstTokenAsync(LongPrompt, owner);
+        Assert.That(cached, Is.GreaterThan(0));
+        Assert.That(known, Is.LessThan(unknown), "the measure sees a cache that is used");
+        string other = string.Concat(Enumerable.Repeat("quite another text of the same number of words ", 18));
+        for (int i = 0; i < 5; i++)
+        {
+            (int strangersCached, long strangers) = await FirstTokenAsync(LongPrompt, TenantKey.CreateRandom());
+            Assert.That(strangersCached, Is.Zero);
+            Assert.That(strangers, Is.EqualTo(unknown), "a stranger repeating the prompt waits as long as its owner did at first");
+            await FirstTokenAsync(other, TenantKey.CreateRandom());
         }
     }
 

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 namespace Cocoon.Enclave.Inference.LlamaCpp.Interop;
 
 /// <summary>The llama.cpp libraries of this process, loaded and checked once.</summary>
-internal sealed class LlamaRuntime
+internal sealed partial class LlamaRuntime
 {
     private static readonly Lock Gate = new();
     private static LlamaRuntime? _current;
@@ -61,6 +61,11 @@ internal sealed class LlamaRuntime
                 throw new EngineException(EngineErrorCode.NativesUnsupported, $"no compute backend in {found} runs on this machine");
             }
 
+            if (NativesFolder.Accelerator(found) is { } gpu && _current.Devices.All(d => d.Kind == DeviceKind.Cpu))
+            {
+                Log.NoGpu(logger, gpu);
+            }
+
             return _current;
         }
     }
@@ -111,5 +116,11 @@ internal sealed class LlamaRuntime
         }
 
         return devices.ToImmutable();
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(3103, LogLevel.Warning, "these llama.cpp libraries are built for {Gpu} and found no GPU with it: the driver or its runtime is missing, inference runs on the CPU")]
+        public static partial void NoGpu(ILogger logger, string gpu);
     }
 }

@@ -8,11 +8,14 @@ namespace Cocoon.Enclave.Inference.LlamaCpp.Interop;
 /// <summary>Where the llama.cpp libraries are and which file is which.</summary>
 /// <remarks>
 /// Order: an explicit folder, <c>COCOON_NATIVES</c>, <c>natives/</c> beside the binary, then <c>natives/</c> of each folder above it.
-/// Under <c>natives/</c> the libraries lie in <c>&lt;release&gt;/&lt;rid&gt;/</c>; directly inside is accepted as well.
+/// Under <c>natives/</c> the libraries lie in <c>&lt;release&gt;/&lt;rid&gt;[-&lt;variant&gt;]/</c>, of which the fastest is taken: scripts/llama
+/// brings a GPU build only to a machine that suits it. Directly inside is accepted as well.
 /// </remarks>
 internal static partial class NativesFolder
 {
     public const string Variable = "COCOON_NATIVES";
+
+    private static readonly string[] Variants = ["-cuda", "-cuda12", "-metal", "-vulkan", ""];
 
     /// <summary>The folder with libllama, or <c>null</c>.</summary>
     public static string? Find(string? explicitFolder = null)
@@ -38,7 +41,7 @@ internal static partial class NativesFolder
 
             string? found = Directory.EnumerateDirectories(natives)
                 .OrderByDescending(release => release, StringComparer.Ordinal)
-                .Select(release => Path.Combine(release, Rid))
+                .SelectMany(release => Variants.Select(variant => Path.Combine(release, Rid + variant)))
                 .FirstOrDefault(Holds);
             if (found is not null)
             {
@@ -48,6 +51,11 @@ internal static partial class NativesFolder
 
         return null;
     }
+
+    /// <summary>The GPU interface that the libraries are built for; <c>null</c> when they are for the CPU.</summary>
+    public static string? Accelerator(string folder) => Directory.EnumerateFiles(folder)
+        .Select(f => AcceleratorName().Match(Path.GetFileName(f)))
+        .FirstOrDefault(m => m.Success)?.Groups["gpu"].Value;
 
     /// <summary>Full path of the library with this stem (<c>llama</c>, <c>ggml</c>, <c>ggml-base</c>); names carry variant and release.</summary>
     /// <exception cref="EngineException">None, or more than one.</exception>
@@ -96,6 +104,9 @@ internal static partial class NativesFolder
 
     [GeneratedRegex(@"^(lib)?(?<stem>llama|ggml-base|ggml)(\.(cuda|vulkan|metal))?(\.[vb][0-9.]+)?\.(so|dll|dylib)$", RegexOptions.ExplicitCapture)]
     private static partial Regex LibraryName();
+
+    [GeneratedRegex(@"^(lib)?ggml-(?<gpu>cuda|vulkan|metal)\.(so|dll|dylib)$", RegexOptions.ExplicitCapture)]
+    private static partial Regex AcceleratorName();
 
     [GeneratedRegex(@"^(lib)?ggml-(cpu-[a-z0-9_.]+|cpu|cuda|vulkan|metal|blas)\.(so|dll|dylib)$")]
     private static partial Regex KnownPlugin();

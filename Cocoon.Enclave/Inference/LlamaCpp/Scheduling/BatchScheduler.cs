@@ -39,6 +39,7 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
     private int _busy;
     private int _parked;
     private long _step;
+    private long _allocatingSteps;
     private long _lastBusy;
     private long _lastSweep;
     private double _secondsPerRequest = 1;
@@ -68,6 +69,9 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
 
     /// <summary>Tokens each request really has.</summary>
     public int ContextPerRequest { get; }
+
+    /// <summary>Steps so far, and those in which the decode thread allocated: buffers that grew, and requests that came and went.</summary>
+    internal (long All, long Allocating) Steps => (Volatile.Read(ref _step), Volatile.Read(ref _allocatingSteps));
 
     public EngineHealth Health =>
         new(_problem is null && !_stopping, _problem ?? (_stopping ? "stopping" : null), _slots.Length, Volatile.Read(ref _busy), Volatile.Read(ref _waiting),
@@ -123,7 +127,10 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
         {
             while (!_stopping)
             {
-                if (!Step())
+                long before = GC.GetAllocatedBytesForCurrentThread();
+                bool worked = Step();
+                _allocatingSteps += GC.GetAllocatedBytesForCurrentThread() == before ? 0 : 1;
+                if (!worked)
                 {
                     WaitForWork();
                 }
