@@ -11,6 +11,18 @@ internal sealed class HelloRate(int perMinute, TimeProvider time)
     private readonly Dictionary<PeerId, int> _counts = [];
     private long _minute;
 
+    /// <summary>Gives one back: its session was paid for, and the rate is for those who open sessions and do not pay.</summary>
+    public void Return(PeerId peer)
+    {
+        lock (_lock)
+        {
+            if (_counts.TryGetValue(peer, out int count) && count > 1)
+            {
+                _counts[peer] = count - 1;
+            }
+        }
+    }
+
     public bool TryTake(PeerId peer)
     {
         long minute = time.GetUtcNow().ToUnixTimeSeconds() / 60;

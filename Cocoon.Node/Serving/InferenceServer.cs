@@ -116,7 +116,10 @@ internal sealed partial class InferenceServer(
         Interlocked.Increment(ref _open);
         try
         {
-            await ServeAsync(link, quotes.Issue(followed!, hello!, options.Value.MaxCreditNanoton), bytes!, cancellationToken);
+            if (await ServeAsync(link, quotes.Issue(followed!, hello!, options.Value.MaxCreditNanoton), bytes!, cancellationToken))
+            {
+                _rate.Return(peer);
+            }
         }
         finally
         {
@@ -124,7 +127,8 @@ internal sealed partial class InferenceServer(
         }
     }
 
-    private async Task ServeAsync(SessionLink link, SignedQuote quote, byte[] hello, CancellationToken cancellationToken)
+    /// <returns>Whether it was a session that earned something.</returns>
+    private async Task<bool> ServeAsync(SessionLink link, SignedQuote quote, byte[] hello, CancellationToken cancellationToken)
     {
         IEnclaveSession session;
         try
@@ -135,12 +139,12 @@ internal sealed partial class InferenceServer(
         {
             bool full = exception.Code == EnclaveErrorCode.TooManySessions;
             await DeclineAsync(link, full ? DeclineReason.DeclineSlots : DeclineReason.DeclineEnclave, exception.Code.ToString(), cancellationToken);
-            return;
+            return false;
         }
 
         await using (session)
         {
-            await new ProviderSession(link, session, ledger, quote, metrics, time, logger).RunAsync(_draining.Token, cancellationToken);
+            return await new ProviderSession(link, session, ledger, quote, metrics, time, logger).RunAsync(_draining.Token, cancellationToken);
         }
     }
 

@@ -28,13 +28,14 @@ internal sealed partial class ProviderSession(
     private readonly SessionId _id = SessionId.From(enclave.SessionId.Span);
 
     /// <param name="draining">Ends a session that has no request yet: a client keeps one open in case it asks again.</param>
-    public async Task RunAsync(CancellationToken draining, CancellationToken cancellationToken)
+    /// <returns>Whether something was served that the channel owes or has paid.</returns>
+    public async Task<bool> RunAsync(CancellationToken draining, CancellationToken cancellationToken)
     {
         await link.WriteAsync(new ProviderMessage { Welcome = enclave.Welcome }, cancellationToken);
         Request? request = await ReadRequestAsync(draining, cancellationToken);
         if (request is null || await BeginAsync(request, cancellationToken) is not { } channel)
         {
-            return;
+            return false;
         }
 
         using CancellationTokenSource clientGone = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -43,6 +44,7 @@ internal sealed partial class ProviderSession(
         try
         {
             due = await PumpEnclaveAsync(channel, cancellationToken);
+            return due > 0;
         }
         finally
         {

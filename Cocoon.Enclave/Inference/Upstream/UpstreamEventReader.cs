@@ -30,7 +30,13 @@ internal sealed class UpstreamEventReader(Stream body, TimeSpan idle, TimeProvid
                 }
 
                 _reader.AdvanceTo(buffer.Start);
-                return data.Span.SequenceEqual("[DONE]"u8) ? null : data;
+                // Written out: in a conditional null would become an empty memory.
+                if (data.Span.SequenceEqual("[DONE]"u8))
+                {
+                    return null;
+                }
+
+                return data;
             }
 
             if (buffer.Length > MaxLine)
@@ -79,6 +85,11 @@ internal sealed class UpstreamEventReader(Stream body, TimeSpan idle, TimeProvid
 
         int from = prefix + (span.Length > prefix && span[prefix] == ' ' ? 1 : 0);
         int to = span.Length - (span[^1] == '\r' ? 1 : 0);
-        return from < to ? whole[from..to] : null;
+        if (from >= to)
+        {
+            return null;
+        }
+
+        return whole[from..to];
     }
 }

@@ -1,0 +1,83 @@
+// What the path costs: the same requests to the fixed-answer server directly and through HTTP, seal, libp2p, enclave and back, paid.
+import http from 'node:http';
+import { join } from 'node:path';
+import { Background, stopProcesses } from '../demo.d/processes.mjs';
+import { BenchNetwork } from './network.mjs';
+import { ask } from './request.mjs';
+import { interval, median, round } from './statistics.mjs';
+import { progress } from './report.mjs';
+
+const REQUESTS = 20;
+const CONNECTIONS = 30;
+const SECONDS = 3;
+
+export async function measurePath(options) {
+  const network = new BenchNetwork(options.root, options.configuration);
+  const server = new Background('fixed', network.directory).start(process.execPath, [join(options.root, 'scripts', 'bench.d', 'fixed.mjs')]);
+  try {
+    await server.waitReady(10);
+    // A price at which the longest prompt is one step: payment is measured, waiting for a second voucher is not.
+    await network.start(['--upstream', server.ready.url, '--slots', '32', '--context', '131072', '--price-in', '0.0004', '--price-cached', '0.0001', '--price-out', '0.16']);
+    const sides = { direct: `${server.ready.url}/v1`, path: network.client.ready.base_url };
+    const figures = Object.fromEntries(['direct_ms', 'path_ms', 'direct_100kb_ms', 'path_100kb_ms', 'direct_first_ms', 'path_first_ms', 'requests_per_second', 'direct_requests_per_second'].map((name) => [name, []]));
+    for (let i = 0; i < 3; i++) await latency(sides.path, network.model, 'warm up', true);
+    await throughput(sides.path, network.model, 1);
+
+    for (let i = 0; i < options.rounds; i++) {
+      for (const [name, base] of i % 2 ? Object.entries(sides).reverse() : Object.entries(sides)) {
+        const model = name === 'direct' ? 'fixed' : network.model;
+        figures[`${name}_ms`].push(await latency(base, model, 'hello', false));
+        figures[`${name}_100kb_ms`].push(await latency(base, model, 'lorem ipsum '.repeat(8334), false, REQUESTS / 4));
+        figures[`${name}_first_ms`].push(await latency(base, model, 'hello', true));
+      }
+      figures.requests_per_second.push(await throughput(sides.path, network.model, SECONDS));
+      figures.direct_requests_per_second.push(await throughput(sides.direct, 'fixed', 1));
+      progress(`round ${i + 1} of ${options.rounds}`);
+    }
+
+    const result = { schema: 1, intervals: {} };
+    const put = (name, values, digits = 2) => {
+      result[name] = round(median(values), digits);
+      result.intervals[name] = interval(values).map((value) => round(value, digits));
+    };
+    put('added_ms_p50', figures.path_ms.map((value, i) => value - figures.direct_ms[i]));
+    put('requests_per_second_30', figures.requests_per_second, 0);
+    put('added_by_100kb_ms_p50', figures.path_100kb_ms.map((value, i) => value - figures.direct_100kb_ms[i]));
+    put('first_event_added_ms_p50', figures.path_first_ms.map((value, i) => value - figures.direct_first_ms[i]));
+    return { ...result, raw: figures };
+  } catch (error) {
+    network.explain();
+    throw error;
+  } finally {
+    await network.stop();
+    await stopProcesses([server.pid]);
+  }
+}
+
+/** Median over requests one after the other on one connection: to the whole answer, or of a stream to its first event with text. */
+async function latency(base, model, content, stream, count = REQUESTS) {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  const times = [];
+  for (let i = 0; i < count; i++) {
+    const { first, end } = await ask(base, { model, stream, max_tokens: 32, messages: [{ role: 'user', content: `${i} ${content}` }] }, agent);
+    times.push(stream ? first : end);
+  }
+  agent.destroy();
+  return round(median(times), 3);
+}
+
+/** Requests per second of that many connections, each asking again as soon as it is answered. */
+async function throughput(base, model, seconds) {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: CONNECTIONS });
+  const start = performance.now(), until = start + seconds * 1000;
+  let done = 0;
+  await Promise.all(Array.from({ length: CONNECTIONS }, async () => {
+    while (performance.now() < until) {
+      await ask(base, { model, stream: false, max_tokens: 32, messages: [{ role: 'user', content: 'hello' }] }, agent);
+      done++;
+    }
+  }));
+  const rate = done / ((performance.now() - start) / 1000);
+  agent.destroy();
+  return round(rate, 1);
+}
