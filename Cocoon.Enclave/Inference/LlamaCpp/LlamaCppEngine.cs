@@ -48,7 +48,7 @@ internal sealed class LlamaCppEngine : IInferenceEngine
     }
 
     /// <inheritdoc cref="BatchScheduler.Steps"/>
-    internal (long All, long Allocating) Steps => _scheduler.Steps;
+    internal long Steps => _scheduler.Steps;
 
     public EngineInfo Info { get; }
 

@@ -66,12 +66,12 @@ public sealed class PrefixCacheTests
     {
         async Task<(int Cached, long Steps)> FirstTokenAsync(string prompt, TenantKey tenant)
         {
-            long before = _engine.Steps.All;
+            long before = _engine.Steps;
             await foreach (GenerationEvent happened in _engine.GenerateAsync(TestEngine.Text(prompt, 1, tenant), CancellationToken.None))
             {
                 if (happened is GenerationEvent.Finished finished)
                 {
-                    return (finished.Usage.CachedTokens, _engine.Steps.All - before);
+                    return (finished.Usage.CachedTokens, _engine.Steps - before);
                 }
             }
 

@@ -39,7 +39,6 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
     private int _busy;
     private int _parked;
     private long _step;
-    private long _allocatingSteps;
     private long _lastBusy;
     private long _lastSweep;
     private double _secondsPerRequest = 1;
@@ -70,8 +69,8 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
     /// <summary>Tokens each request really has.</summary>
     public int ContextPerRequest { get; }
 
-    /// <summary>Steps so far, and those in which the decode thread allocated: buffers that grew, and requests that came and went.</summary>
-    internal (long All, long Allocating) Steps => (Volatile.Read(ref _step), Volatile.Read(ref _allocatingSteps));
+    /// <summary>Batches so far: the engine's own clock.</summary>
+    internal long Steps => Volatile.Read(ref _step);
 
     public EngineHealth Health =>
         new(_problem is null && !_stopping, _problem ?? (_stopping ? "stopping" : null), _slots.Length, Volatile.Read(ref _busy), Volatile.Read(ref _waiting),
@@ -127,10 +126,7 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
         {
             while (!_stopping)
             {
-                long before = GC.GetAllocatedBytesForCurrentThread();
-                bool worked = Step();
-                _allocatingSteps += GC.GetAllocatedBytesForCurrentThread() == before ? 0 : 1;
-                if (!worked)
+                if (!Step())
                 {
                     WaitForWork();
                 }
