@@ -12,6 +12,9 @@ internal sealed class GgufHead(
     private const int FirstTokenPooling = 2;
     private const int LastTokenPooling = 3;
 
+    // LLAMA_MAX_EXPERTS of llama.cpp.
+    private const int MaxExperts = 512;
+
     public int Version { get; } = version;
 
     public IReadOnlyDictionary<string, GgufValue> Values { get; } = values;
@@ -78,6 +81,22 @@ internal sealed class GgufHead(
             throw new GgufException(GgufErrorCode.BadValue, $"{arch}.attention.head_count_kv is out of range");
         }
 
+        // llama.cpp asserts on these, and an assertion ends the process.
+        RequireReal($"{arch}.attention.layer_norm_rms_epsilon", 0);
+        RequireReal($"{arch}.attention.layer_norm_epsilon", 0);
+        RequireReal($"{arch}.rope.freq_base", 0);
+        RequireReal($"{arch}.rope.scaling.factor", 0);
+        long experts = Integer($"{arch}.expert_count") ?? 0;
+        if (experts is < 0 or > MaxExperts || (Integer($"{arch}.expert_used_count") ?? 0) is var used && (used < 0 || used > experts))
+        {
+            throw new GgufException(GgufErrorCode.BadValue, $"{arch}.expert_count or expert_used_count is out of range");
+        }
+
+        if (Text($"{arch}.rope.scaling.type") is not (null or "none" or "linear" or "yarn" or "longrope"))
+        {
+            throw new GgufException(GgufErrorCode.BadValue, $"{arch}.rope.scaling.type is unknown");
+        }
+
         RequireVocabulary();
         if (Integer("split.count") is > 1 and var parts && parts is < 0 or > ModelManifest.MaxFiles)
         {
@@ -120,6 +139,15 @@ internal sealed class GgufHead(
             {
                 throw new GgufException(GgufErrorCode.BadValue, $"{key} is outside the vocabulary");
             }
+        }
+    }
+
+    /// <summary>A number that is there must be finite and not below <paramref name="least"/>.</summary>
+    private void RequireReal(string key, double least)
+    {
+        if (Values.TryGetValue(key, out GgufValue value) && !(double.IsFinite(value.Number) && value.Number >= least))
+        {
+            throw new GgufException(GgufErrorCode.BadValue, $"{key} is out of range");
         }
     }
 

@@ -39,6 +39,7 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
     private int _busy;
     private int _parked;
     private long _step;
+    private long _batches;
     private long _lastBusy;
     private long _lastSweep;
     private double _secondsPerRequest = 1;
@@ -70,7 +71,7 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
     public int ContextPerRequest { get; }
 
     /// <summary>Batches so far: the engine's own clock.</summary>
-    internal long Steps => Volatile.Read(ref _step);
+    internal long Steps => Volatile.Read(ref _batches);
 
     public EngineHealth Health =>
         new(_problem is null && !_stopping, _problem ?? (_stopping ? "stopping" : null), _slots.Length, Volatile.Read(ref _busy), Volatile.Read(ref _waiting),
@@ -168,6 +169,7 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
             return false;
         }
 
+        _batches++;
         long before = Stopwatch.GetTimestamp();
         DecodeResult result = _context.Decode();
         _lastBusy = _time.GetTimestamp();

@@ -323,7 +323,7 @@ internal sealed class UpstreamEngineTests
         Assert.That((await second.WaitAsync(Patience))[^1], Is.TypeOf<GenerationEvent.Finished>());
     }
 
-    private static StubServer Stub(string kind)
+    internal static StubServer Stub(string kind)
     {
         StubServer server = new() { Answer = Streams[kind] };
         server.Documents["/v1/models"] = Models;
