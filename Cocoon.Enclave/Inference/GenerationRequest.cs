@@ -47,6 +47,9 @@ internal abstract record PromptInput
 
         public bool ParallelToolCalls { get; init; } = true;
 
+        /// <summary>Text that the answer already has and that is to be continued; never becomes a special token.</summary>
+        public string AnswerPrefix { get; init; } = "";
+
         /// <summary>Extra template variables (<c>enable_thinking</c>, <c>reasoning_effort</c>, …), as JSON values.</summary>
         public ImmutableDictionary<string, JsonElement> TemplateArguments { get; init; } = ImmutableDictionary<string, JsonElement>.Empty;
     }
@@ -128,6 +131,9 @@ internal sealed record GenerationRequest
 
     /// <summary>What the text of each answer must be; <c>null</c>: anything.</summary>
     public OutputConstraint? Constraint { get; init; }
+
+    /// <summary>Control tokens that do not end the answer show as their text.</summary>
+    public bool ShowsSpecials { get; init; }
 
     /// <summary>Go on after end tokens until <see cref="MaxTokens"/>.</summary>
     public bool IgnoreEnd { get; init; }

@@ -8,6 +8,7 @@ namespace Cocoon.Enclave.Sessions;
 internal static class ChatToolReader
 {
     private const int MaxTools = 128;
+    private const int MaxSchemaBytes = 256 << 10;
     private const int MaxCalls = 128;
 
     /// <summary>The conversation with its tools.</summary>
@@ -97,9 +98,9 @@ internal static class ChatToolReader
             }
 
             JsonElement? parameters = function.TryField("parameters", out JsonElement schema)
-                ? schema.ValueKind == JsonValueKind.Object
+                ? schema.ValueKind == JsonValueKind.Object && schema.GetRawText().Length <= MaxSchemaBytes
                     ? schema.Clone()
-                    : throw new OpenAiRequestException("'tools.function.parameters' must be a JSON schema.", "tools")
+                    : throw new OpenAiRequestException("'tools.function.parameters' must be a JSON schema of at most 256 KiB.", "tools")
                 : null;
             read.Add(new ChatTool(name, function.Text("description", "tools.function.description"), parameters));
         }

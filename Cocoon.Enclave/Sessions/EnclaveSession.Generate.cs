@@ -14,8 +14,7 @@ internal sealed partial class EnclaveSession
         using ITimer parkTimer = _context.Time.CreateTimer(_ => Stop(StopReason.Unpaid), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         try
         {
-            GenerationRequest request = ReadRequest(opened, gate);
-            await foreach (GenerationEvent happened in _context.Engine.GenerateAsync(request, cancel.Token))
+            await foreach (GenerationEvent happened in RunEngine(opened, gate, cancel.Token))
             {
                 parkTimer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
                 if (happened is GenerationEvent.Parked parked)
@@ -90,6 +89,12 @@ internal sealed partial class EnclaveSession
         return outcome;
     }
 
+    private IAsyncEnumerable<GenerationEvent> RunEngine(OpenedRequest opened, MeteredGate gate, CancellationToken cancellationToken) =>
+        opened.Request.Endpoint == SealedRequest.Types.Endpoint.Embeddings
+            ? _context.Engine.EmbedAsync(
+                EmbeddingRequestReader.Read(opened.Request.Body.Memory, _context.Engine.Info.Capabilities) with { Gate = gate }, cancellationToken)
+            : _context.Engine.GenerateAsync(ReadRequest(opened, gate), cancellationToken);
+
     private GenerationRequest ReadRequest(OpenedRequest opened, MeteredGate gate)
     {
         TenantKey tenant = TenantKeys.Derive(_context.Identity, opened.Request.TenantSecret.Span);
@@ -97,9 +102,11 @@ internal sealed partial class EnclaveSession
         {
             SealedRequest.Types.Endpoint.ChatCompletions =>
                 OpenAiRequestReader.ReadChat(opened.Request.Body.Memory, tenant, _context.Engine.Info.Capabilities),
-            SealedRequest.Types.Endpoint.Completions => OpenAiRequestReader.ReadCompletion(opened.Request.Body.Memory, tenant),
+            SealedRequest.Types.Endpoint.Completions => 
+                OpenAiRequestReader.ReadCompletion(opened.Request.Body.Memory, tenant, _context.Engine.Info.Capabilities),
             _ => throw new OpenAiRequestException("This endpoint is not served.", code: "unsupported_endpoint", status: 404),
         };
+        request = opened.Request.Resume is { } resume ? ResumedAnswer.Apply(request, resume) : request;
         uint ceiling = _opening.Quote.MaxOutputTokens == 0
             ? opened.Header.OutputBucket
             : Math.Min(opened.Header.OutputBucket, _opening.Quote.MaxOutputTokens);

@@ -21,36 +21,44 @@ internal static class OpenAiRequestReader
         Read(body, root => ReadChat(root, tenant, capabilities));
 
     /// <inheritdoc cref="ReadChat(ReadOnlyMemory{byte}, TenantKey, EngineCapabilities)"/>
-    public static GenerationRequest ReadCompletion(ReadOnlyMemory<byte> body, TenantKey tenant) => Read(body, root => ReadCompletion(root, tenant));
+    public static GenerationRequest ReadCompletion(ReadOnlyMemory<byte> body, TenantKey tenant, EngineCapabilities capabilities) =>
+        Read(body, root => ReadCompletion(root, tenant, capabilities));
 
     private static GenerationRequest ReadChat(JsonElement root, TenantKey tenant, EngineCapabilities capabilities)
     {
-        RefuseFormats(root);
+        Refuse(root, "functions", "audio", "web_search_options");
+        bool logprobs = root.Boolean("logprobs") ?? false;
+        long top = root.Integer("top_logprobs", 0, 20) ?? 0;
+        if (top > 0 && !logprobs)
+        {
+            throw new OpenAiRequestException("'top_logprobs' needs 'logprobs' to be true.", "top_logprobs");
+        }
+
         PromptInput.Chat chat = new(ReadMessages(root)) { TemplateArguments = ReadTemplateArguments(root) };
         return ReadCommon(root, ChatToolReader.Read(root, chat, capabilities), tenant) with
         {
             MaxTokens = (int?)(root.Integer("max_completion_tokens", 1, int.MaxValue) ?? root.Integer("max_tokens", 1, int.MaxValue)),
-            Sampling = ReadSampling(root) with
-            {
-                Logprobs = root.Boolean("logprobs") ?? false,
-                TopLogprobs = (int)(root.Integer("top_logprobs", 0, 20) ?? 0),
-            },
+            Constraint = ResponseFormatReader.Read(root, capabilities),
+            Sampling = ReadSampling(root) with { Logprobs = logprobs, TopLogprobs = (int)top },
         };
     }
 
-    private static GenerationRequest ReadCompletion(JsonElement root, TenantKey tenant)
+    private static GenerationRequest ReadCompletion(JsonElement root, TenantKey tenant, EngineCapabilities capabilities)
     {
-        RefuseFormats(root);
+        Refuse(root, "suffix");
         long? logprobs = root.Integer("logprobs", 0, 5);
         return ReadCommon(root, ReadPrompt(root), tenant) with
         {
+            Constraint = ResponseFormatReader.Read(root, capabilities),
+
             // The completions endpoint has always defaulted to 16.
             MaxTokens = (int)(root.Integer("max_tokens", 1, int.MaxValue) ?? 16),
             Sampling = ReadSampling(root) with { Logprobs = logprobs is not null, TopLogprobs = (int)(logprobs ?? 0) },
         };
     }
 
-    private static GenerationRequest Read(ReadOnlyMemory<byte> body, Func<JsonElement, GenerationRequest> read)
+    /// <exception cref="OpenAiRequestException">No JSON object, or what <paramref name="read"/> finds.</exception>
+    internal static T Read<T>(ReadOnlyMemory<byte> body, Func<JsonElement, T> read)
     {
         try
         {
@@ -79,12 +87,15 @@ internal static class OpenAiRequestReader
         IgnoreEnd = root.Boolean("ignore_eos") ?? false,
     };
 
-    private static void RefuseFormats(JsonElement root)
+    /// <summary>Fields that ask for something which is not there: ignoring them would answer another question.</summary>
+    private static void Refuse(JsonElement root, params ReadOnlySpan<string> fields)
     {
-        if (root.TryField("response_format", out JsonElement format)
-            && !(format.ValueKind == JsonValueKind.Object && format.Text("type", "response_format.type") is null or "text"))
+        foreach (string field in fields)
         {
-            throw new OpenAiRequestException("This model has no structured output.", "response_format", "unsupported_parameter");
+            if (root.TryField(field, out _))
+            {
+                throw new OpenAiRequestException($"'{field}' is not supported.", field, "unsupported_parameter");
+            }
         }
     }
 

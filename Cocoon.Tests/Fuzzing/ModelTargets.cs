@@ -1,5 +1,6 @@
 using System.Text;
 using Cocoon.Enclave.Inference;
+using Cocoon.Enclave.Inference.Output;
 using Cocoon.Enclave.Inference.Templates;
 using Cocoon.Enclave.Models;
 using Cocoon.Enclave.Sessions;
@@ -21,9 +22,35 @@ internal static class ModelTargets
             Encoding.UTF8.GetBytes(TestModel.ChatTemplate)),
         FuzzTarget.Of<OpenAiRequestException>("openai/chat-request", 600, bytes => OpenAiRequestReader.ReadChat(bytes, TenantKey.CreateRandom(), EngineCapabilities.Tools),
             """{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"a"}]},{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]}],"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"}}}],"stop":["x"],"logit_bias":{"7":-100},"n":2,"seed":-1}"""u8.ToArray()),
-        FuzzTarget.Of<OpenAiRequestException>("openai/completion-request", 300, bytes => OpenAiRequestReader.ReadCompletion(bytes, TenantKey.CreateRandom()),
+        FuzzTarget.Of<OpenAiRequestException>("openai/completion-request", 300, bytes => OpenAiRequestReader.ReadCompletion(bytes, TenantKey.CreateRandom(), EngineCapabilities.Grammar),
             """{"model":"m","prompt":[1,2],"max_tokens":5}"""u8.ToArray()),
+        FuzzTarget.Of<OpenAiRequestException>("openai/embedding-request", 300, bytes => EmbeddingRequestReader.Read(bytes, EngineCapabilities.Embeddings),
+            """{"model":"m","input":["a",[1,2]],"dimensions":5}"""u8.ToArray()),
+        Output("hermes", OutputSyntaxes.Qwen, "<think>a</think>b<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": [1]}}</tool_call>"),
+        Output("hermes-xml", OutputSyntaxes.Qwen, "<tool_call><function=f><parameter=a>1</parameter></function></tool_call>"),
+        Output("llama", OutputSyntaxes.Llama, "{\"name\": \"f\", \"parameters\": {\"a\": 1}}; {\"name\": \"f\"}"),
+        Output("mistral", OutputSyntaxes.Mistral, "[THINK]a[/THINK][TOOL_CALLS]f[CALL_ID]abcdefghi[ARGS]{\"a\": 1}[TOOL_CALLS][{\"name\": \"f\"}]"),
+        Output("deepseek", OutputSyntaxes.DeepSeek, "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>"),
+        Output("phi", OutputSyntaxes.Phi, "<|tool_call|>[{\"name\": \"f\", \"arguments\": {}}]<|/tool_call|>"),
+        Output("gemma", OutputSyntaxes.Gemma, "<|channel>thought\na<channel|><|tool_call>call:f{a:<|\"|>b<|\"|>,c:[1]}<tool_call|>"),
+        Output("harmony", OutputSyntaxes.Harmony, "<|channel|>analysis<|message|>a<|end|><|start|>assistant to=functions.f<|channel|>commentary<|message|>{}<|call|>"),
     ];
+
+    /// <summary>What a model says, given to the parser in two parts at every kind of place.</summary>
+    private static FuzzTarget Output(string family, OutputSyntax syntax, string sample) => FuzzTarget.Of(
+        $"output/{family}",
+        300,
+        bytes =>
+        {
+            OutputParser parser = syntax.CreateParser([new ChatTool("f", null, null)]);
+            List<OutputPiece> pieces = [];
+            string text = Encoding.UTF8.GetString(bytes);
+            int cut = bytes.Length == 0 ? 0 : bytes[0] % (text.Length + 1);
+            parser.Push(text[..cut], pieces);
+            parser.Push(text[cut..], pieces);
+            parser.Finish(pieces);
+        },
+        Encoding.UTF8.GetBytes(sample));
 
     private static byte[] GgufSample()
     {

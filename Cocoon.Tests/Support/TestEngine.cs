@@ -110,6 +110,15 @@ internal sealed class Collected(int choices)
                 Tokens[text.Choice].AddRange(text.TokenIds);
                 Logprobs.AddRange(text.Logprobs);
                 break;
+            case GenerationEvent.Reasoning reasoning:
+                Tokens[reasoning.Choice].AddRange(reasoning.TokenIds);
+                break;
+            case GenerationEvent.ToolCallStart call:
+                Tokens[call.Choice].AddRange(call.TokenIds);
+                break;
+            case GenerationEvent.ToolCallArguments arguments:
+                Tokens[arguments.Choice].AddRange(arguments.TokenIds);
+                break;
             case GenerationEvent.Finished finished:
                 Finished = finished;
                 Assert.That(finished.Usage.CompletionTokens, Is.EqualTo(Tokens.Sum(t => t.Count)), "every generated id is reported");

@@ -8,6 +8,9 @@ internal enum TestModelMode
     /// <summary>Embeddings and head encode a successor table: the model says <see cref="TestModel.Sentence"/> and ends.</summary>
     Chain,
 
+    /// <summary>As <see cref="Chain"/>, but what it says is a thought, then a call of <c>look</c>: <see cref="TestModel.Call"/>.</summary>
+    Caller,
+
     /// <summary>Every weight random: logits depend on the whole context, so any cache or batching mistake changes the output.</summary>
     Random,
 
@@ -38,6 +41,9 @@ internal enum TestModelWeights
 internal static partial class TestModel
 {
     public const string Sentence = "Cocoon keeps every prompt private while people share their idle GPUs around the world.";
+
+    /// <summary>No token stands in it twice, so that a table of successors can say it.</summary>
+    public const string Call = "<think>Maybe look there.</think><tool_call>{\"name\":\"look\",\"arguments\":{}}</tool_call>";
 
     public const string ChatTemplate =
         "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}"
@@ -89,7 +95,7 @@ internal static partial class TestModel
             TestModelSize.Small => (8, 512, 8, 4, 1536, 8192),
             _ => (16, 1024, 16, 8, 2816, 8192),
         };
-        List<(string Left, string Right)> merges = TrainMerges(700);
+        List<(string Left, string Right)> merges = mode == TestModelMode.Caller ? TrainMerges(Specials.Aggregate(Call, (text, mark) => text.Replace(mark, "\n", StringComparison.Ordinal)) + Corpus, 2000) : TrainMerges(Corpus, 700);
         List<string> tokens = [.. Enumerable.Range(0, 256).Select(b => ByteSymbol((byte)b)).Concat(merges.Select(m => m.Left + m.Right)).Distinct()];
         int firstSpecial = tokens.Count;
         tokens.AddRange(Specials);
@@ -151,7 +157,7 @@ internal static partial class TestModel
         else
         {
             GgufWeights table = type == GgufWeights.Q4 ? GgufWeights.Q8 : type;
-            (float[] embedding, float[] output) = SuccessorTables(random, tokens, merges, embd, end);
+            (float[] embedding, float[] output) = SuccessorTables(random, tokens, merges, embd, end, mode == TestModelMode.Caller ? Call : Sentence);
             gguf.Add("token_embd.weight", table, embd, tokens.Count, () => GgufWriter.Pack(table, embedding));
             gguf.Add("output.weight", table, embd, tokens.Count, () => GgufWriter.Pack(table, output));
         }
@@ -177,7 +183,7 @@ internal static partial class TestModel
     }
 
     private static (float[] Embedding, float[] Output) SuccessorTables(
-        Random random, List<string> tokens, List<(string Left, string Right)> merges, int embd, int end)
+        Random random, List<string> tokens, List<(string Left, string Right)> merges, int embd, int end, string spokenText)
     {
         const int biasDimensions = 16; // constant in every embedding: through them the head sees a bias
         Dictionary<string, int> ids = tokens.Select((t, i) => (t, i)).ToDictionary(x => x.t, x => x.i);
@@ -199,7 +205,7 @@ internal static partial class TestModel
             }
         }
 
-        List<int> sentence = Encode(Sentence, ranks, ids);
+        List<int> sentence = EncodeMarked(spokenText, ranks, ids);
         int newline = ids[ByteSymbol((byte)'\n')];
         HashSet<int> spoken = [];
         foreach ((int from, int to) in sentence.Prepend(newline).Zip(sentence.Append(end)))
@@ -222,10 +228,10 @@ internal static partial class TestModel
         return (embedding, output);
     }
 
-    private static List<(string Left, string Right)> TrainMerges(int wanted)
+    private static List<(string Left, string Right)> TrainMerges(string corpus, int wanted)
     {
         Dictionary<string, (List<string> Symbols, int Count)> words = [];
-        foreach (Match match in Word().Matches(Corpus))
+        foreach (Match match in Word().Matches(corpus))
         {
             int count = words.TryGetValue(match.Value, out (List<string> Symbols, int Count) known) ? known.Count : 0;
             words[match.Value] = (Symbols(match.Value), count + 1);
@@ -262,6 +268,24 @@ internal static partial class TestModel
         }
 
         return merges;
+    }
+
+    private static List<int> EncodeMarked(string text, Dictionary<(string, string), int> ranks, Dictionary<string, int> ids)
+    {
+        List<int> encoded = [];
+        while (text.Length > 0)
+        {
+            int mark = Specials.Select(s => text.IndexOf(s, StringComparison.Ordinal)).Where(i => i >= 0).DefaultIfEmpty(text.Length).Min();
+            encoded.AddRange(Encode(text[..mark], ranks, ids));
+            text = text[mark..];
+            if (Specials.FirstOrDefault(s => text.StartsWith(s, StringComparison.Ordinal)) is { } special)
+            {
+                encoded.Add(ids[special]);
+                text = text[special.Length..];
+            }
+        }
+
+        return encoded;
     }
 
     private static List<int> Encode(string text, Dictionary<(string, string), int> ranks, Dictionary<string, int> ids)

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Cocoon.Enclave.Inference.Grammars;
 using Cocoon.Enclave.Inference.LlamaCpp.Interop;
 using Cocoon.Enclave.Inference.LlamaCpp.Scheduling;
+using Cocoon.Enclave.Inference.Output;
 using Cocoon.Enclave.Inference.Templates;
 using Cocoon.Enclave.Models;
 using Microsoft.Extensions.Logging;
@@ -28,7 +29,7 @@ internal sealed class LlamaCppEngine : IInferenceEngine
         Info = new EngineInfo(
             "llama.cpp", runtime.Version, runtime.Digest, runtime.Devices,
             EngineCapabilities.Chat | EngineCapabilities.Completion | EngineCapabilities.Logprobs | EngineCapabilities.LogitBias
-            | EngineCapabilities.Choices | EngineCapabilities.Grammar | EngineCapabilities.TenantIsolation);
+            | EngineCapabilities.Choices | EngineCapabilities.Grammar | EngineCapabilities.Tools | EngineCapabilities.TenantIsolation);
         string? warning = null;
         Vocabulary vocabulary = model.Vocabulary;
         _template = files.Template is { } source ? ChatTemplate.TryCreate(source, vocabulary.BosText, vocabulary.EosText, time, out warning) : null;
@@ -88,12 +89,14 @@ internal sealed class LlamaCppEngine : IInferenceEngine
     public async IAsyncEnumerable<GenerationEvent> GenerateAsync(
         GenerationRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        GenerationJob job = Prepare(request);
+        ChatPlan? plan = request.Prompt is PromptInput.Chat chat ? Plan(chat, request.Constraint) : null;
+        GenerationJob job = Prepare(request, plan);
         cancellationToken.ThrowIfCancellationRequested();
         _scheduler.Enqueue(job);
         try
         {
-            await foreach (GenerationEvent happened in job.Outbox.ReadAllAsync(cancellationToken))
+            IAsyncEnumerable<GenerationEvent> said = job.Outbox.ReadAllAsync(cancellationToken);
+            await foreach (GenerationEvent happened in plan is null ? said : new OutputEvents(plan, request.Choices).ReadAsync(said, cancellationToken))
             {
                 yield return happened;
             }
@@ -110,7 +113,7 @@ internal sealed class LlamaCppEngine : IInferenceEngine
     public ValueTask<TokenCount> CountAsync(string? model, PromptInput prompt, CancellationToken cancellationToken)
     {
         _served.Require(model);
-        return ValueTask.FromResult(new TokenCount(Encode(prompt).Length, _scheduler.ContextPerRequest));
+        return ValueTask.FromResult(new TokenCount(Encode(prompt, prompt is PromptInput.Chat chat ? Plan(chat, null) : null).Length, _scheduler.ContextPerRequest));
     }
 
     public async ValueTask DisposeAsync()
@@ -132,11 +135,12 @@ internal sealed class LlamaCppEngine : IInferenceEngine
         }
     }
 
-    private GenerationJob Prepare(GenerationRequest request)
+    private GenerationJob Prepare(GenerationRequest request, ChatPlan? plan)
     {
+        request = plan is null ? request : request with { Constraint = plan.Constraint, ShowsSpecials = plan.ShowsSpecials };
         _served.Require(request.Model);
         RequestChecks.Verify(request, _model.Vocabulary.Count, _served.Slots);
-        int[] prompt = Encode(request.Prompt);
+        int[] prompt = Encode(request.Prompt, plan);
         int available = _scheduler.ContextPerRequest;
         if (prompt.Length == 0)
         {
@@ -175,13 +179,13 @@ internal sealed class LlamaCppEngine : IInferenceEngine
         }
     }
 
-    private int[] Encode(PromptInput prompt)
+    private int[] Encode(PromptInput prompt, ChatPlan? plan)
     {
         // Tokenizing runs on callers' threads and must not outlive the model.
         _inUse.EnterReadLock();
         try
         {
-            return _disposed ? throw new EngineException(EngineErrorCode.Unavailable, "the engine is stopping") : EncodeInUse(prompt);
+            return _disposed ? throw new EngineException(EngineErrorCode.Unavailable, "the engine is stopping") : EncodeInUse(prompt, plan);
         }
         finally
         {
@@ -189,7 +193,7 @@ internal sealed class LlamaCppEngine : IInferenceEngine
         }
     }
 
-    private int[] EncodeInUse(PromptInput prompt)
+    private int[] EncodeInUse(PromptInput prompt, ChatPlan? plan)
     {
         switch (prompt)
         {
@@ -200,29 +204,25 @@ internal sealed class LlamaCppEngine : IInferenceEngine
             case PromptInput.Text { Value: var text }:
                 RequireTokenizable(text.Length);
                 return [.. PromptEncoder.EncodeText(_model.Vocabulary, text)];
-            case PromptInput.Chat chat:
-                RequireTokenizable(chat.Messages.Sum(m => (long)m.Content.Length));
-                return [.. PromptEncoder.Encode(_model.Vocabulary, Render(chat))];
+            case PromptInput.Chat:
+                RequireTokenizable(plan!.Prompt.Segments.Sum(s => (long)s.Text.Length));
+                return [.. PromptEncoder.Encode(_model.Vocabulary, plan.Prompt)];
             default:
                 throw new ArgumentException("unknown prompt kind", nameof(prompt));
         }
     }
 
-    private RenderedPrompt Render(PromptInput.Chat chat)
+    private ChatPlan Plan(PromptInput.Chat chat, OutputConstraint? constraint)
     {
         if (chat.Messages.IsDefaultOrEmpty)
         {
             throw new EngineException(EngineErrorCode.InvalidRequest, "messages is empty");
         }
 
-        if (_template is null)
-        {
-            return ChatMlTemplate.Render(chat.Messages);
-        }
-
+        RequireTokenizable(chat.Messages.Sum(m => (long)m.Content.Length));
         try
         {
-            return _template.Render(chat);
+            return ChatPlan.Create(chat, _template, constraint);
         }
         catch (TemplateException exception)
         {

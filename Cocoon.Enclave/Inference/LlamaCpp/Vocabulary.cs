@@ -16,6 +16,7 @@ internal sealed unsafe class Vocabulary
     private readonly byte[] _pieces;
     private readonly int[] _offsets;
     private readonly bool[] _ends;
+    private readonly Dictionary<int, byte[]> _control = [];
 
     public Vocabulary(nint vocab)
     {
@@ -43,6 +44,11 @@ internal sealed unsafe class Vocabulary
             if (text.Length > 0)
             {
                 specials.Add((text, token));
+                if ((attributes & AttributeControl) != 0 && !_ends[token])
+                {
+                    _control[token] = Encoding.UTF8.GetBytes(text);
+                }
+
                 if ((attributes & AttributeUserDefined) != 0 && IsMarkup(text))
                 {
                     structural.Add(text);
@@ -81,6 +87,9 @@ internal sealed unsafe class Vocabulary
 
     /// <summary>Bytes the token adds to the text; empty for control tokens.</summary>
     public ReadOnlySpan<byte> Piece(int token) => _pieces.AsSpan(_offsets[token], _offsets[token + 1] - _offsets[token]);
+
+    /// <summary>As <see cref="Piece"/>, but control tokens that end nothing have their text.</summary>
+    public ReadOnlySpan<byte> SpecialPiece(int token) => _control.TryGetValue(token, out byte[]? text) ? text : Piece(token);
 
     public ReadOnlyMemory<byte> PieceMemory(int token) => _pieces.AsMemory(_offsets[token], _offsets[token + 1] - _offsets[token]);
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Cocoon.Enclave.Inference.Output;
 
 namespace Cocoon.Enclave.Inference.Templates;
 
@@ -10,6 +11,9 @@ namespace Cocoon.Enclave.Inference.Templates;
 internal sealed class ChatTemplate
 {
     private const int MaxJsonDepth = 32;
+
+    /// <summary>Sent through a template to see what it makes of its inputs.</summary>
+    private const string Needle = "cocoon-needle";
 
     private readonly BlockStatement _body;
     private readonly TimeProvider _clock;
@@ -24,10 +28,22 @@ internal sealed class ChatTemplate
         _bos = bosToken;
         _eos = eosToken;
         UsesTools = source.Contains("tools", StringComparison.Ordinal);
+        Syntax = OutputSyntaxes.Detect(source);
+        TakesTypedContent = !Shows(new ChatMessage("user", Needle)) && Shows(new ChatMessage("user", Needle), typed: true);
+        TakesTextArguments = !ShowsCall(text: false) && ShowsCall(text: true);
     }
 
     /// <summary>Whether the text mentions tools at all; if not, tools must be described in a message.</summary>
     public bool UsesTools { get; }
+
+    /// <summary>Whether it reads a message's content as a list of parts and would not see plain text (vision models).</summary>
+    public bool TakesTypedContent { get; private init; }
+
+    /// <summary>Whether it wants a call's arguments as JSON text and fails on an object.</summary>
+    public bool TakesTextArguments { get; private init; }
+
+    /// <summary>How models with this template mark reasoning and calls.</summary>
+    public OutputSyntax Syntax { get; }
 
     /// <summary>Compiles a model's template and tries it; on failure says why and gives <c>null</c>.</summary>
     public static ChatTemplate? TryCreate(string source, string bosToken, string eosToken, TimeProvider clock, out string? problem)
@@ -47,11 +63,13 @@ internal sealed class ChatTemplate
     }
 
     /// <exception cref="TemplateException">The template refuses the conversation, fails on it, or exceeds its budget.</exception>
-    public RenderedPrompt Render(PromptInput.Chat chat)
+    public RenderedPrompt Render(PromptInput.Chat chat) => Render(chat, TakesTypedContent, TakesTextArguments);
+
+    private RenderedPrompt Render(PromptInput.Chat chat, bool typed, bool textArguments)
     {
         TemplateContext context = new(_clock);
         TemplateScope scope = new(null, context);
-        scope.Set("messages", chat.Messages.Select(Message).ToList<object?>());
+        scope.Set("messages", chat.Messages.Select(m => Message(m, typed, textArguments)).ToList<object?>());
         scope.Set("tools", chat.Tools.IsDefaultOrEmpty || chat.ToolChoice == ToolChoiceMode.None ? null : chat.Tools.Select(Tool).ToList<object?>());
         scope.Set("add_generation_prompt", true);
         scope.Set("bos_token", new TemplateString(_bos));
@@ -65,12 +83,32 @@ internal sealed class ChatTemplate
         return new RenderedPrompt([.. TemplateString.Concat(scope.Output).Segments()]);
     }
 
-    private static TemplateMap Message(ChatMessage message)
+    private bool Shows(ChatMessage message, bool typed = false) => Attempt([message], typed, textArguments: false);
+
+    private bool ShowsCall(bool text) => Attempt(
+        [new ChatMessage("user", "x"), new ChatMessage("assistant", "") { ToolCalls = [new ChatToolCall("abcdefghi", "f", $$"""{"k": "{{Needle}}"}""")] }],
+        TakesTypedContent,
+        text);
+
+    private bool Attempt(System.Collections.Immutable.ImmutableArray<ChatMessage> messages, bool typed, bool textArguments)
     {
+        try
+        {
+            return Render(new PromptInput.Chat(messages), typed, textArguments).Join().Contains(Needle, StringComparison.Ordinal);
+        }
+        catch (TemplateException)
+        {
+            return false;
+        }
+    }
+
+    private static TemplateMap Message(ChatMessage message, bool typed, bool textArguments)
+    {
+        TemplateString content = new(message.Content, isInput: true);
         TemplateMap map = new()
         {
             ["role"] = new TemplateString(message.Role),
-            ["content"] = new TemplateString(message.Content, isInput: true),
+            ["content"] = typed ? new List<object?> { new TemplateMap { ["type"] = new TemplateString("text"), ["text"] = content } } : content,
         };
         if (message.Name is not null)
         {
@@ -89,20 +127,20 @@ internal sealed class ChatTemplate
 
         if (!message.ToolCalls.IsDefaultOrEmpty)
         {
-            map["tool_calls"] = message.ToolCalls.Select(ToolCall).ToList<object?>();
+            map["tool_calls"] = message.ToolCalls.Select(c => ToolCall(c, textArguments)).ToList<object?>();
         }
 
         return map;
     }
 
-    private static TemplateMap ToolCall(ChatToolCall call) => new()
+    private static TemplateMap ToolCall(ChatToolCall call, bool textArguments) => new()
     {
         ["id"] = new TemplateString(call.Id, isInput: true),
         ["type"] = new TemplateString("function"),
         ["function"] = new TemplateMap
         {
             ["name"] = new TemplateString(call.Name, isInput: true),
-            ["arguments"] = Arguments(call.ArgumentsJson),
+            ["arguments"] = textArguments ? new TemplateString(call.ArgumentsJson, isInput: true) : Arguments(call.ArgumentsJson),
         },
     };
 

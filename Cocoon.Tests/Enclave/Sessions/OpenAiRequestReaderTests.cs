@@ -73,5 +73,5 @@ public sealed class OpenAiRequestReaderTests
         OpenAiRequestReader.ReadChat(Encoding.UTF8.GetBytes(json), TenantKey.CreateRandom(), capabilities);
 
     private static GenerationRequest Completion(string json) =>
-        OpenAiRequestReader.ReadCompletion(Encoding.UTF8.GetBytes(json), TenantKey.CreateRandom());
+        OpenAiRequestReader.ReadCompletion(Encoding.UTF8.GetBytes(json), TenantKey.CreateRandom(), EngineCapabilities.Chat | EngineCapabilities.Completion);
 }

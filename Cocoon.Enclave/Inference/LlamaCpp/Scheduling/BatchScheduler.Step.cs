@@ -231,7 +231,7 @@ internal sealed partial class BatchScheduler
         choice.Tokens++;
         job.CompletionTokens++;
         bool end = _model.Vocabulary.IsEnd(token) && (!job.Request.IgnoreEnd || choice.Constraint is not null);
-        ReadOnlySpan<byte> text = end ? [] : choice.Text.Push(_model.Vocabulary.Piece(token));
+        ReadOnlySpan<byte> text = end ? [] : choice.Text.Push(job.Request.ShowsSpecials ? _model.Vocabulary.SpecialPiece(token) : _model.Vocabulary.Piece(token));
         LogprobRow row = job.Request.Sampling.Logprobs ? Logprobs(logits, token, job.Request.Sampling.TopLogprobs) : default;
         job.Outbox.Append(choice.Index, token, text, row);
         if (end || choice.Text.MatchedStop is not null)
