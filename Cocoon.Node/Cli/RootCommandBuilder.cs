@@ -21,6 +21,7 @@ internal static class RootCommandBuilder
         EventsCommand.Build(),
         ModelsCommand.Build(),
         WalletCommand.Build(),
+        KeysCommand.Build(),
         ChannelsCommand.Build(),
         BondCommand.Build(),
         WatchtowerCommand.Build(),

@@ -22,6 +22,9 @@ internal static class ControlEndpoints
         app.MapPost("/control/channels/{id}/topup", (ChannelActions actions, string id, TopUpRequest request, CancellationToken ct) => Answer(() => actions.TopUpAsync(id, request, ct)));
         app.MapPost("/control/channels/{id}/close", (ChannelActions actions, string id, CloseRequestBody request, CancellationToken ct) => Answer(() => actions.CloseAsync(id, request, ct)));
         app.MapPost("/control/channels/{id}/claim", (ChannelActions actions, string id, DryRunRequest request, CancellationToken ct) => Answer(() => actions.ClaimAsync(id, request, ct)));
+        app.MapGet("/control/keys", (KeyReporter reporter) => Answer(() => Task.FromResult(reporter.List())));
+        app.MapPost("/control/keys", (KeyReporter reporter, KeyRequest request, CancellationToken ct) => Answer(() => reporter.CreateAsync(request, ct)));
+        app.MapPost("/control/keys/{key}/remove", (KeyReporter reporter, string key, CancellationToken ct) => Answer(() => reporter.RemoveAsync(key, ct)));
         app.MapPost("/control/stop", (IHostApplicationLifetime lifetime) =>
         {
             lifetime.StopApplication();

@@ -15,7 +15,7 @@ namespace Cocoon.Node.Hosting;
 /// <summary>Composes a node of one role, runs it until it is told to stop, and stops it in order.</summary>
 internal static class NodeRunner
 {
-    private const long MaxRequestBody = ChatRequest.MaxBodyBytes + 1024;
+    private const long MaxRequestBody = AskRequest.MaxBodyBytes + 1024;
 
     private static readonly TimeSpan ShutdownTime = TimeSpan.FromSeconds(20);
 

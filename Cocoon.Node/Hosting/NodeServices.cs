@@ -70,6 +70,7 @@ internal static class NodeServices
         services.AddSingleton<OfferExchange>().AddSingleton<OfferFinder>().AddSingleton<IOfferFinder>(p => p.GetRequiredService<OfferFinder>());
         services.AddSingleton<OfferReporter>().AddSingleton<MoneyReporter>();
         services.AddInspection();
+        services.AddSingleton<ApiKeyStore>().AddSingleton<KeyReporter>();
         services.AddSingleton(provider => new StatusReporter(
             provider.GetRequiredService<NodeOptions>(),
             provider.GetRequiredService<PeerNetwork>(),

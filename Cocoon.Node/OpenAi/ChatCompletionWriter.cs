@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Cocoon.Node.Sessions;
@@ -11,7 +10,7 @@ internal sealed class ChatCompletionWriter(string id, long created, string model
 {
     private AnswerSource? _source;
 
-    public void SetSource(AnswerSource source) => _source = source;
+    public void SetSource(AnswerSource? source) => _source = source;
 
     /// <summary>First chunk of a choice: the role and no content.</summary>
     public void WriteRoleChunk(Utf8JsonWriter json, uint choice, bool includeUsage)
@@ -73,7 +72,7 @@ internal sealed class ChatCompletionWriter(string id, long created, string model
         WriteHead(json, "chat.completion.chunk");
         json.WriteStartArray("choices");
         json.WriteEndArray();
-        WriteUsage(json, usage);
+        OpenAiJson.WriteUsage(json, usage);
         json.WriteEndObject();
     }
 
@@ -84,15 +83,15 @@ internal sealed class ChatCompletionWriter(string id, long created, string model
         json.WriteStartArray("choices");
         json.WriteEndArray();
         json.WriteNull("usage");
-        WriteCocoon(json, completed);
+        OpenAiJson.WriteCocoon(json, _source, completed);
         json.WriteEndObject();
     }
 
-    public void WriteCompletion(Utf8JsonWriter json, IReadOnlyList<ChoiceText> choices, Usage usage, AnswerPart.Completed? completed)
+    public void WriteCompletion(Utf8JsonWriter json, WholeAnswer answer)
     {
         WriteHead(json, "chat.completion");
         json.WriteStartArray("choices");
-        foreach (ChoiceText choice in choices)
+        foreach (ChoiceText choice in answer.Choices)
         {
             json.WriteStartObject();
             json.WriteNumber("index", choice.Index);
@@ -115,16 +114,16 @@ internal sealed class ChatCompletionWriter(string id, long created, string model
             json.WriteNull("refusal");
             WriteToolCalls(json, choice);
             json.WriteEndObject();
-            WriteLogprobs(json, choice.Logprobs);
+            OpenAiJson.WriteLogprobs(json, choice.Logprobs);
             json.WriteString("finish_reason", choice.FinishReason);
             json.WriteEndObject();
         }
 
         json.WriteEndArray();
-        WriteUsage(json, usage);
-        if (completed is not null)
+        OpenAiJson.WriteUsage(json, answer.Usage);
+        if (answer.Completed is not null)
         {
-            WriteCocoon(json, completed);
+            OpenAiJson.WriteCocoon(json, _source, answer.Completed);
         }
 
         json.WriteEndObject();
@@ -153,52 +152,6 @@ internal sealed class ChatCompletionWriter(string id, long created, string model
         json.WriteEndArray();
     }
 
-    private static void WriteLogprobs(Utf8JsonWriter json, IReadOnlyList<TokenLogprob> logprobs)
-    {
-        if (logprobs.Count == 0)
-        {
-            json.WriteNull("logprobs");
-            return;
-        }
-
-        json.WriteStartObject("logprobs");
-        json.WriteStartArray("content");
-        foreach (TokenLogprob entry in logprobs)
-        {
-            WriteLogprob(json, entry);
-        }
-
-        json.WriteEndArray();
-        json.WriteNull("refusal");
-        json.WriteEndObject();
-    }
-
-    private static void WriteLogprob(Utf8JsonWriter json, TokenLogprob entry, bool nested = false)
-    {
-        json.WriteStartObject();
-        json.WriteString("token", Encoding.UTF8.GetString(entry.Token.Span));
-        json.WriteNumber("logprob", entry.Logprob);
-        json.WriteStartArray("bytes");
-        foreach (byte value in entry.Token.Span)
-        {
-            json.WriteNumberValue(value);
-        }
-
-        json.WriteEndArray();
-        if (!nested)
-        {
-            json.WriteStartArray("top_logprobs");
-            foreach (TokenLogprob top in entry.Top)
-            {
-                WriteLogprob(json, top, nested: true);
-            }
-
-            json.WriteEndArray();
-        }
-
-        json.WriteEndObject();
-    }
-
     private void BeginChunk(Utf8JsonWriter json, uint choice)
     {
         WriteHead(json, "chat.completion.chunk");
@@ -211,7 +164,7 @@ internal sealed class ChatCompletionWriter(string id, long created, string model
     private static void EndChunk(Utf8JsonWriter json, string? finishReason, bool includeUsage, IReadOnlyList<TokenLogprob>? logprobs = null)
     {
         json.WriteEndObject();
-        WriteLogprobs(json, logprobs ?? []);
+        OpenAiJson.WriteLogprobs(json, logprobs ?? []);
         json.WriteString("finish_reason", finishReason);
         json.WriteEndObject();
         json.WriteEndArray();
@@ -231,48 +184,5 @@ internal sealed class ChatCompletionWriter(string id, long created, string model
         json.WriteNumber("created", created);
         json.WriteString("model", model);
         json.WriteString("system_fingerprint", _source is { } source ? "fp_" + source.ModelId[..16] : null);
-    }
-
-    private static void WriteUsage(Utf8JsonWriter json, Usage usage)
-    {
-        json.WriteStartObject("usage");
-        json.WriteNumber("prompt_tokens", usage.PromptTokens);
-        json.WriteNumber("completion_tokens", usage.CompletionTokens);
-        json.WriteNumber("total_tokens", usage.PromptTokens + usage.CompletionTokens);
-        json.WriteStartObject("prompt_tokens_details");
-        json.WriteNumber("cached_tokens", usage.CachedTokens);
-        json.WriteEndObject();
-        json.WriteStartObject("completion_tokens_details");
-        json.WriteNumber("reasoning_tokens", usage.ReasoningTokens);
-        json.WriteEndObject();
-        json.WriteEndObject();
-    }
-
-    private void WriteCocoon(Utf8JsonWriter json, AnswerPart.Completed completed)
-    {
-        json.WriteStartObject("cocoon");
-        if (_source is { } source)
-        {
-            json.WriteString("tier", source.Tier);
-            json.WriteString("evidence_kind", source.EvidenceKind);
-            json.WriteString("provider", source.Provider);
-            json.WriteString("model_id", source.ModelId);
-            json.WriteString("model_assurance", source.ModelAssurance);
-            json.WriteString("shape", source.Shape);
-            json.WriteStartArray("relays");
-            foreach (string relay in source.Relays)
-            {
-                json.WriteStringValue(relay);
-            }
-
-            json.WriteEndArray();
-        }
-
-        json.WriteString("cost_nanoton", completed.Cost.CostNanoton.ToString(CultureInfo.InvariantCulture));
-        json.WriteString("channel", completed.Cost.Channel);
-        json.WriteNumber("vouchers", completed.Cost.Vouchers);
-        json.WriteString("voucher_total_nanoton", completed.Cost.TotalNanoton.ToString(CultureInfo.InvariantCulture));
-        json.WriteString("receipt", completed.ReceiptId);
-        json.WriteEndObject();
     }
 }

@@ -6,6 +6,9 @@ namespace Cocoon.Node.OpenAi;
 /// <summary>The OpenAI error object and its HTTP status. The one place where failures become HTTP.</summary>
 internal sealed record OpenAiError(int Status, string Type, string? Code, string? Param, string Message, TimeSpan? RetryAfter = null)
 {
+    /// <summary>For a provider that is full and does not say for how long.</summary>
+    private static readonly TimeSpan s_retry = TimeSpan.FromSeconds(1);
+
     public static OpenAiError BadRequest(string message, string? param = null, string code = "invalid_request") =>
         new(StatusCodes.Status400BadRequest, "invalid_request_error", code, param, message);
 
@@ -37,7 +40,12 @@ internal sealed record OpenAiError(int Status, string Type, string? Code, string
         }
 
         return new OpenAiError(
-            exception.HttpStatus == 0 ? status : exception.HttpStatus, exception.Type ?? type, exception.Code ?? code, exception.Param, message, exception.RetryAfter);
+            exception.HttpStatus == 0 ? status : exception.HttpStatus,
+            exception.Type ?? type,
+            exception.Code ?? code,
+            exception.Param,
+            message,
+            exception.RetryAfter ?? (exception.Failure == InferenceFailure.Overloaded || exception.HttpStatus == StatusCodes.Status429TooManyRequests ? s_retry : null));
     }
 
     public void Write(Utf8JsonWriter json)

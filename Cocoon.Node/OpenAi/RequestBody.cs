@@ -14,7 +14,7 @@ internal static class RequestBody
                 "Send the body with 'Content-Type: application/json'."), default);
         }
 
-        if (request.ContentLength > ChatRequest.MaxBodyBytes)
+        if (request.ContentLength > AskRequest.MaxBodyBytes)
         {
             return (TooLarge(), default);
         }
@@ -22,7 +22,7 @@ internal static class RequestBody
         while (true)
         {
             ReadResult result = await request.BodyReader.ReadAsync(cancellationToken);
-            if (result.Buffer.Length > ChatRequest.MaxBodyBytes)
+            if (result.Buffer.Length > AskRequest.MaxBodyBytes)
             {
                 return (TooLarge(), default);
             }
@@ -39,5 +39,5 @@ internal static class RequestBody
     }
 
     private static OpenAiError TooLarge() => new(
-        StatusCodes.Status413PayloadTooLarge, "invalid_request_error", "request_too_large", null, $"The body is larger than {ChatRequest.MaxBodyBytes} bytes.");
+        StatusCodes.Status413PayloadTooLarge, "invalid_request_error", "request_too_large", null, $"The body is larger than {AskRequest.MaxBodyBytes} bytes.");
 }

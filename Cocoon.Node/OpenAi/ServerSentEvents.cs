@@ -1,4 +1,5 @@
 using System.IO.Pipelines;
+using System.Text;
 using System.Text.Json;
 
 namespace Cocoon.Node.OpenAi;
@@ -21,14 +22,23 @@ internal sealed class ServerSentEvents(PipeWriter output) : IDisposable
         response.Headers["X-Accel-Buffering"] = "no";
     }
 
-    public void Write(Action<Utf8JsonWriter> content)
+    /// <param name="type">The event's name, where the API gives events one.</param>
+    public void Write(Action<Utf8JsonWriter> content, string? type = null)
     {
+        if (type is not null)
+        {
+            Raw(Encoding.ASCII.GetBytes($"event: {type}\n"));
+        }
+
         Raw("data: "u8);
         _json.Reset(output);
         content(_json);
         _json.Flush();
         Raw("\n\n"u8);
     }
+
+    /// <summary>A comment, which every client skips.</summary>
+    public void WritePing() => Raw(": ping\n\n"u8);
 
     public void WriteDone() => Raw("data: [DONE]\n\n"u8);
 

@@ -11,9 +11,7 @@ internal sealed class TenantSecrets
 {
     private readonly byte[] _root = RandomNumberGenerator.GetBytes(32);
 
-    public byte[] For(HttpRequest request, string? user)
-    {
-        string identity = $"{request.Headers.Authorization}\n{user}";
-        return HKDF.DeriveKey(HashAlgorithmName.SHA256, _root, 32, salt: [], info: Encoding.UTF8.GetBytes("cocoon/tenant/1\0" + identity));
-    }
+    /// <param name="identity">Name of the application.</param>
+    public byte[] For(string identity, string? user) =>
+        HKDF.DeriveKey(HashAlgorithmName.SHA256, _root, 32, salt: [], info: Encoding.UTF8.GetBytes($"cocoon/tenant/1\0{identity}\n{user}"));
 }

@@ -8,7 +8,7 @@ internal static class SpenderKey
 {
     private const int Bytes = 16;
 
-    /// <param name="authorization">The Authorization header.</param>
+    /// <param name="authorization">The Authorization header, or the id of the application's key.</param>
     /// <returns><c>null</c> for requests without one.</returns>
     public static string? Of(string? authorization) => string.IsNullOrWhiteSpace(authorization)
         ? null

@@ -1,4 +1,5 @@
 using Cocoon.Node.Discovery;
+using Cocoon.Protocol.Libp2p.Protocols.Kad;
 using Cocoon.Protocol.Offers;
 
 namespace Cocoon.Node.Routing;
@@ -10,8 +11,17 @@ namespace Cocoon.Node.Routing;
 internal sealed record RouteRequest(
     uint PromptTokens, uint CompletionTokens, bool AllowOpenTier, string? Provider, IReadOnlySet<string> ChannelCodeHashes, int GlobalId)
 {
-    /// <summary>Peers that already failed this request.</summary>
-    public IReadOnlySet<string> Excluded { get; init; } = new HashSet<string>();
+    /// <summary>Tiers that may answer; <c>null</c>: any that is allowed.</summary>
+    public IReadOnlySet<string>? Tiers { get; init; }
+
+    /// <summary>Offers that already failed this request.</summary>
+    public IReadOnlyList<VerifiedOffer> Failed { get; init; } = [];
+
+    /// <summary>
+    /// The offer whose answer is to go on elsewhere: with the very same model, in no lower tier, and with nobody who may be the same party
+    /// (payout, bond, network), since losing an answer must not pay.
+    /// </summary>
+    public VerifiedOffer? Continues { get; init; }
 }
 
 /// <summary>One row of the router's reasoning, as <c>offers --explain</c> prints it.</summary>
@@ -66,12 +76,17 @@ internal static class OfferRanking
             return "provider";
         }
 
-        if (request.Excluded.Contains(offer.Peer.ToString()))
+        if (request.Failed.Any(f => f.Peer == offer.Peer))
         {
             return "failed_before";
         }
 
-        if (offer.Offer.Tier == "open" && !request.AllowOpenTier)
+        if (request.Continues is { } first && RejectAsSuccessor(offer, first) is { } reason)
+        {
+            return reason;
+        }
+
+        if ((offer.Offer.Tier == "open" && !request.AllowOpenTier) || request.Tiers?.Contains(offer.Offer.Tier) == false)
         {
             return "tier";
         }
@@ -88,6 +103,34 @@ internal static class OfferRanking
 
         return request.PromptTokens > offer.Offer.ContextTokens ? "context" : null;
     }
+
+    public static int TierRank(string tier) => tier switch
+    {
+        "cc-gpu" => 2,
+        "cc-cpu" => 1,
+        _ => 0,
+    };
+
+    private static string? RejectAsSuccessor(VerifiedOffer offer, VerifiedOffer first)
+    {
+        if (offer.ModelIdHex != first.ModelIdHex)
+        {
+            return "model";
+        }
+
+        if (TierRank(offer.Offer.Tier) < TierRank(first.Offer.Tier))
+        {
+            return "tier";
+        }
+
+        bool isSameParty = offer.Offer.Payout == first.Offer.Payout
+            || (offer.Offer.Bond.Length > 0 && offer.Offer.Bond == first.Offer.Bond)
+            || Networks(offer).Intersect(Networks(first)).Any();
+        return isSameParty ? "same_party" : null;
+    }
+
+    /// <summary>The /24 and /48 networks of an offer's public addresses; private ones say nothing about who is who.</summary>
+    private static IEnumerable<string> Networks(VerifiedOffer offer) => offer.Addresses.Select(IpGroups.Narrow).OfType<string>().Distinct();
 
     private static double Claim(float claimed, double median, double fallback) => claimed > 0 ? Math.Min(claimed, median) : fallback;
 

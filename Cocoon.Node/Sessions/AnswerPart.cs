@@ -46,5 +46,16 @@ internal abstract record AnswerPart
     public sealed record Ended(Finished Finished) : AnswerPart;
 
     /// <param name="ReceiptId">Name of the stored receipt, or <c>null</c> when the provider did not deliver one.</param>
-    public sealed record Completed(AnswerCost Cost, string? ReceiptId, string? ReceiptPath) : AnswerPart;
+    public sealed record Completed(AnswerCost Cost, string? ReceiptId, string? ReceiptPath) : AnswerPart
+    {
+        /// <summary>What each provider gave, in order; more than one when a lost one was replaced in the middle.</summary>
+        public IReadOnlyList<AnswerSegment> Segments { get; init; } = [];
+    }
 }
+
+/// <summary>One provider's part of an answer.</summary>
+/// <param name="PromptTokens">Of this provider: for a replacement the prompt and everything delivered before.</param>
+/// <param name="ReplayNanoton">What of the cost is the prompt being read once more, at most; 0 for the first segment.</param>
+/// <param name="EndedBy">Reason word of the loss; <c>null</c> for the one that finished.</param>
+internal sealed record AnswerSegment(
+    AnswerSource Source, uint PromptTokens, uint CompletionTokens, ulong CostNanoton, ulong ReplayNanoton, string? ReceiptId, string? EndedBy);

@@ -1,3 +1,4 @@
+using Cocoon.Protocol.Payments.Proto;
 using Cocoon.Protocol.Sessions.Proto;
 
 namespace Cocoon.Node.Sessions;
@@ -21,6 +22,21 @@ internal sealed record Ask(
 {
     /// <summary>Digest of the application's key, for its own spend limit; <c>null</c> without a key.</summary>
     public string? Spender { get; init; }
+
+    /// <summary>Answers asked for (<c>n</c>); each may have <see cref="MaxTokens"/>.</summary>
+    public uint Choices { get; init; } = 1;
+
+    /// <summary>Tiers that may answer; <c>null</c>: any that <see cref="AllowOpenTier"/> leaves.</summary>
+    public IReadOnlySet<string>? Tiers { get; init; }
+
+    /// <summary>Whose money it is, when that is not the whole wallet.</summary>
+    public ISpendBudget? Budget { get; init; }
+
+    /// <summary>The most that this request may cost, nanoTON, below the bound that follows from its tokens.</summary>
+    public ulong? MaxDueNanoton { get; init; }
+
+    /// <summary>The part of the answer that the application already has, when another provider began it.</summary>
+    public Resume? Resume { get; init; }
 }
 
 /// <summary>Gets answers from the network: choose, appraise, pay, unseal. One implementation; the seam keeps HTTP free of peers and money.</summary>
@@ -34,4 +50,17 @@ internal interface IInferenceClient
     IReadOnlyList<OfferedModel> Models { get; }
 }
 
-internal sealed record OfferedModel(string Name, string ModelId, string Tier, int Providers, uint ContextTokens, DateTimeOffset Since);
+/// <param name="Tier">The best on offer.</param>
+internal sealed record OfferedModel(string Name, string ModelId, string Tier, int Providers, uint ContextTokens, DateTimeOffset Since)
+{
+    public string Quantisation { get; init; } = "";
+
+    /// <summary>Providers by tier.</summary>
+    public IReadOnlyDictionary<string, int> Tiers { get; init; } = new Dictionary<string, int>();
+
+    /// <summary>What at least one provider can do with it.</summary>
+    public IReadOnlyList<string> Capabilities { get; init; } = [];
+
+    /// <summary>The lowest price of each kind, nanoTON per million tokens.</summary>
+    public Prices? Lowest { get; init; }
+}

@@ -37,25 +37,37 @@ internal sealed partial class InferenceClient(
             .Select(g => new OfferedModel(
                 g.Key.ModelName,
                 g.Key.ModelIdHex,
-                g.Select(o => o.Offer.Tier).MaxBy(TierRank)!,
+                g.Select(o => o.Offer.Tier).MaxBy(OfferRanking.TierRank)!,
                 g.Count(),
                 g.Max(o => o.Offer.ContextTokens),
-                g.Min(o => DateTimeOffset.FromUnixTimeMilliseconds((long)Math.Min(o.Offer.UptimeSinceMs, (ulong)_started.ToUnixTimeMilliseconds())))))
+                g.Min(o => DateTimeOffset.FromUnixTimeMilliseconds((long)Math.Min(o.Offer.UptimeSinceMs, (ulong)_started.ToUnixTimeMilliseconds()))))
+            {
+                Quantisation = g.First().Offer.Quantisation,
+                Tiers = g.CountBy(o => o.Offer.Tier).ToDictionary(),
+                Capabilities = [.. g.SelectMany(o => o.Offer.Capabilities).Distinct().Order(StringComparer.Ordinal)],
+                Lowest = new Protocol.Payments.Proto.Prices
+                {
+                    Prompt = g.Min(o => o.Offer.Prices.Prompt),
+                    Cached = g.Min(o => o.Offer.Prices.Cached),
+                    Completion = g.Min(o => o.Offer.Prices.Completion),
+                },
+            })
             .OrderByDescending(m => m.Providers)
             .ThenBy(m => m.Name, StringComparer.Ordinal),
     ];
 
     public async IAsyncEnumerable<AnswerPart> AskAsync(Ask ask, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        HashSet<string> failed = [];
+        List<VerifiedOffer> failed = [];
+        DeliveredAnswer delivered = new(ask);
+        Ask current = ask;
         InferenceException? last = null;
         bool wasStale = false;
         for (int attempt = 0; attempt < options.Value.MaxAttempts; attempt++)
         {
-            VerifiedOffer offer = await ChooseAsync(ask, failed, last, cancellationToken);
+            VerifiedOffer offer = await ChooseAsync(current, failed, delivered.IsEmpty, last, cancellationToken);
             Attempt course = new();
-            await using IAsyncEnumerator<AnswerPart> parts = AttemptAsync(offer, ask, course, cancellationToken).GetAsyncEnumerator(cancellationToken);
-            bool delivered = false;
+            await using IAsyncEnumerator<AnswerPart> parts = AttemptAsync(offer, current, course, cancellationToken).GetAsyncEnumerator(cancellationToken);
             while (true)
             {
                 try
@@ -72,13 +84,13 @@ internal sealed partial class InferenceClient(
                     attempt--;
                     break;
                 }
-                catch (InferenceException exception) when (exception.TryAnother && !delivered && attempt + 1 < options.Value.MaxAttempts)
+                catch (InferenceException exception) when (
+                    exception.TryAnother && attempt + 1 < options.Value.MaxAttempts && (delivered.IsEmpty || delivered.CanGoOn))
                 {
                     book.History(offer.Peer).RecordFailure(exception.Failure.ToString());
-                    Log.TryingAnother(logger, exception.Failure);
-                    failed.Add(offer.Peer.ToString());
+                    Log.TryingAnother(logger, exception.Failure, delivered.IsEmpty ? "before its first token" : "in the middle of its answer");
+                    failed.Add(offer);
                     last = exception;
-                    break;
                 }
                 catch (InferenceException exception)
                 {
@@ -86,13 +98,61 @@ internal sealed partial class InferenceClient(
                     throw;
                 }
 
-                AnswerPart part = parts.Current;
-                delivered |= part is AnswerPart.Text or AnswerPart.Vector;
-                yield return part;
+                if (last is not null && failed.Contains(offer))
+                {
+                    if (delivered.IsEmpty)
+                    {
+                        break;
+                    }
+
+                    delivered.End(course.Segment(delivered, last.Failure));
+                    if (delivered.IsWhole)
+                    {
+                        yield return new AnswerPart.Ended(delivered.CutAtLimit());
+                        yield return new AnswerPart.Completed(course.Cost(delivered.Segments), null, null) { Segments = delivered.Segments };
+                        yield break;
+                    }
+
+                    current = delivered.Continue();
+                    break;
+                }
+
+                if (Tell(parts.Current, course, delivered) is { } part)
+                {
+                    yield return part;
+                }
             }
         }
 
         throw last!;
+    }
+
+    /// <summary>What the application hears of a part: of a replacement only what goes on, and in the end the sums over all providers.</summary>
+    private static AnswerPart? Tell(AnswerPart part, Attempt course, DeliveredAnswer delivered)
+    {
+        switch (part)
+        {
+            case AnswerPart.Opened opened:
+                course.Source = opened.Source;
+                return delivered.Segments.Count == 0 ? part : null;
+            case AnswerPart.Begun begun:
+                course.PromptTokens = begun.PromptTokens;
+                delivered.Begin(begun);
+                return delivered.Segments.Count == 0 ? part : null;
+            case AnswerPart.Text text:
+                delivered.Add(text.Delta);
+                return part;
+            case AnswerPart.Ended ended:
+                course.CompletionTokens = ended.Finished.Usage?.CompletionTokens ?? 0;
+                return new AnswerPart.Ended(delivered.Whole(ended.Finished));
+            case AnswerPart.Completed completed:
+                course.ReceiptId = completed.ReceiptId;
+                AnswerSegment segment = course.Segment(delivered, null);
+                List<AnswerSegment> segments = [.. delivered.Segments, segment];
+                return completed with { Cost = course.Cost(segments), Segments = segments };
+            default:
+                return part;
+        }
     }
 
     private async IAsyncEnumerable<AnswerPart> AttemptAsync(
@@ -103,29 +163,53 @@ internal sealed partial class InferenceClient(
         course.IsStale = ready is not null;
         (ClientChannel channel, OpenedSession session) = await PrepareAsync(offer, ask, ready, cancellationToken);
         await using OpenedSession owned = session;
+        ulong granted = await ReserveAsync(ask, session, cancellationToken);
         long started = time.GetTimestamp();
-        SessionRun run = new(session, channel, Begin(channel, session, ask), ask, receipts, time);
-        await foreach (AnswerPart part in run.RunAsync(cancellationToken))
+        try
         {
-            switch (part)
+            SessionRun run = new(session, channel, Begin(channel, session, ask), ask with { MaxDueNanoton = granted }, receipts, time);
+            course.Run = run;
+            course.PromptPrice = session.Enclave.Quote.Prices.Prompt;
+            await foreach (AnswerPart part in run.RunAsync(cancellationToken))
             {
-                case AnswerPart.Opened:
-                    course.IsStale = false;
-                    break;
-                case AnswerPart.Text:
-                    first ??= time.GetElapsedTime(started);
-                    break;
-                case AnswerPart.Ended ended when first is { } firstText:
-                    double seconds = (time.GetElapsedTime(started) - firstText).TotalSeconds;
-                    uint tokens = ended.Finished.Usage?.CompletionTokens ?? 0;
-                    book.History(offer.Peer).RecordAnswer(firstText, tokens > 8 && seconds > 0.01 ? (tokens - 1) / seconds : null);
-                    break;
-            }
+                switch (part)
+                {
+                    case AnswerPart.Opened:
+                        course.IsStale = false;
+                        break;
+                    case AnswerPart.Text:
+                        first ??= time.GetElapsedTime(started);
+                        break;
+                    case AnswerPart.Ended ended when first is { } firstText:
+                        double seconds = (time.GetElapsedTime(started) - firstText).TotalSeconds;
+                        uint tokens = ended.Finished.Usage?.CompletionTokens ?? 0;
+                        book.History(offer.Peer).RecordAnswer(firstText, tokens > 8 && seconds > 0.01 ? (tokens - 1) / seconds : null);
+                        break;
+                }
 
-            yield return part;
+                yield return part;
+            }
+        }
+        finally
+        {
+            // What may still be owed to a lost provider stays booked.
+            ulong spent = Math.Min(granted, course.Run?.Exposure ?? 0);
+            await (ask.Budget?.ReleaseAsync(granted - spent) ?? Task.CompletedTask);
         }
 
         warm.Prepare(offer.Peer, ask.AllowOpenTier, Relays(ask), fresh => OpenAsync(LatestOffer(offer), ask, fresh));
+    }
+
+    /// <summary>What this request may cost at most, booked on its application's key when it has one.</summary>
+    private static async Task<ulong> ReserveAsync(Ask ask, OpenedSession session, CancellationToken cancellationToken)
+    {
+        ulong bound = RequestBound.Due(ask, session.Enclave.Quote);
+        ulong granted = ask.Budget is null ? bound : await ask.Budget.ReserveAsync(bound, cancellationToken);
+        return granted > 0
+            ? granted
+            : throw new InferenceException(
+                InferenceFailure.SpendLimit, "the spend limit of this API key is reached", "nothing is left of what it may spend",
+                "See 'cocoon keys'; raise the limit with a new key, or wait for the next day (UTC).");
     }
 
     /// <summary>A channel and a session with an unexpired quote. No money moves towards an enclave that was not appraised first.</summary>
@@ -199,9 +283,10 @@ internal sealed partial class InferenceClient(
         return session;
     }
 
-    private async Task<VerifiedOffer> ChooseAsync(Ask ask, HashSet<string> failed, InferenceException? last, CancellationToken cancellationToken)
+    private async Task<VerifiedOffer> ChooseAsync(
+        Ask ask, List<VerifiedOffer> failed, bool isFresh, InferenceException? last, CancellationToken cancellationToken)
     {
-        TimeSpan wait = book.All().Count > 0 ? options.Value.UnknownModelWait : options.Value.DiscoveryWait;
+        TimeSpan wait = DiscoveryWait();
         IReadOnlyList<VerifiedOffer> offers = await finder.FindAsync(ask.Model, wait, cancellationToken);
         if (offers.Count == 0)
         {
@@ -209,13 +294,29 @@ internal sealed partial class InferenceClient(
         }
 
         uint prompt = (uint)Math.Min(int.MaxValue, ask.Body.Length / 4);
-        RouteRequest route = Route(prompt, ask.MaxTokens ?? 256, ask.AllowOpenTier, ask.Provider, failed);
+        RouteRequest route = new(prompt, ask.MaxTokens ?? 256, ask.AllowOpenTier, ask.Provider, terms.ChannelCodeHashes, terms.GlobalId)
+        {
+            Tiers = ask.Tiers,
+            Failed = failed,
+            Continues = isFresh ? null : failed[0],
+        };
         IReadOnlyList<RankedOffer> ranked = OfferRanking.Rank(offers, route, book);
         return ranked[0].Rejection is null ? ranked[0].Offer : throw last ?? AllRejected(ask, ranked);
     }
 
-    private RouteRequest Route(uint prompt, uint completion, bool allowOpen, string? provider, IReadOnlySet<string> excluded) =>
-        new(prompt, completion, allowOpen, provider, terms.ChannelCodeHashes, terms.GlobalId) { Excluded = excluded };
+    /// <summary>
+    /// A client that has just joined may not have heard of a model yet; one that has been listening for a while has, and says so at once.
+    /// </summary>
+    private TimeSpan DiscoveryWait()
+    {
+        if (book.All().Count == 0)
+        {
+            return options.Value.DiscoveryWait;
+        }
+
+        TimeSpan left = options.Value.UnknownModelWait - (time.GetUtcNow() - _started);
+        return left > TimeSpan.Zero ? left : TimeSpan.Zero;
+    }
 
     private InferenceException NoOffer(string model, TimeSpan waited)
     {
@@ -223,7 +324,9 @@ internal sealed partial class InferenceClient(
         return new InferenceException(
             anyModel ? InferenceFailure.ModelNotFound : InferenceFailure.NoOffer,
             $"no provider offers '{model}'",
-            $"nothing was heard within {waited.TotalSeconds:0} s from {host.Connections.Count} connected peers",
+            waited > TimeSpan.Zero
+                ? $"nothing was heard within {waited.TotalSeconds:0} s from {host.Connections.Count} connected peers"
+                : $"none of the {host.Connections.Count} connected peers has told of one",
             anyModel ? "See 'cocoon offers' or GET /v1/models for what is on offer." : "Check 'cocoon peers'; a bootstrap address may be wrong or down.");
     }
 
@@ -245,21 +348,42 @@ internal sealed partial class InferenceClient(
     {
         /// <summary>It runs on a session kept warm that has not answered yet.</summary>
         public bool IsStale { get; set; }
-    }
 
-    private static int TierRank(string tier) => tier switch
-    {
-        "cc-gpu" => 2,
-        "cc-cpu" => 1,
-        _ => 0,
-    };
+        public SessionRun? Run { get; set; }
+
+        public AnswerSource? Source { get; set; }
+
+        public ulong PromptPrice { get; set; }
+
+        public uint PromptTokens { get; set; }
+
+        public uint? CompletionTokens { get; set; }
+
+        public string? ReceiptId { get; set; }
+
+        public AnswerSegment Segment(DeliveredAnswer delivered, InferenceFailure? failure)
+        {
+            AnswerCost cost = Run!.Cost;
+            ulong replay = delivered.Segments.Count == 0
+                ? 0
+                : Math.Min(cost.CostNanoton, Metering.Due(new Protocol.Payments.Proto.Prices { Prompt = PromptPrice }, new TokenCounts(PromptTokens, 0, 0)));
+            return new AnswerSegment(
+                Source!, PromptTokens, CompletionTokens ?? delivered.TokensOfLast, cost.CostNanoton, replay, ReceiptId, failure is { } reason ? FailureWords.Of(reason) : null);
+        }
+
+        /// <summary>The last provider's channel, and the sums over all.</summary>
+        public AnswerCost Cost(IReadOnlyList<AnswerSegment> segments) => Run!.Cost with
+        {
+            CostNanoton = segments.Aggregate(0UL, (sum, s) => sum + s.CostNanoton),
+        };
+    }
 
     private static partial class Log
     {
         [LoggerMessage(2001, LogLevel.Debug, "Session opened: tier {Tier}, evidence {Kind}")]
         public static partial void SessionOpened(ILogger logger, string tier, string kind);
 
-        [LoggerMessage(2002, LogLevel.Information, "A provider failed before its first token ({Failure}); asking the next")]
-        public static partial void TryingAnother(ILogger logger, InferenceFailure failure);
+        [LoggerMessage(2002, LogLevel.Information, "A provider failed {When} ({Failure}); asking the next")]
+        public static partial void TryingAnother(ILogger logger, InferenceFailure failure, string when);
     }
 }

@@ -14,16 +14,25 @@ internal static class RequestBound
     public const uint DefaultMaxTokens = 1024;
 
     public static uint PromptTokens(Ask ask) =>
-        (uint)Math.Min(int.MaxValue, ask.Body.Length + TemplateTokens + ((long)ask.Messages * TemplateTokensPerMessage));
+        (uint)Math.Min(int.MaxValue, ask.Body.Length + (ask.Resume?.DeliveredText.Length ?? 0) + TemplateTokens + ((long)ask.Messages * TemplateTokensPerMessage));
 
+    /// <summary>Of each choice.</summary>
     public static uint CompletionTokens(Ask ask, Quote quote)
     {
         uint wanted = ask.MaxTokens ?? DefaultMaxTokens;
         return quote.MaxOutputTokens == 0 ? wanted : Math.Min(wanted, quote.MaxOutputTokens);
     }
 
-    public static ulong Due(Ask ask, Quote quote) =>
-        Metering.Due(quote.Prices, new TokenCounts(Math.Min(PromptTokens(ask), Math.Max(1, quote.ContextTokens)), 0, CompletionTokens(ask, quote)));
+    public static ulong Due(Ask ask, Quote quote) => Math.Min(
+        ask.MaxDueNanoton ?? ulong.MaxValue,
+        Metering.Due(
+            quote.Prices,
+            new TokenCounts(Prompt(ask, quote), 0, (uint)Math.Min(int.MaxValue, (ulong)CompletionTokens(ask, quote) * ask.Choices))));
+
+    /// <summary>An embedding request reads several inputs, each within the context; every other request reads one.</summary>
+    private static uint Prompt(Ask ask, Quote quote) => ask.Endpoint == SealedRequest.Types.Endpoint.Embeddings
+        ? PromptTokens(ask)
+        : Math.Min(PromptTokens(ask), Math.Max(1, quote.ContextTokens));
 
     /// <summary>The power of two that hides the exact limit from the host.</summary>
     public static uint OutputBucket(uint completionTokens) => System.Numerics.BitOperations.RoundUpToPowerOf2(Math.Max(64, completionTokens));

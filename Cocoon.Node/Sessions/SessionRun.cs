@@ -27,6 +27,12 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
     private bool _mayOweMore;
     private VoucherMessage? _lastVoucher;
 
+    /// <summary>What was metered and vouched so far.</summary>
+    public AnswerCost Cost => new(_pacer.Due, _vouchers, channel.HighestTotal, _address);
+
+    /// <summary>The most that this run may have cost: more than what was metered while the provider's last word is missing.</summary>
+    public ulong Exposure => _mayOweMore ? _pacer.Exposure : _pacer.Due;
+
     /// <summary>Whether any text left this run: after that the request must not silently go elsewhere.</summary>
     public bool HasDelivered { get; private set; }
 
@@ -124,7 +130,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
 
             (string? id, string? path) = receipt is null ? (null, null) : await SaveAsync(receipt, settlement, cancellationToken);
             CrashPoint.Reach(CrashPoint.ClientReceipted);
-            yield return new AnswerPart.Completed(new AnswerCost(_pacer.Due, _vouchers, channel.HighestTotal, _address), id, path);
+            yield return new AnswerPart.Completed(Cost, id, path);
         }
         finally
         {
@@ -140,7 +146,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
             finally
             {
                 // However it ended: a session left live would keep its share of the channel for ever.
-                await payment.EndAsync(_pacer.Due, _mayOweMore ? _pacer.Exposure : _pacer.Due, CancellationToken.None);
+                await payment.EndAsync(_pacer.Due, Exposure, CancellationToken.None);
                 CrashPoint.Reach(CrashPoint.ClientEnded);
             }
         }
@@ -163,6 +169,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
             Body = ByteString.CopyFrom(ask.Body.Span),
             TenantSecret = ByteString.CopyFrom(ask.TenantSecret),
             MaxDueNanoton = _pacer.Bound,
+            Resume = ask.Resume,
         };
         try
         {

@@ -112,6 +112,22 @@ internal static class Schema
         ALTER TABLE client_channel ADD COLUMN attended INTEGER NOT NULL DEFAULT 0;
         CREATE TABLE client_key_spend (day INTEGER NOT NULL, key TEXT NOT NULL, nanoton INTEGER NOT NULL, PRIMARY KEY (day, key)) WITHOUT ROWID;
         """,
+        """
+        -- Keys of applications: SHA-256 of each secret, limits and what was spent. A null limit is none.
+        CREATE TABLE api_key (
+            id          TEXT PRIMARY KEY,
+            name        TEXT NOT NULL UNIQUE,
+            hash        BLOB NOT NULL UNIQUE,
+            tiers       TEXT NOT NULL,
+            limit_total INTEGER,
+            limit_day   INTEGER,
+            spent       INTEGER NOT NULL DEFAULT 0,
+            day         INTEGER NOT NULL,
+            spent_day   INTEGER NOT NULL DEFAULT 0,
+            requests    INTEGER NOT NULL DEFAULT 0,
+            created_at  INTEGER NOT NULL
+        ) WITHOUT ROWID;
+        """,
     ];
 
     /// <exception cref="StorageException">Another program's file, or a newer version's.</exception>

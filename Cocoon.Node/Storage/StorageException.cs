@@ -25,4 +25,10 @@ internal enum StorageErrorCode
 
     /// <summary>A stored value cannot be read as what it should be.</summary>
     Corrupt,
+
+    /// <summary>Something of that name is there already.</summary>
+    Exists,
+
+    /// <summary>There is no place for one more.</summary>
+    Full,
 }

@@ -60,14 +60,15 @@ internal sealed class CocoonNetwork : IAsyncDisposable
 
     /// <summary>A provider that is ready to serve, with half a TON for its claims.</summary>
     public async Task<CocoonNode> StartProviderAsync(
-        string name, decimal priceIn, decimal priceOut, CancellationToken cancellationToken, params string[] options)
+        string name, decimal priceIn, decimal priceOut, CancellationToken cancellationToken, string? model = null, string modelName = ModelName,
+        IReadOnlyList<string>? options = null)
     {
         CocoonNode provider = await StartAsync(
             name,
             [
-                "up", .. Common(Bootstrap.Address), "--listen", "/ip4/127.0.0.1/tcp/0", "--model", TestModel.Ensure(), "--name", ModelName, "--threads", "1",
+                "up", .. Common(Bootstrap.Address), "--listen", "/ip4/127.0.0.1/tcp/0", "--model", model ?? TestModel.Ensure(), "--name", modelName, "--threads", "1",
                 "--price-in", priceIn.ToString(CultureInfo.InvariantCulture), "--price-out", priceOut.ToString(CultureInfo.InvariantCulture),
-                .. options,
+                .. options ?? [],
             ],
             cancellationToken);
         await FundAsync(provider, Ton / 2, cancellationToken);

@@ -58,7 +58,7 @@ internal sealed class CrashWalk : IAsyncDisposable
     {
         CocoonNetwork network = await CocoonNetwork.StartAsync(cancellationToken);
         CocoonNode provider = await network.StartProviderAsync(
-            "provider", 0.02m, 0.64m, cancellationToken, "--claim-at", "1000", "--listen", $"/ip4/127.0.0.1/tcp/{FreePort()}");
+            "provider", 0.02m, 0.64m, cancellationToken, options: ["--claim-at", "1000", "--listen", $"/ip4/127.0.0.1/tcp/{FreePort()}"]);
         CocoonNode client = await network.StartClientAsync(
             "client", 20 * CocoonNetwork.Ton, cancellationToken, options: ["--limit-opens", "1000", "--limit-provider", "1000", "--limit-day", "1000"]);
         await CocoonNetwork.WaitForOffersAsync(client, cancellationToken, provider);

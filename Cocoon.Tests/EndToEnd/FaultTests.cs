@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Cocoon.Tests.Support;
 using NUnit.Framework;
 
 namespace Cocoon.Tests.EndToEnd;
@@ -147,6 +148,45 @@ public sealed class FaultTests
         ChatAnswer next = await Chat.StreamAsync(_client, Chat.Ask("Again.", _cheap.PeerId), cancellationToken);
         Assert.That(cut.ErrorText, Does.Contain("provider_lost"));
         Assert.That(next.ErrorText, Is.Empty);
+    }
+
+    [TestCase(true)]
+    [TestCase(false)]
+    [CancelAfter(90_000)]
+    public async Task ProviderOrItsEnclave_KilledMidStream_AnotherGoesOnAndNoTokenIsPaidTwice(bool wholeNode, CancellationToken cancellationToken)
+    {
+        const int tokens = 400;
+        ChatAnswer warm = await Chat.StreamAsync(_client, Chat.Ask("A channel for later.", _dear.PeerId), cancellationToken);
+        Assert.That(warm.ErrorText, Is.Empty);
+        int enclave = await _cheap.EnclaveIdAsync(cancellationToken);
+        int pieces = 0;
+        ChatAnswer answer = await Chat.StreamAsync(_client, Chat.Long(tokens: tokens), cancellationToken, async _ =>
+        {
+            if (++pieces == 20)
+            {
+                if (wholeNode)
+                {
+                    await _cheap.KillAsync();
+                }
+                else
+                {
+                    Signals.SendKill(enclave);
+                }
+            }
+        });
+        JsonObject[] segments = [.. answer.Cocoon?["segments"]?.AsArray().Select(s => s!.AsObject()) ?? []];
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(answer.ErrorText, Is.Empty);
+            Assert.That(segments.Select(s => (string)s["provider"]!), Is.EqualTo(new[] { _cheap.PeerId, _dear.PeerId }));
+            Assert.That(segments.Select(s => (string?)s["ended_by"]), Is.EqualTo(new[] { "provider_lost", null }));
+            Assert.That(segments.Sum(s => (int)s["completion_tokens"]!), Is.EqualTo(tokens), "every delivered token was paid once");
+            Assert.That((int)answer.Usage!["completion_tokens"]!, Is.EqualTo(tokens));
+            Assert.That((int)segments[^1]["prompt_tokens"]!, Is.GreaterThan((int)answer.Usage!["prompt_tokens"]!), "the delivered text was read once more, and that is said");
+            Assert.That(answer.Text, Does.StartWith(TestModel.Sentence));
+            Assert.That(answer.Text.Replace(TestModel.Sentence, "", StringComparison.Ordinal), Has.Length.LessThan(TestModel.Sentence.Length), "the seam does not show");
+            Assert.That(Nanoton(answer.Cocoon!, "cost_nanoton"), Is.EqualTo(segments.Aggregate(0UL, (sum, s) => sum + Nanoton(s, "cost_nanoton"))));
+        }
     }
 
     [Test, CancelAfter(90_000)]

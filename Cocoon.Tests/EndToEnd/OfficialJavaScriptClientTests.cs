@@ -46,10 +46,44 @@ public sealed class OfficialJavaScriptClientTests
         }
     }
 
-    private static async Task<JsonObject> RunAsync(string prompt, string? model, CancellationToken cancellationToken)
+    [Test, CancelAfter(120_000)]
+    public async Task Suite_EveryPartOfTheApi(CancellationToken cancellationToken)
+    {
+        await SpecialProviders.StartAsync();
+        JsonObject r = await RunAsync(
+            ["suite.mjs", SharedNetwork.Client.Api.ToString(), CocoonNetwork.ModelName, SpecialProviders.CallerModel, SpecialProviders.EmbeddingModel], cancellationToken);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(r["models"]?["ids"]?.AsArray().Select(m => (string)m!), Is.SupersetOf(new[] { CocoonNetwork.ModelName, SpecialProviders.CallerModel, SpecialProviders.EmbeddingModel }));
+            Assert.That((int?)r["models"]?["providers"], Is.EqualTo(2));
+            Assert.That((string?)r["whole"]?["text"], Is.EqualTo(TestModel.Sentence), r["whole"]?.ToJsonString());
+            Assert.That((string?)r["whole"]?["tier"], Is.EqualTo("open"));
+            Assert.That((string?)r["whole"]?["receipt"], Is.Not.Empty);
+            Assert.That((r["schema"] as JsonArray)?.Select(a => (int)a!["days"]!), Has.Exactly(3).InRange(1, 14), r["schema"]?.ToJsonString());
+            Assert.That((string?)r["tools"]?["finish"], Is.EqualTo("tool_calls"), r["tools"]?.ToJsonString());
+            Assert.That((string?)r["tools"]?["arguments"]?["city"], Is.AnyOf("Paris", "Zürich"));
+            Assert.That((string?)r["tools"]?["text"], Is.EqualTo(TestModel.Sentence));
+            Assert.That(r["calls"]?.ToJsonString(), Is.EqualTo("""{"reasoning":"Maybe look there.","name":"look","arguments":"{}","finish":"tool_calls"}"""));
+            Assert.That((r["completions"] as JsonArray)?.Select(t => (string)t!), Is.All.StartsWith("Cocoon keeps every"), r["completions"]?.ToJsonString());
+            Assert.That((string?)r["logprobs"]?["finish"], Is.EqualTo("length"), r["logprobs"]?.ToJsonString());
+            Assert.That((r["logprobs"]?["top"] as JsonArray)?.Select(t => (int)t!), Is.EqualTo(new[] { 2, 2, 2 }));
+            Assert.That((r["embeddings"] as JsonArray)?.Select(t => (int)t!), Is.EqualTo(new[] { 8, 8 }), r["embeddings"]?.ToJsonString());
+            Assert.That((string?)r["responses"]?["deltas"], Is.EqualTo(TestModel.Sentence), r["responses"]?.ToJsonString());
+            Assert.That((string?)r["responses"]?["next"], Is.EqualTo(TestModel.Sentence));
+            Assert.That((bool?)r["responses"]?["completed"], Is.True);
+            Assert.That((int?)r["abort"]?["pieces"], Is.GreaterThanOrEqualTo(2), r["abort"]?.ToJsonString());
+            Assert.That((string?)r["unknown"]?["error"]?["class"], Is.EqualTo("NotFoundError"));
+            Assert.That((string?)r["refused"]?["error"]?["param"], Is.EqualTo("suffix"));
+        }
+    }
+
+    private static Task<JsonObject> RunAsync(string prompt, string? model, CancellationToken cancellationToken) =>
+        RunAsync(["chat.mjs", SharedNetwork.Client.Api.ToString(), prompt, .. model is null ? [] : (string[])[model]], cancellationToken);
+
+    private static async Task<JsonObject> RunAsync(string[] arguments, CancellationToken cancellationToken)
     {
         ProcessStartInfo start = new("node") { WorkingDirectory = s_folder, RedirectStandardOutput = true };
-        foreach (string argument in (string[])["chat.mjs", SharedNetwork.Client.Api.ToString(), prompt, .. model is null ? [] : (string[])[model]])
+        foreach (string argument in arguments)
         {
             start.ArgumentList.Add(argument);
         }

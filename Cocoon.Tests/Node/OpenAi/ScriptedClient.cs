@@ -1,6 +1,8 @@
+using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Text;
 using Cocoon.Node.Sessions;
+using Cocoon.Protocol.Payments.Proto;
 using Cocoon.Protocol.Sessions.Proto;
 
 namespace Cocoon.Tests.Node.OpenAi;
@@ -15,25 +17,82 @@ internal sealed class ScriptedClient(params string[] words) : IInferenceClient
     /// <summary>Thrown after the first word.</summary>
     public InferenceException? FailAfterFirst { get; init; }
 
-    public Ask? LastAsk { get; private set; }
+    /// <summary>Every part of the answer to a request; instead of the words.</summary>
+    public Func<Ask, IEnumerable<AnswerPart>>? Script { get; init; }
+
+    /// <summary>Text that goes on until the reader leaves.</summary>
+    public Func<string>? Endless { get; init; }
+
+    public ConcurrentQueue<Ask> Asks { get; } = new();
+
+    public Ask? LastAsk => Asks.LastOrDefault();
 
     public TaskCompletionSource Cancelled { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Waits for cancellation after the first word.</summary>
     public bool Hangs { get; init; }
 
-    public IReadOnlyList<OfferedModel> Models { get; } = [new(Model, new string('a', 64), "open", 2, 2048, DateTimeOffset.UnixEpoch)];
+    public static AnswerSource Source { get; } = new("12D3KooWtest", "open", "simulated", Model, new string('a', 64), "claimed", "EQchannel", "fast");
+
+    /// <summary>What comes before the text.</summary>
+    public static IEnumerable<AnswerPart> Head => [new AnswerPart.Opened(Source), new AnswerPart.Begun(7, 0)];
+
+    public IReadOnlyList<OfferedModel> Models { get; } =
+    [
+        new(Model, new string('a', 64), "open", 2, 2048, DateTimeOffset.UnixEpoch)
+        {
+            Tiers = new Dictionary<string, int> { ["open"] = 2 },
+            Lowest = new Prices { Prompt = 10, Cached = 1, Completion = 30 },
+        },
+    ];
+
+    /// <summary>What comes after it.</summary>
+    public static IEnumerable<AnswerPart> Tail(uint tokens, string reason = "stop") =>
+    [
+        new AnswerPart.Ended(new Finished
+        {
+            Choices = { new ChoiceEnd { FinishReason = reason } },
+            Usage = new Usage { PromptTokens = 7, CompletionTokens = tokens },
+            DueNanoton = 42,
+        }),
+        new AnswerPart.Completed(new AnswerCost(42, 2, 100, "EQchannel"), "abc", "/receipts/abc.json"),
+    ];
 
     public async IAsyncEnumerable<AnswerPart> AskAsync(Ask ask, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        LastAsk = ask;
+        Asks.Enqueue(ask);
+        await Task.Yield();
         if (FailBefore is not null)
         {
             throw FailBefore;
         }
 
-        yield return new AnswerPart.Opened(new AnswerSource("12D3KooWtest", "open", "simulated", Model, new string('a', 64), "claimed", "EQchannel", "fast"));
-        yield return new AnswerPart.Begun(7, 0);
+        foreach (AnswerPart part in Script?.Invoke(ask) ?? Head)
+        {
+            yield return part;
+        }
+
+        if (Script is not null)
+        {
+            yield break;
+        }
+
+        try
+        {
+            while (Endless is not null)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                yield return new AnswerPart.Text(new Delta { Text = Endless() });
+            }
+        }
+        finally
+        {
+            if (Endless is not null)
+            {
+                Cancelled.TrySetResult();
+            }
+        }
+
         for (int i = 0; i < words.Length; i++)
         {
             yield return new AnswerPart.Text(new Delta { Text = words[i], TokenIds = { (uint)i }, DueNanoton = (ulong)i });
@@ -55,13 +114,10 @@ internal sealed class ScriptedClient(params string[] words) : IInferenceClient
             }
         }
 
-        yield return new AnswerPart.Ended(new Finished
+        foreach (AnswerPart part in Tail((uint)words.Length))
         {
-            Choices = { new ChoiceEnd { FinishReason = "stop" } },
-            Usage = new Usage { PromptTokens = 7, CompletionTokens = (uint)words.Length },
-            DueNanoton = 42,
-        });
-        yield return new AnswerPart.Completed(new AnswerCost(42, 2, 100, "EQchannel"), "abc", "/receipts/abc.json");
+            yield return part;
+        }
     }
 
     public static string BodyText(Ask ask) => Encoding.UTF8.GetString(ask.Body.Span);

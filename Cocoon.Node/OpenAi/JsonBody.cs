@@ -1,0 +1,56 @@
+using System.Text.Json;
+using System.Text.Unicode;
+
+namespace Cocoon.Node.OpenAi;
+
+/// <summary>Reads a request body as one JSON object. Bounds: depth 64, no name twice, Unicode throughout.</summary>
+internal static class JsonBody
+{
+    private static readonly JsonDocumentOptions Options = new() { MaxDepth = 64, AllowDuplicateProperties = false };
+
+    /// <summary>Runs <paramref name="read"/> on the object; errors name a place, never a value of the body.</summary>
+    public static OpenAiError? Read(ReadOnlyMemory<byte> body, Func<JsonElement, OpenAiError?> read)
+    {
+        if (!Utf8.IsValid(body.Span))
+        {
+            return OpenAiError.BadRequest("The body is not UTF-8.", code: "invalid_json");
+        }
+
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(body, Options);
+            return document.RootElement.ValueKind == JsonValueKind.Object
+                ? read(document.RootElement)
+                : OpenAiError.BadRequest("The body must be a JSON object.", code: "invalid_json");
+        }
+        catch (JsonException exception)
+        {
+            // The parser's message names a position and a character class, never a value of the body.
+            return OpenAiError.BadRequest($"The body is not valid JSON (line {exception.LineNumber + 1}, byte {exception.BytePositionInLine}).", code: "invalid_json");
+        }
+        catch (InvalidOperationException)
+        {
+            // An escape that names half a surrogate pair.
+            return OpenAiError.BadRequest("The body holds text that is not Unicode.", code: "invalid_json");
+        }
+    }
+
+    /// <summary><c>false</c> when the field is there and no boolean; absent and <c>null</c> count as false.</summary>
+    public static bool TryBoolean(JsonElement parent, string name, out bool value)
+    {
+        value = false;
+        if (!TryField(parent, name, out JsonElement element))
+        {
+            return true;
+        }
+
+        value = element.ValueKind == JsonValueKind.True;
+        return element.ValueKind is JsonValueKind.True or JsonValueKind.False;
+    }
+
+    public static bool TryField(JsonElement parent, string name, out JsonElement value) =>
+        parent.TryGetProperty(name, out value) && value.ValueKind != JsonValueKind.Null;
+
+    public static string? Text(JsonElement parent, string name) =>
+        TryField(parent, name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+}
