@@ -67,7 +67,8 @@ internal sealed class GrammarConstraint : TokenConstraint
             return;
         }
 
-        foreach (byte value in _vocabulary.Piece(token))
+        // A trigger may be a control token, which has no text otherwise.
+        foreach (byte value in _vocabulary.SpecialPiece(token))
         {
             _isWaiting &= _triggers!.Push(value) < 0;
         }
@@ -91,7 +92,7 @@ internal sealed class GrammarConstraint : TokenConstraint
         if (_isWaiting)
         {
             // What follows the trigger inside the same token would escape the grammar.
-            return !_triggers!.EndsInside(piece);
+            return !_triggers!.EndsInside(_vocabulary.SpecialPiece(token));
         }
 
         Utf8Tail tail = _tail;

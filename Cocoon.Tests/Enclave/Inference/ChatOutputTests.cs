@@ -28,6 +28,39 @@ public sealed class ChatOutputTests
         }
     }
 
+    [TestCase(false)]
+    [TestCase(true)]
+    public async Task Generate_CallThatMustBeMade_FitsTheSchemaWhateverTheModelLikes(bool isNamed)
+    {
+        ToolChoiceMode mode = isNamed ? ToolChoiceMode.Function : ToolChoiceMode.Required;
+        await using LlamaCppEngine engine = await TestEngine.LoadAsync(TestModelMode.Random);
+        ChatTool[] tools =
+        [
+            new("place", null, JsonDocument.Parse(
+                """{"type":"object","properties":{"where":{"$ref":"#/$defs/side"},"n":{"type":"integer","minimum":0,"maximum":99}},"required":["where","n"],"additionalProperties":false,"$defs":{"side":{"enum":["left","right"]}}}""").RootElement),
+            new("stop", null, null),
+        ];
+        for (ulong seed = 0; seed < 4; seed++)
+        {
+            GenerationRequest request = TestEngine.Chat(new ChatMessage("user", "Do something."));
+            Collected collected = await engine.CollectAsync(request with
+            {
+                Sampling = new SamplingOptions { Seed = seed, Temperature = 1 },
+                MaxTokens = 200,
+                Prompt = ((PromptInput.Chat)request.Prompt) with { Tools = [.. tools], ToolChoice = mode, ToolChoiceFunction = mode == ToolChoiceMode.Function ? "place" : null },
+            });
+            string name = collected.Events.OfType<GenerationEvent.ToolCallStart>().First().Name;
+            using JsonDocument arguments = JsonDocument.Parse(Joined<GenerationEvent.ToolCallArguments>(collected, a => a.Delta));
+            Assert.That(mode == ToolChoiceMode.Function ? ["place"] : (string[])["place", "stop"], Does.Contain(name));
+            Assert.That(collected.Finished!.Reason, Is.EqualTo(FinishReason.ToolCalls));
+            if (name == "place")
+            {
+                Assert.That(arguments.RootElement.GetProperty("where").GetString(), Is.AnyOf("left", "right"));
+                Assert.That(arguments.RootElement.GetProperty("n").GetInt32(), Is.InRange(0, 99));
+            }
+        }
+    }
+
     [Test]
     public async Task Generate_WithoutTools_CallsAreText()
     {
