@@ -333,6 +333,16 @@ internal sealed partial class InferenceClient(
     private static InferenceException AllRejected(Ask ask, IReadOnlyList<RankedOffer> ranked)
     {
         string words = string.Join(", ", ranked.GroupBy(r => r.Rejection!).Select(g => $"{g.Key} ({g.Count()})"));
+        if (ranked.All(r => r.Rejection == "context"))
+        {
+            return new InferenceException(
+                InferenceFailure.InvalidRequest, "the prompt is too long", $"about {ask.Body.Length / 4} tokens, and the longest context on offer has {ranked.Max(r => r.Offer.Offer.ContextTokens)}",
+                "Make it shorter, or use a model with a longer context (GET /v1/models).")
+            {
+                Code = "context_length_exceeded",
+            };
+        }
+
         bool tier = ranked.Any(r => r.Rejection == "tier");
         return new InferenceException(
             tier ? InferenceFailure.TierRefused : InferenceFailure.NoOffer,

@@ -51,7 +51,7 @@ public sealed class OfficialJavaScriptClientTests
     {
         await SpecialProviders.StartAsync();
         JsonObject r = await RunAsync(
-            ["suite.mjs", SharedNetwork.Client.Api.ToString(), CocoonNetwork.ModelName, SpecialProviders.CallerModel, SpecialProviders.EmbeddingModel], cancellationToken);
+            ["suite.mjs", SpecialProviders.Client.Api.ToString(), CocoonNetwork.ModelName, SpecialProviders.CallerModel, SpecialProviders.EmbeddingModel], cancellationToken);
         using (Assert.EnterMultipleScope())
         {
             Assert.That(r["models"]?["ids"]?.AsArray().Select(m => (string)m!), Is.SupersetOf(new[] { CocoonNetwork.ModelName, SpecialProviders.CallerModel, SpecialProviders.EmbeddingModel }));

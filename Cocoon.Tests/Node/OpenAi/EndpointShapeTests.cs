@@ -1,6 +1,5 @@
 using System.Net;
 using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Cocoon.Node.Sessions;
 using Cocoon.Protocol.Sessions.Proto;
@@ -37,7 +36,7 @@ public sealed class EndpointShapeTests
     public async Task Completions_Stream_HasTheOlderShape()
     {
         await using OpenAiApi api = await OpenAiApi.StartAsync(new ScriptedClient("a", "b"));
-        (_, string body) = await api.PostTextAsync("completions", $$"""{"model":"{{Model}}","prompt":"x","stream":true,"stream_options":{"include_usage":true}}""");
+        (_, string body) = await api.PostTextAsync("completions", $$"""{"model":"{{Model}}","prompt":"x","stream":true,"stream_options":{"include_usage":true} }""");
         JsonObject[] events = [.. Events(body)];
         using (Assert.EnterMultipleScope())
         {
@@ -114,7 +113,7 @@ public sealed class EndpointShapeTests
     public async Task Chat_BodyThatIsNoUnicode_IsAn400()
     {
         await using OpenAiApi api = await OpenAiApi.StartAsync(new ScriptedClient("x"));
-        byte[] body = [.. Encoding.UTF8.GetBytes("""{"model":"a"""), 0xFF, .. Encoding.UTF8.GetBytes("""","messages":[{}]}""")];
+        byte[] body = Encoding.Latin1.GetBytes("{\"model\":\"a\u00FF\",\"messages\":[{}]}");
         foreach (byte[] bad in (byte[][])[body, Encoding.UTF8.GetBytes("""{"model":"\ud800","messages":[{}]}""")])
         {
             using HttpClient http = new();

@@ -140,10 +140,10 @@ public sealed class ResponsesTests
         ResponseResult fetched = await client.GetResponseAsync(kept.Id);
         Assert.That(fetched.GetOutputText(), Is.EqualTo("x"));
         Assert.That((await client.DeleteResponseAsync(kept.Id)).Value.Deleted, Is.True);
-        Assert.That(Assert.ThrowsAsync<ClientResultException>(() => client.GetResponseAsync(kept.Id))!.Status, Is.EqualTo(404));
+        Assert.That((await Assert.ThrowsAsync<ClientResultException>(() => client.GetResponseAsync(kept.Id)))!.Status, Is.EqualTo(404));
 
         ResponseResult unkept = await client.CreateResponseAsync(new CreateResponseOptions(Model, [ResponseItem.CreateUserMessageItem("hi")]) { StoredOutputEnabled = false });
-        Assert.That(Assert.ThrowsAsync<ClientResultException>(() => client.GetResponseAsync(unkept.Id))!.Status, Is.EqualTo(404));
+        Assert.That((await Assert.ThrowsAsync<ClientResultException>(() => client.GetResponseAsync(unkept.Id)))!.Status, Is.EqualTo(404));
         (HttpStatusCode status, JsonObject error, _) = await api.PostAsync("responses", $$"""{"model":"{{Model}}","input":"a","previous_response_id":"{{unkept.Id}}"}""");
         Assert.That((status, (string?)error["error"]!["code"]), Is.EqualTo((HttpStatusCode.NotFound, "previous_response_not_found")));
     }
