@@ -54,6 +54,13 @@ internal abstract partial class AskEndpoint<TRequest>(AskServices services)
             Log.Failed(services.Logger, exception.Failure);
             await WriteFailureAsync(context, OpenAiError.From(exception), cancellationToken);
         }
+        catch (Exception exception) when (exception is not OperationCanceledException)
+        {
+            // Edge of the request: whatever it is, the application gets an answer in the form that it knows. A message could quote the prompt.
+            Log.Broke(services.Logger, exception.GetType().Name);
+            OpenAiError error = new(StatusCodes.Status500InternalServerError, "server_error", "server_error", null, "The light client failed on this request; its log names the kind of failure.");
+            await WriteFailureAsync(context, error, cancellationToken);
+        }
     }
 
     protected abstract OpenAiError? Read(ReadOnlyMemory<byte> body, ApiCaller caller, out TRequest? request);
@@ -142,5 +149,8 @@ internal abstract partial class AskEndpoint<TRequest>(AskServices services)
 
         [LoggerMessage(4002, LogLevel.Debug, "A request failed: {Failure}")]
         public static partial void Failed(ILogger logger, InferenceFailure failure);
+
+        [LoggerMessage(4003, LogLevel.Error, "A request broke with {Exception}")]
+        public static partial void Broke(ILogger logger, string exception);
     }
 }

@@ -42,7 +42,7 @@ public sealed class CommandLineTests
     [Test, CancelAfter(60_000)]
     public async Task PeersAndOffers_NameTheProviders_AndExplainTheChoice(CancellationToken cancellationToken)
     {
-        JsonObject[] documents = await ReadAsync(cancellationToken, (SharedNetwork.Client, ["peers"]), (SharedNetwork.Client, ["offers", "--explain"]));
+        JsonObject[] documents = await ReadAsync(cancellationToken, (SharedNetwork.Client, ["peers"]), (SharedNetwork.Client, ["offers", "--explain", "--model", CocoonNetwork.ModelName]));
         JsonObject[] peers = Rows(documents[0], "peers"), offers = Rows(documents[1], "offers");
         string[] providers = [SharedNetwork.Cheap.PeerId, SharedNetwork.Dear.PeerId];
         using (Assert.EnterMultipleScope())

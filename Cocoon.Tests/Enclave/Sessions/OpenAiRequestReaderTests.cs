@@ -53,11 +53,48 @@ public sealed class OpenAiRequestReaderTests
     [TestCase("""{"messages":[{"role":"user","content":"x"}],"logit_bias":{"a":1}}""", "logit_bias")]
     [TestCase("""{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_object"}}""", "response_format")]
     [TestCase("""{"messages":[{"role":"user","content":"x"}],"tool_choice":"required"}""", "tool_choice")]
+    [TestCase("""{"messages":[{"role":"user","content":"x"}],"top_logprobs":2}""", "top_logprobs")]
+    [TestCase("""{"messages":[{"role":"user","content":"x"}],"functions":[]}""", "functions")]
+    [TestCase("""{"messages":[{"role":"user","content":"x"}],"response_format":"json"}""", "response_format")]
     [TestCase("""{"messages":[{"role":"user","content":"\ud800"}]}""", null)]
     public void ReadChat_Malformed_NamesTheField(string json, string? param)
     {
         OpenAiRequestException error = Assert.Throws<OpenAiRequestException>(() => Read(json))!;
         Assert.That((error.Param, error.Status), Is.EqualTo((param, 400)));
+    }
+
+    [Test]
+    public void ReadChat_ToolsWithoutBound_AreRefused()
+    {
+        const string tool = """{"type":"function","function":{"name":"f","parameters":PARAMETERS}}""";
+        string many = string.Join(',', Enumerable.Repeat(tool.Replace("PARAMETERS", "{}", StringComparison.Ordinal), 129));
+        string large = tool.Replace("PARAMETERS", $$"""{"description":"{{new string('x', 300_000)}}"}""", StringComparison.Ordinal);
+        foreach (string tools in (string[])[many, large])
+        {
+            string json = $$"""{"messages":[{"role":"user","content":"x"}],"tools":[{{tools}}]}""";
+            Assert.That(Assert.Throws<OpenAiRequestException>(() => Read(json, EngineCapabilities.Tools))!.Param, Is.EqualTo("tools"));
+        }
+    }
+
+    [Test]
+    public void ReadChat_ResponseFormat_BecomesAConstraint()
+    {
+        GenerationRequest schema = Read(
+            """{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{"type":"object"}}}}""", EngineCapabilities.Grammar);
+        GenerationRequest any = Read("""{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_object"}}""", EngineCapabilities.Grammar);
+        Assert.That(((OutputConstraint.JsonSchema)schema.Constraint!).Schema.GetRawText(), Is.EqualTo("""{"type":"object"}"""));
+        Assert.That(any.Constraint, Is.InstanceOf<OutputConstraint.JsonObject>());
+    }
+
+    [Test]
+    public void ReadEmbeddings_TextsOrTokens_AreTaken()
+    {
+        EmbeddingRequest request = EmbeddingRequestReader.Read("""{"input":["a",[1,2]],"dimensions":8}"""u8.ToArray(), EngineCapabilities.Embeddings);
+        Assert.That((request.Inputs.Length, request.Dimensions), Is.EqualTo((2, (int?)8)));
+        foreach (string wrong in (string[])["""{"input":""}""", """{"input":[]}""", """{"input":[[]]}""", """{"input":7}""", "{}"])
+        {
+            Assert.That(() => EmbeddingRequestReader.Read(Encoding.UTF8.GetBytes(wrong), EngineCapabilities.Embeddings), Throws.InstanceOf<OpenAiRequestException>(), wrong);
+        }
     }
 
     [Test]
