@@ -27,6 +27,7 @@ internal static class RootCommandBuilder
         WatchtowerCommand.Build(),
         RegistryCommand.Build(),
         VerifyCommand.Build(),
+        AttestCommand.Build(),
         EnclaveCommand.Build(),
     };
 }

@@ -11,8 +11,14 @@ namespace Cocoon.Protocol.Attestation;
 /// <remarks><code>
 /// { "id": "home", "kinds": ["tdx", "sev-snp"], "allow_simulated": false, "minimum_tier": "open",
 ///   "models": ["&lt;64 hexadecimal digits&gt;"], "max_evidence_age_hours": 24,
-///   "require_fresh_evidence": false, "require_post_quantum": false }
-/// </code></remarks>
+///   "require_fresh_evidence": false, "require_post_quantum": false,
+///   "releases": [ { "name": "image 1.0", "kind": "tdx", "not_after": "2027-01-01T00:00:00Z",
+///                   "mrtd": ["…"], "rtmr0": ["…"], "rtmr1": ["…"], "rtmr2": ["…"], "rtmr3": [], "mr_config_id": [] },
+///                 { "name": "image 1.0", "kind": "sev-snp", "measurement": ["…"], "host_data": [], "minimum_guest_svn": 0 } ],
+///   "tdx": { "statuses": ["UpToDate"], … }, "snp": { "minimum_tcb": { "Genoa": { … } }, … }, "gpu": { "minimum_driver": "550.0", … } }
+/// </code>
+/// Only <c>id</c> is required; what is left out is as in the default policy, which lists no release and so accepts no hardware.
+/// </remarks>
 internal static class AppraisalPolicyFile
 {
     public const int MaxSize = 256 << 10;
@@ -24,6 +30,7 @@ internal static class AppraisalPolicyFile
         AllowDuplicateProperties = false,
         WriteIndented = true,
         MaxDepth = 8,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     };
 
     /// <exception cref="FormatException">Says what is wrong.</exception>
@@ -53,6 +60,10 @@ internal static class AppraisalPolicyFile
             MaxEvidenceAgeHours = policy.MaxEvidenceAge.TotalHours,
             RequireFreshEvidence = policy.RequireFreshEvidence,
             RequirePostQuantum = policy.RequirePostQuantum,
+            Releases = [.. policy.Releases.Select(ReleaseDocument.From)],
+            Tdx = TdxPolicyDocument.From(policy.Tdx),
+            Snp = SnpPolicyDocument.From(policy.Snp),
+            Gpu = GpuPolicyDocument.From(policy.Gpu),
         },
         Options);
 
@@ -83,6 +94,10 @@ internal static class AppraisalPolicyFile
             MaxEvidenceAge = TimeSpan.FromHours(document.MaxEvidenceAgeHours),
             RequireFreshEvidence = document.RequireFreshEvidence,
             RequirePostQuantum = document.RequirePostQuantum,
+            Releases = [.. document.Releases.Select(r => r.ToRelease())],
+            Tdx = document.Tdx?.ToPolicy() ?? Tdx.TdxPolicy.Strict,
+            Snp = document.Snp?.ToPolicy() ?? SevSnp.SnpPolicy.Strict,
+            Gpu = document.Gpu?.ToPolicy() ?? Nvidia.GpuPolicy.Strict,
         };
     }
 
@@ -111,5 +126,13 @@ internal static class AppraisalPolicyFile
         public bool RequireFreshEvidence { get; init; }
 
         public bool RequirePostQuantum { get; init; }
+
+        public ImmutableArray<ReleaseDocument> Releases { get; init; } = [];
+
+        public TdxPolicyDocument? Tdx { get; init; }
+
+        public SnpPolicyDocument? Snp { get; init; }
+
+        public GpuPolicyDocument? Gpu { get; init; }
     }
 }

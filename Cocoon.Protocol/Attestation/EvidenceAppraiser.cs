@@ -1,5 +1,9 @@
 using System.Collections.Immutable;
+using Cocoon.Protocol.Attestation.Nvidia;
+using Cocoon.Protocol.Attestation.Pki;
+using Cocoon.Protocol.Attestation.SevSnp;
 using Cocoon.Protocol.Attestation.Simulated;
+using Cocoon.Protocol.Attestation.Tdx;
 using Cocoon.Protocol.Inference;
 
 namespace Cocoon.Protocol.Attestation;
@@ -18,8 +22,11 @@ internal sealed class EvidenceAppraiser(params ReadOnlySpan<IEvidenceVerifier> v
     private readonly ImmutableDictionary<EvidenceKind, IEvidenceVerifier> _verifiers =
         verifiers.ToArray().ToImmutableDictionary(v => v.Kind);
 
-    /// <summary>With every verifier of this build.</summary>
-    public static EvidenceAppraiser Standard { get; } = new(new SimulatedVerifier());
+    /// <summary>With every verifier of this build and the vendors' pinned roots.</summary>
+    public static EvidenceAppraiser Standard { get; } = new(
+        new SimulatedVerifier(),
+        new TdxEvidenceVerifier(VendorRoots.IntelSgx, GpuRoots.Nvidia),
+        new SnpEvidenceVerifier(SnpRoots.Amd, GpuRoots.Nvidia));
 
     public AttestationResult Appraise(ReadOnlySpan<byte> bundleBytes, AppraisalSubject subject, AppraisalPolicy policy, DateTimeOffset now)
     {
@@ -115,9 +122,9 @@ internal sealed class EvidenceAppraiser(params ReadOnlySpan<IEvidenceVerifier> v
                 reasons.Add(ReasonWords.PolicySimulated);
             }
         }
-        else if (!policy.Kinds.Contains(binding.Kind))
+        else
         {
-            reasons.Add(ReasonWords.PolicyKind);
+            CheckHardware(reasons, facts, binding, policy, now);
         }
 
         if (facts.Tier < policy.MinimumTier)
@@ -129,6 +136,32 @@ internal sealed class EvidenceAppraiser(params ReadOnlySpan<IEvidenceVerifier> v
         if (!policy.Models.IsEmpty && !modelAllowed)
         {
             reasons.Add(ReasonWords.PolicyModel);
+        }
+    }
+
+    private static void CheckHardware(
+        List<string> reasons, EvidenceFacts facts, EnclaveBinding binding, AppraisalPolicy policy, DateTimeOffset now)
+    {
+        switch (facts)
+        {
+            case { Tdx: { } tdx }:
+                policy.CheckTdx(tdx, now, reasons);
+                break;
+            case { Snp: { } snp }:
+                policy.CheckSnp(snp, now, reasons);
+                break;
+            default:
+                if (!policy.Kinds.Contains(binding.Kind))
+                {
+                    reasons.Add(ReasonWords.PolicyKind);
+                }
+
+                break;
+        }
+
+        if (!binding.GpuEvidenceDigests.IsEmpty || policy.MinimumTier == Tier.CcGpu)
+        {
+            policy.Gpu.Check(facts.Gpus, reasons);
         }
     }
 }

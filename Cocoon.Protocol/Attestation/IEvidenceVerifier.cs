@@ -1,3 +1,7 @@
+using Cocoon.Protocol.Attestation.Nvidia;
+using Cocoon.Protocol.Attestation.SevSnp;
+using Cocoon.Protocol.Attestation.Tdx;
+
 namespace Cocoon.Protocol.Attestation;
 
 /// <summary>Checks evidence of one kind: signatures, chains, collateral and that it is about this binding. Accepts nothing by itself.</summary>
@@ -28,6 +32,15 @@ internal sealed record EvidenceFacts
     public DateTimeOffset ValidUntil { get; init; }
 
     public IReadOnlyList<ProtectionClaim> Protections { get; init; } = [];
+
+    /// <summary>Of TDX evidence.</summary>
+    public TdxFacts? Tdx { get; init; }
+
+    /// <summary>Of SEV-SNP evidence.</summary>
+    public SnpFacts? Snp { get; init; }
+
+    /// <summary>Of the GPUs that the binding names, in its order.</summary>
+    public IReadOnlyList<GpuFacts> Gpus { get; init; } = [];
 
     public static EvidenceFacts Refused(string reason) => new() { Reasons = [reason] };
 }

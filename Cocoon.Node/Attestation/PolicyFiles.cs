@@ -1,0 +1,24 @@
+using Cocoon.Protocol.Attestation;
+
+namespace Cocoon.Node.Attestation;
+
+/// <summary>Where a node's appraisal policy comes from: a named file, the one in its data directory, or the built-in default.</summary>
+internal static class PolicyFiles
+{
+    public const string FileName = "policy.json";
+
+    /// <exception cref="FormatException">The file is missing or has a mistake; a policy that cannot be read is never replaced by another.</exception>
+    public static AppraisalPolicy Read(string? named, string dataDirectory)
+    {
+        string path = named ?? Path.Combine(dataDirectory, FileName);
+        FileInfo file = new(path);
+        if (!file.Exists)
+        {
+            return named is null ? AppraisalPolicy.Default : throw new FormatException($"there is no policy file {path}");
+        }
+
+        return file.Length <= AppraisalPolicyFile.MaxSize
+            ? AppraisalPolicyFile.Parse(File.ReadAllBytes(path))
+            : throw new FormatException($"the policy file {path} is too large");
+    }
+}
