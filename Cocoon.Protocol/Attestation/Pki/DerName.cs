@@ -20,7 +20,7 @@ internal static class DerName
                 AsnReader pair = pairs.ReadSequence();
                 if (pair.ReadObjectIdentifier() == CommonNameOid)
                 {
-                    return pair.ReadCharacterString((UniversalTagNumber)pair.PeekTag().TagValue);
+                    return DerText.Read(pair);
                 }
             }
         }

@@ -47,13 +47,9 @@ internal sealed record SnpEndorsement(SnpTcb Tcb, ReadOnlyMemory<byte>? Hardware
 
     private static string? Text(Certificate certificate, string suffix)
     {
-        if (!certificate.Extensions.TryGetValue(Oid + suffix, out ReadOnlyMemory<byte> bytes))
-        {
-            return null;
-        }
-
-        AsnReader reader = new(bytes, AsnEncodingRules.DER);
-        return reader.ReadCharacterString((UniversalTagNumber)reader.PeekTag().TagValue);
+        return certificate.Extensions.TryGetValue(Oid + suffix, out ReadOnlyMemory<byte> bytes)
+            ? DerText.Read(new AsnReader(bytes, AsnEncodingRules.DER))
+            : null;
     }
 
     private static EvidenceException Malformed() => new(EvidenceErrorCode.Malformed, "SEV-SNP endorsement");
