@@ -78,8 +78,8 @@ internal static class TdxVerifier
             reasons.Add(TdxReasons.QeReportData);
         }
 
-        using VerificationKey? attestationKey = VerificationKey.TryFromP256(quote.AttestationKey.Span);
-        if (attestationKey?.VerifyEcdsaRaw(quote.Signed.Span, quote.Signature.Span, HashAlgorithmName.SHA256) != true)
+        using VerificationKey attestationKey = VerificationKey.FromP256(quote.AttestationKey.Span);
+        if (!attestationKey.VerifyEcdsaRaw(quote.Signed.Span, quote.Signature.Span, HashAlgorithmName.SHA256))
         {
             reasons.Add(TdxReasons.QuoteSignature);
         }
