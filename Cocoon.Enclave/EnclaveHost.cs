@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Cocoon.Enclave.Attestation;
+using Cocoon.Enclave.Attestation.Tsm;
 using Cocoon.Enclave.Hardening;
 using Cocoon.Enclave.Inference;
 using Cocoon.Enclave.Ipc;
@@ -30,7 +31,7 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
     private readonly PipeFrameWriter _writer;
     private readonly PipeLogger _logger = new();
     private readonly CancellationTokenSource _shutdown;
-    private SimulatedEvidenceSource? _evidenceSource;
+    private IEvidenceSource? _evidenceSource;
     private IInferenceEngine? _engine;
     private EnclaveIdentity? _identity;
     private bool _isEngineLost;
@@ -59,7 +60,7 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
         }
 
         _identity?.Dispose();
-        _evidenceSource?.Dispose();
+        (_evidenceSource as IDisposable)?.Dispose();
         _writer.Dispose();
         _shutdown.Dispose();
     }
@@ -156,14 +157,23 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
             return ExitUnprotected;
         }
 
-        if (configure.Evidence is not ("" or "auto" or "simulated"))
+        _evidenceSource = EvidenceSources.Choose(configure, protections, new ConfigfsTsmReports(), _options.Time);
+        if (_evidenceSource is null)
         {
             await FaultAsync("evidence", $"this machine gives no {configure.Evidence} evidence");
             return ExitUnprotected;
         }
 
-        _evidenceSource = new SimulatedEvidenceSource(protections, _options.Time);
-        _identity = await EnclaveIdentity.CreateAsync(_evidenceSource, Subject(configure, _engine), _options.Time, _shutdown.Token);
+        try
+        {
+            _identity = await EnclaveIdentity.CreateAsync(_evidenceSource, Subject(configure, _engine), _options.Time, _shutdown.Token);
+        }
+        catch (Exception e) when (e is TsmException or IOException)
+        {
+            await FaultAsync("evidence", e.Message);
+            return ExitUnprotected;
+        }
+
         await _writer.WriteAsync(new EnclaveFrame { Ready = await ReadyAsync(_engine, _identity) }, _shutdown.Token);
         return null;
     }

@@ -19,6 +19,8 @@ internal static unsafe class Landlock
     private const ulong WriteFile = 1 << 1;
     private const ulong ReadFile = 1 << 2;
     private const ulong ReadDirectory = 1 << 3;
+    private const ulong RemoveDirectory = 1 << 4;
+    private const ulong MakeDirectory = 1 << 7;
     private const ulong Refer = 1 << 13;
     private const ulong Truncate = 1 << 14;
     private const ulong FirstVersionRights = (1 << 13) - 1;
@@ -86,6 +88,9 @@ internal static unsafe class Landlock
             Allow(descriptor, path, ReadFile);
         }
 
+        // Evidence: the kernel's report entries are folders that come and go, and the firmware's log is a file.
+        Allow(descriptor, Attestation.Tsm.ConfigfsTsmReports.Folder, ReadFile | ReadDirectory | WriteFile | MakeDirectory | RemoveDirectory);
+        Allow(descriptor, Attestation.EvidenceSources.EventLogPath, ReadFile);
         Allow(descriptor, "/dev", ReadFile | ReadDirectory | WriteFile);
         if (connectPort > 0 && version >= FirstNetworkVersion)
         {

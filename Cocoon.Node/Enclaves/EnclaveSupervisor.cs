@@ -218,6 +218,7 @@ internal sealed partial class EnclaveSupervisor(EnclaveSupervisorOptions options
         BeaconHeight = options.BeaconHeight,
         Beacon = ByteString.CopyFrom(options.Beacon.Span),
         Evidence = options.Evidence,
+        Collateral = { EnclaveCollateral.Read(options.CollateralFolder) },
     };
 
     private void SetReady(EnclaveConnection connection, Ready ready, int processId)

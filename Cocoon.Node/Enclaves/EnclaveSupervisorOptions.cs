@@ -42,6 +42,9 @@ internal sealed class EnclaveSupervisorOptions
     /// <summary>auto, tdx, sev-snp or simulated.</summary>
     public string Evidence { get; init; } = "auto";
 
+    /// <summary>Folder of collateral for hardware evidence, kept fresh by the owner; read at each start of the enclave.</summary>
+    public string? CollateralFolder { get; init; }
+
     /// <summary>Let the enclave run although the system lacks one of its protections; its evidence says so.</summary>
     public bool AllowUnprotected { get; init; }
 

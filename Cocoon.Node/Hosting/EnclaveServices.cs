@@ -21,6 +21,7 @@ internal static class EnclaveServices
             GpuLayers = serving.GpuLayers,
             PeerId = provider.GetRequiredService<NodeIdentity>().Peer.ToArray(),
             MaxSessions = serving.MaxSessions,
+            CollateralFolder = Path.Combine(provider.GetRequiredService<Storage.DataDirectory>().Path, "collateral"),
         });
         services.AddSingleton<EnclaveSupervisor>().AddSingleton<IEnclave>(provider => provider.GetRequiredService<EnclaveSupervisor>());
         services.AddHostedService(provider => provider.GetRequiredService<EnclaveSupervisor>());
