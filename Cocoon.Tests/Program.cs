@@ -41,6 +41,8 @@ internal static class Program
                 return await Benchmarks.EngineBenchTool.RunAsync(
                     model, int.Parse(slots, System.Globalization.CultureInfo.InvariantCulture), int.Parse(context, System.Globalization.CultureInfo.InvariantCulture),
                     Console.In, Console.Out);
+            case [Benchmarks.AttestationBenchTool.Verb]:
+                return Benchmarks.AttestationBenchTool.Run(Console.Out, Console.Error);
             default:
                 await Console.Error.WriteLineAsync($"unknown tool '{(args.Length > 0 ? args[0] : "")}'");
                 return 2;

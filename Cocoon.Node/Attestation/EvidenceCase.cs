@@ -70,6 +70,9 @@ internal sealed class EvidenceCase
         "nvidia-rim" => AppraiseRim(Time(clock)),
         "nvidia-nras-eat" => NrasToken.Read(File.ReadAllBytes(Beside(".source.json", ".json"))),
         "ccel" => AppraiseLog(),
+        "ohttp-rfc9458-appendix-a" => HpkeVectors.CheckObliviousHttp(_root),
+        "x-wing-draft" => HpkeVectors.CheckXWing(_root),
+        "rfc9180" => HpkeVectors.CheckRfc9180(_root),
         _ => throw new FormatException($"'{Kind}' is no kind of case known here"),
     };
 

@@ -14,6 +14,7 @@ internal static class AttestCommand
 {
     public static Command Build() => new("attest", "Hardware evidence: check it offline, see the policy that decides, and what each refusal means")
     {
+        AttestShowCommand.Build(),
         BuildVerify(),
         BuildPolicy(),
         BuildReasons(),
@@ -90,9 +91,12 @@ internal static class AttestCommand
     }
 
     /// <summary>Those of evidence and sessions, then those of other files that <c>verify --case</c> reads.</summary>
-    internal static IEnumerable<ReasonWord> AllReasons => ReasonWords.Described.Concat(NrasToken.Reasons);
+    internal static IEnumerable<ReasonWord> AllReasons => ReasonWords.Described.Concat(NrasToken.Reasons).Concat(HpkeVectors.Reasons);
 
-    private static Option<string?> PolicyOption() => new("--policy")
+    /// <summary>A reason word with its meaning behind it.</summary>
+    internal static string Explain(string word) => $"{word}: {AllReasons.FirstOrDefault(r => r.Word == word)?.Meaning}";
+
+    internal static Option<string?> PolicyOption() => new("--policy")
     {
         Description = $"Policy file (default: {PolicyFiles.FileName} in the data directory, else the built-in policy, which accepts no image)",
         HelpName = "FILE",
@@ -127,7 +131,7 @@ internal static class AttestCommand
         yield return ("EVIDENCE", document["evidence_valid"]!.GetValue<bool>() ? "valid: signatures, certificates and dates hold" : "NOT VALID");
         foreach (string word in document["reasons"]!.AsArray().Select(r => r!.GetValue<string>()))
         {
-            yield return ("REASON", $"{word}: {AllReasons.FirstOrDefault(r => r.Word == word)?.Meaning}");
+            yield return ("REASON", Explain(word));
         }
 
         foreach ((string name, JsonNode? value) in document["facts"]!.AsObject())

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Cocoon.Node.Attestation;
 using Cocoon.Node.Hosting;
 using Cocoon.Node.OpenAi;
 using Cocoon.Node.Sessions;
@@ -24,9 +25,10 @@ internal static class ClientCommand
         {
             Description = "Privacy relays between you and providers, 0 to 2: they hide your address (default: as many as were used before)", HelpName = "N",
         };
+        Option<string?> policyFile = AttestCommand.PolicyOption();
         Command command = new("client", "Run a light client: an OpenAI API on localhost, paid from your wallet\n\nExample: cocoon client --bootstrap /ip4/203.0.113.5/tcp/4484/p2p/12D3KooW…")
         {
-            api, allowOpen, shape, relays,
+            api, allowOpen, shape, relays, policyFile,
         };
         spending.AddTo(command);
         common.AddTo(command);
@@ -42,8 +44,10 @@ internal static class ClientCommand
                 throw new CliException(ExitCode.Usage, $"{parse.GetValue(relays)} relays are out of range", null, $"Use 0 to {RelayProtocol.MaxRelays}.");
             }
 
+            NodeOptions node = common.Read(parse, NodeRole.Client);
             ClientOptions client = new()
             {
+                Policy = PolicyFiles.Read(parse.GetValue(policyFile), node.DataDirectory),
                 ApiListen = parse.GetValue(api)!,
                 AllowOpenTier = parse.GetValue(allowOpen),
                 Shape = parsed,
@@ -51,7 +55,7 @@ internal static class ClientCommand
                 Spending = spending.Read(parse),
             };
             return await NodeRunner.RunAsync(
-                common.Read(parse, NodeRole.Client), serving: null, client, common.IsVerbose(parse), common.PrintsReadyJson(parse), cancellationToken);
+                node, serving: null, client, common.IsVerbose(parse), common.PrintsReadyJson(parse), cancellationToken);
         });
         return command;
     }

@@ -12,6 +12,7 @@ internal static class ControlEndpoints
     {
         app.MapGet("/control/status", (StatusReporter reporter, CancellationToken ct) => Answer(() => reporter.StatusAsync(ct)));
         app.MapNetwork();
+        app.MapGet("/control/attestation", (AttestationReporter reporter, string? peer, CancellationToken ct) => Answer(() => reporter.ShowAsync(peer, ct)));
         app.MapGet("/control/wallet", (MoneyReporter reporter, CancellationToken ct) => Answer(() => reporter.WalletAsync(ct)));
         app.MapPost("/control/wallet/send", (WalletActions actions, SendRequest request, CancellationToken ct) => Answer(() => actions.SendAsync(request, ct)));
         app.MapPost("/control/wallet/messages", (WalletActions actions, MessagesRequest request, CancellationToken ct) => Answer(() => actions.SendMessagesAsync(request, ct)));

@@ -71,6 +71,7 @@ internal static class NodeServices
         services.AddSingleton<OfferReporter>().AddSingleton<MoneyReporter>();
         services.AddInspection();
         services.AddSingleton<ApiKeyStore>().AddSingleton<KeyReporter>();
+        services.AddSingleton<AttestationReporter>();
         services.AddSingleton(provider => new StatusReporter(
             provider.GetRequiredService<NodeOptions>(),
             provider.GetRequiredService<PeerNetwork>(),

@@ -1,4 +1,5 @@
 using Cocoon.Node.Payments;
+using Cocoon.Protocol.Attestation;
 using Cocoon.Protocol.Sessions.Proto;
 
 namespace Cocoon.Node.Sessions;
@@ -13,6 +14,9 @@ internal sealed class ClientOptions
 
     /// <summary>Accept providers without hardware protection when a request does not say otherwise.</summary>
     public bool AllowOpenTier { get; set; }
+
+    /// <summary>What evidence is accepted; <see cref="AllowOpenTier"/> and a request's own word add simulated evidence to it.</summary>
+    public AppraisalPolicy Policy { get; set; } = AppraisalPolicy.Default;
 
     /// <summary>Accept simulated evidence, which is tier open.</summary>
     public bool AllowSimulated => AllowOpenTier;

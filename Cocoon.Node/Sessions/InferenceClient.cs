@@ -268,14 +268,22 @@ internal sealed partial class InferenceClient(
         }
     }
 
+    /// <summary>The evidence that a provider shows now. Opens a session and closes it: nothing is asked and nothing paid.</summary>
+    /// <exception cref="InferenceException">The provider is lost, or its evidence is refused even with simulated evidence allowed.</exception>
+    public async Task<ReadOnlyMemory<byte>> FetchEvidenceAsync(VerifiedOffer offer, CancellationToken cancellationToken)
+    {
+        KnownEvidence shown = new();
+        WelcomeVerifier verifier = new(_appraisals, shown, time);
+        AppraisalPolicy policy = options.Value.Policy.AllowingSimulated(true);
+        await using OpenedSession session =
+            await OpenedSession.OpenAsync(streams, offer, streams.LeastRelays, verifier, policy, knownEvidence: null, time, cancellationToken);
+        return shown.TryGet(session.Enclave.Attestation.EvidenceDigest.AsSpan(), out byte[]? bundle) ? bundle : [];
+    }
+
     private async Task<OpenedSession> OpenAsync(VerifiedOffer offer, Ask ask, CancellationToken cancellationToken)
     {
         WelcomeVerifier verifier = new(_appraisals, _evidence, time);
-        AppraisalPolicy policy = AppraisalPolicy.Default with
-        {
-            Id = ask.AllowOpenTier ? "default+simulated" : "default",
-            AllowSimulated = ask.AllowOpenTier,
-        };
+        AppraisalPolicy policy = options.Value.Policy.AllowingSimulated(ask.AllowOpenTier);
         ReadOnlyMemory<byte>? known = _evidence.Contains(offer.Offer.EvidenceDigest.Span) ? offer.Offer.EvidenceDigest.Memory : null;
         OpenedSession session = await OpenedSession.OpenAsync(streams, offer, Relays(ask), verifier, policy, known, time, cancellationToken);
         book.History(offer.Peer).RecordAppraised();

@@ -43,6 +43,10 @@ internal sealed record AppraisalPolicy
 
     public GpuPolicy Gpu { get; init; } = GpuPolicy.Strict;
 
+    /// <summary>This policy, with simulated evidence accepted besides when <paramref name="allow"/> says so; its id tells.</summary>
+    public AppraisalPolicy AllowingSimulated(bool allow) =>
+        allow && !AllowSimulated ? this with { Id = Id + "+simulated", AllowSimulated = true } : this;
+
     /// <summary>The hardware's part: kind, platform, guest and image. Reasons are added in that order.</summary>
     public void CheckTdx(TdxFacts facts, DateTimeOffset now, ICollection<string> reasons)
     {

@@ -28,6 +28,7 @@ internal static class AppraisalPolicyFile
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
         AllowDuplicateProperties = false,
+        RespectNullableAnnotations = true,
         WriteIndented = true,
         MaxDepth = 8,
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,

@@ -262,7 +262,7 @@ internal sealed record GpuPolicyDocument
         RequireRim = RequireRim,
         RequireRevocation = RequireRevocation,
         Count = Count is null or >= 0 and <= EvidenceBundle.MaxGpus ? Count : throw PolicyFields.Error("gpu.count", "is 0 to 16"),
-        DeniedDevices = [.. DeniedDevices.OrEmpty().Select(d => d.ToLowerInvariant())],
+        DeniedDevices = [.. DeniedDevices.OrEmpty().Select(d => d?.ToLowerInvariant() ?? throw PolicyFields.Error("gpu.denied_devices", "holds serial numbers"))],
     };
 
     private static GpuArchitecture ParseArchitecture(string word) => word switch

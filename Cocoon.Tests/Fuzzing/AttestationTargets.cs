@@ -20,8 +20,6 @@ internal static class AttestationTargets
         new("attestation/gpu-report", 1300, Gpu),
         new("attestation/rim", 4000, Rim),
         FuzzTarget.Of<EvidenceException>("attestation/event-log", 400, bytes => CcelLog.Parse(bytes).Replay(), EventLogs.Encode((1, EventLogs.Digest(1)), (3, EventLogs.Digest(2)))),
-        FuzzTarget.Of<FormatException>(
-            "attestation/policy", 400, bytes => AppraisalPolicyFile.Parse(bytes), System.Text.Encoding.UTF8.GetBytes(AppraisalPolicyFile.Format(AppraisalPolicy.Default))),
         new("attestation/collateral", 2000, Collateral),
     ];
 

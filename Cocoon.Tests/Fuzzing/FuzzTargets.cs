@@ -13,5 +13,6 @@ internal static class FuzzTargets
         .. SessionTargets.All,
         .. TonTargets.All,
         .. ModelTargets.All,
+        .. AttestationTargets.All,
     ];
 }

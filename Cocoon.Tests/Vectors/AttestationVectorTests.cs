@@ -33,7 +33,7 @@ public sealed class AttestationVectorTests
             Assert.That(appraisal.Facts, Is.Empty);
         }
 
-        Assert.That(appraisal.Reasons, Is.SubsetOf(ReasonWords.All));
+        Assert.That(appraisal.Reasons, Is.SubsetOf(Cocoon.Node.Cli.AttestCommand.AllReasons.Select(r => r.Word)));
     }
 
     [Test]
@@ -57,6 +57,14 @@ public sealed class AttestationVectorTests
 
         Assert.That(windows, Is.GreaterThanOrEqualTo(10).Or.Zero);
         IgnoreWhenAbsent();
+    }
+
+    [Test]
+    public void HpkeVectors_OfEveryMode_Match()
+    {
+        IgnoreWhenAbsent();
+        RawAppraisal appraisal = Open(Path.Combine(TestPaths.Vectors!, "attestation", "hpke", "rfc9180-x25519-sha256.json"), null);
+        Assert.That(appraisal.IsEvidenceValid, appraisal.Facts.ToJsonString());
     }
 
     [Test]
@@ -101,7 +109,7 @@ public sealed class AttestationVectorTests
             return [];
         }
 
-        string[] kinds = ["tdx-quote", "sgx-quote", "snp-report", "snp-forged-vcek", "amd-crl", "nvidia-gpu", "nvidia-rim", "ccel"];
+        string[] kinds = ["ohttp-rfc9458-appendix-a", "tdx-quote", "sgx-quote", "snp-report", "snp-forged-vcek", "amd-crl", "nvidia-gpu", "nvidia-rim", "ccel"];
         return Directory.EnumerateFiles(Path.Combine(vectors, "attestation"), "*.json", SearchOption.AllDirectories)
             .Where(f => JsonNode.Parse(File.ReadAllText(f)) is JsonObject o && o["kind"] is { } kind && kinds.Contains(kind.GetValue<string>()))
             .Order(StringComparer.Ordinal);
