@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using Cocoon.Node.Attestation;
 using Cocoon.Node.Cli.Rendering;
 using Cocoon.Node.Control;
 using Cocoon.Protocol.Attestation;
@@ -16,7 +17,8 @@ internal static class VerifyCommand
         Option<string> data = CommonOptions.Data();
         Option<OutputFormat> output = CommonOptions.Output();
         Option<bool> allowOpen = new("--allow-open") { Description = "Accept simulated evidence (tier open)" };
-        Command command = new("verify", "Check a receipt offline\n\nExample: cocoon verify ~/.cocoon/receipts/5c0f….json") { path, output, allowOpen, data };
+        Option<string?> policyFile = AttestCommand.PolicyOption();
+        Command command = new("verify", "Check a receipt offline\n\nExample: cocoon verify ~/.cocoon/receipts/5c0f….json") { path, output, allowOpen, policyFile, data };
         command.Run((parse, _) =>
         {
             FileInfo file = parse.GetValue(path)!;
@@ -27,11 +29,7 @@ internal static class VerifyCommand
 
             ReceiptFile receipt = ReceiptFile.Parse(File.ReadAllBytes(file.FullName))
                 ?? throw new CliException(ExitCode.CheckFailed, "that is no receipt of this version");
-            AppraisalPolicy policy = AppraisalPolicy.Default with
-            {
-                Id = parse.GetValue(allowOpen) ? "default+simulated" : "default",
-                AllowSimulated = parse.GetValue(allowOpen),
-            };
+            AppraisalPolicy policy = PolicyFiles.Read(parse.GetValue(policyFile), parse.GetValue(data)!).AllowingSimulated(parse.GetValue(allowOpen));
             ReceiptVerdict verdict = ReceiptVerifier.Verify(receipt, policy, TimeProvider.System);
             JsonObject document = new()
             {
