@@ -1,8 +1,20 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using Cocoon.Node.Cli;
+using Cocoon.Node.Hosting;
 
-ParseResult parsed = RootCommandBuilder.Build().Parse(args);
+IReadOnlyList<string> arguments;
+try
+{
+    arguments = ConfigFile.Expand(args);
+}
+catch (CliException exception)
+{
+    exception.Print(Console.Error);
+    return exception.ExitCode;
+}
+
+ParseResult parsed = RootCommandBuilder.Build().Parse(arguments);
 if (parsed.Errors.Count > 0)
 {
     foreach (ParseError error in parsed.Errors)

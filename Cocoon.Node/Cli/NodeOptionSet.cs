@@ -34,6 +34,7 @@ internal sealed class NodeOptionSet
         HelpName = "ADDR",
     };
 
+    private readonly Option<string?> _config = new(ConfigFile.Option) { Description = "JSON file with options by their names; prices in it are followed while the node runs", HelpName = "FILE" };
     private readonly Option<string?> _registry = new("--registry") { Description = "Address of the registry contract", HelpName = "ADDRESS" };
     private readonly Option<bool> _private = new("--lan") { Description = "Count private and loopback addresses as dialable (one machine or one LAN)" };
     private readonly Option<bool> _noMdns = new("--no-mdns") { Description = "Neither look for peers on the local network nor answer those that look" };
@@ -45,7 +46,7 @@ internal sealed class NodeOptionSet
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[_data, _network, _ton, _tonConfig, _listen, _bootstrap, _registry, _private, _noMdns, _noMapping, _passphrase, _mainnet, _verbose, _json])
+        foreach (Option option in (Option[])[_data, _config, _network, _ton, _tonConfig, _listen, _bootstrap, _registry, _private, _noMdns, _noMapping, _passphrase, _mainnet, _verbose, _json])
         {
             command.Options.Add(option);
         }
@@ -69,6 +70,7 @@ internal sealed class NodeOptionSet
         AllowPrivateAddresses = parse.GetValue(_private),
         UsesMdns = !parse.GetValue(_noMdns),
         MapsPorts = !parse.GetValue(_noMapping),
+        ConfigPath = parse.GetValue(_config) is { } config ? Path.GetFullPath(config) : null,
         ForwardsCircuits = forwardsCircuits,
         PassphraseFile = parse.GetValue(_passphrase),
         ConfirmMainnet = parse.GetValue(_mainnet),

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Cocoon.Node.Hosting;
+using Cocoon.Node.Models;
 using Cocoon.Node.Serving;
 
 namespace Cocoon.Node.Cli;
@@ -25,10 +26,13 @@ internal static class UpCommand
         Option<decimal> priceCached = new("--price-cached") { Description = "TON per 1,000,000 cached prompt tokens", DefaultValueFactory = _ => 0.01m };
         Option<decimal> priceOut = new("--price-out") { Description = "TON per 1,000,000 completion tokens", DefaultValueFactory = _ => 0.16m };
         Option<string> region = new("--region") { Description = "Region hint in offers", DefaultValueFactory = _ => "" };
+        Option<bool> autoPrice = new("--auto-price") { Description = "Let prices follow the load of this machine; those given are the floor" };
+        Option<string?> schedule = new("--schedule") { Description = "Hours in which new work is taken, local time, such as 'Mon-Fri 19:00-07:00, Sat-Sun 00:00-24:00'", HelpName = "HOURS" };
+        Option<bool> anyway = new("--ignore-memory") { Description = "Load the model although the estimate says that it does not fit" };
         Option<bool> relay = new("--privacy-relay") { Description = "Carry other people's circuits: you see neither what they ask nor, with two relays, of whom" };
         Command command = new("up", "Run a provider node: serve a model and earn TON\n\nExample: cocoon up --model qwen3-8b-q4_k_m.gguf --price-out 0.16")
         {
-            model, upstream, upstreamModel, name, noModel, slots, context, threads, gpuLayers, priceIn, priceCached, priceOut, region, relay,
+            model, upstream, upstreamModel, name, noModel, slots, context, threads, gpuLayers, priceIn, priceCached, priceOut, autoPrice, schedule, anyway, region, relay,
         };
         Option<int> offline = new("--offline-allowance")
         {
@@ -44,9 +48,15 @@ internal static class UpCommand
             bool serves = !parse.GetValue(noModel);
             NodeOptions node = common.Read(parse, serves ? NodeRole.Provider : NodeRole.Bootstrap, parse.GetValue(relay));
             Uri? server = parse.GetValue(upstream) is { } url ? UpstreamAddress.Read(url) : null;
+            string path = serves && server is null ? FindModel(parse.GetValue(model)) : "";
+            if (path.Length > 0 && !parse.GetValue(anyway) && parse.GetValue(gpuLayers) == 0)
+            {
+                await CheckMemoryAsync(path, (int)parse.GetValue(slots), (int)parse.GetValue(context), cancellationToken);
+            }
+
             ServingOptions serving = new()
             {
-                ModelPath = serves && server is null ? FindModel(parse.GetValue(model)) : "",
+                ModelPath = path,
                 Upstream = server,
                 UpstreamModel = parse.GetValue(upstreamModel) ?? "",
                 UpstreamKey = Environment.GetEnvironmentVariable(UpstreamAddress.KeyVariable) ?? "",
@@ -58,6 +68,8 @@ internal static class UpCommand
                 PricePrompt = Nanoton(parse.GetValue(priceIn)),
                 PriceCached = Nanoton(parse.GetValue(priceCached)),
                 PriceCompletion = Nanoton(parse.GetValue(priceOut)),
+                AutoPrice = parse.GetValue(autoPrice),
+                Schedule = parse.GetValue(schedule) is { } hours ? ServingSchedule.Parse(hours) : null,
                 Region = parse.GetValue(region)!,
                 OfflineAllowance = TimeSpan.FromSeconds(Math.Clamp(parse.GetValue(offline), 0, 7 * 86_400)),
                 ClaimThresholdNanoton = TonAmount.ToNanoton(parse.GetValue(threshold)),
@@ -68,6 +80,29 @@ internal static class UpCommand
         return command;
     }
 
+    /// <summary>Said before loading: a model that does not fit would be killed in the middle of it, or make the machine swap.</summary>
+    private static async Task CheckMemoryAsync(string path, int slots, int context, CancellationToken cancellationToken)
+    {
+        try
+        {
+            ModelFacts facts = await ModelInspector.InspectAsync(path, hash: false, cancellationToken);
+            MemoryFit fit = MemoryFit.Of(facts, Math.Clamp(slots, 1, 256), context);
+            long available = SystemMemory.Available();
+            if (fit.Needed > available)
+            {
+                throw new CliException(
+                    ExitCode.CheckFailed,
+                    "the model does not fit into memory",
+                    $"{Sizes.Words(fit.Needed)} are needed with {fit.Slots} slots of {fit.ContextTokens} tokens, {Sizes.Words(available)} are free",
+                    $"Try --slots {Math.Max(1, MemoryFit.MostSlots(facts, fit.ContextTokens, available))}, a smaller --context or quantisation ('cocoon models show'), or --ignore-memory.");
+            }
+        }
+        catch (ModelException exception)
+        {
+            throw ModelFailures.ToCli(exception);
+        }
+    }
+
     private static string FindModel(string? path)
     {
         string chosen;
@@ -75,7 +110,7 @@ internal static class UpCommand
         {
             chosen = ModelFinder.Resolve(path);
         }
-        catch (Models.ModelException exception)
+        catch (ModelException exception)
         {
             throw ModelFailures.ToCli(exception);
         }

@@ -33,6 +33,14 @@ internal static class ControlEndpoints
         });
     }
 
+    /// <summary>A provider's switch and prices.</summary>
+    public static void MapServing(this WebApplication app)
+    {
+        app.MapGet("/control/serving", (ServingReporter reporter) => Answer(() => Task.FromResult(reporter.Report())));
+        app.MapPost("/control/serving/{verb}", (ServingReporter reporter, string verb) => Answer(() => Task.FromResult(reporter.Switch(verb))));
+        app.MapPost("/control/prices", (ServingReporter reporter, PriceRequest request) => Answer(() => Task.FromResult(reporter.SetPrices(request))));
+    }
+
     /// <summary>Runs a request; the one place where refusals become error documents.</summary>
     internal static async Task<IResult> Answer<T>(Func<Task<T>> work)
     {

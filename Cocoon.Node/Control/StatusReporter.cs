@@ -18,7 +18,8 @@ internal sealed class StatusReporter(
     IServer server,
     TimeProvider time,
     IEnclave? enclave = null,
-    ServingMetrics? metrics = null)
+    ServingMetrics? metrics = null,
+    ServingSwitch? serving = null)
 {
     private readonly DateTimeOffset _started = System.Diagnostics.Process.GetCurrentProcess().StartTime.ToUniversalTime();
 
@@ -55,7 +56,7 @@ internal sealed class StatusReporter(
         Ready? ready = enclave.Info?.Ready;
         Load load = enclave.Load;
         return new StatusDocument.EngineState(
-            enclave.Status.ToString().ToLowerInvariant(),
+            enclave.Status == EnclaveStatus.Ready && serving is { IsOpen: false } ? serving.Word : enclave.Status.ToString().ToLowerInvariant(),
             ready?.ModelName,
             ready is null ? null : Convert.ToHexStringLower(ready.ModelId.Span),
             ready?.Quantisation,

@@ -21,6 +21,8 @@ internal sealed partial class OfferPublisher(
     ILibp2pHost host,
     RelayService relay,
     IEnclave enclave,
+    ServingSwitch serving,
+    ServingPrices prices,
     Ed25519PrivateKey peerKey,
     PayoutTerms payout,
     OwnOffers own,
@@ -50,6 +52,8 @@ internal sealed partial class OfferPublisher(
     internal async Task RunAsync(CancellationToken stoppingToken)
     {
         enclave.Changed += OnChanged;
+        serving.Changed += OnChanged;
+        prices.Changed += OnChanged;
         try
         {
             EnclaveInfo info = await enclave.WaitReadyAsync(stoppingToken);
@@ -63,6 +67,8 @@ internal sealed partial class OfferPublisher(
         finally
         {
             enclave.Changed -= OnChanged;
+            serving.Changed -= OnChanged;
+            prices.Changed -= OnChanged;
         }
     }
 
@@ -77,7 +83,7 @@ internal sealed partial class OfferPublisher(
         IReadOnlyList<DirectoryEntry> announced = [];
         while (true)
         {
-            if (enclave.Info is { } info)
+            if (enclave.Info is { } info && serving.IsOpen)
             {
                 VerifiedOffer offer = Build(info, withdrawn: false);
                 _announced = info;
@@ -160,7 +166,7 @@ internal sealed partial class OfferPublisher(
 
     private VerifiedOffer Build(EnclaveInfo info, bool withdrawn)
     {
-        ServingOptions serving = options.Value;
+        ServingOptions chosen = options.Value;
         Ready ready = info.Ready;
         Load load = enclave.Load;
         DateTimeOffset now = time.GetUtcNow();
@@ -171,11 +177,11 @@ internal sealed partial class OfferPublisher(
             Sequence = _sequence,
             IssuedAtMs = (ulong)now.ToUnixTimeMilliseconds(),
             ExpiresAtMs = (ulong)(now + OfferLimits.TimeToLive).ToUnixTimeMilliseconds(),
-            ModelName = serving.ModelName.Length > 0 ? serving.ModelName : ready.ModelName,
+            ModelName = chosen.ModelName.Length > 0 ? chosen.ModelName : ready.ModelName,
             ModelId = ready.ModelId,
             Quantisation = ready.Quantisation,
             ContextTokens = ready.ContextTokens,
-            Prices = new Prices { Prompt = serving.PricePrompt, Cached = serving.PriceCached, Completion = serving.PriceCompletion },
+            Prices = prices.Current,
             SlotsTotal = withdrawn ? 0 : ready.Slots,
             SlotsFree = withdrawn ? 0 : ready.Slots - Math.Min(ready.Slots, load.Active),
             Queue = load.Queued,
@@ -183,7 +189,7 @@ internal sealed partial class OfferPublisher(
             DecodeTokensPerSecond = Rate(load.DecodeTokensPerSecond, ready.DecodeTokensPerSecond),
             Hardware = ready.Hardware,
             HardwareMemoryBytes = ready.HardwareMemoryBytes,
-            Region = serving.Region,
+            Region = chosen.Region,
             UptimeSinceMs = (ulong)_started.ToUnixTimeMilliseconds(),
             Tier = ready.Tier,
             EvidenceDigest = ByteString.CopyFrom(info.EvidenceDigest.Span),
@@ -194,9 +200,9 @@ internal sealed partial class OfferPublisher(
             EngineDigest = ready.EngineDigest,
             Terms = new ChannelTerms
             {
-                MinChallengeSeconds = serving.MinChallengeSeconds,
-                MinDepositNanoton = serving.MinDepositNanoton,
-                MaxCreditNanoton = serving.MaxCreditNanoton,
+                MinChallengeSeconds = chosen.MinChallengeSeconds,
+                MinDepositNanoton = chosen.MinDepositNanoton,
+                MaxCreditNanoton = chosen.MaxCreditNanoton,
                 GlobalId = terms.GlobalId,
             },
             KeyEpoch = info.KeyEpoch,

@@ -42,6 +42,9 @@ internal sealed class NodeOptions
     /// <summary>Count private and loopback addresses as dialable: for one machine or one LAN.</summary>
     public bool AllowPrivateAddresses { get; init; }
 
+    /// <summary>File whose options this node was started with; prices in it are followed while the node runs.</summary>
+    public string? ConfigPath { get; init; }
+
     /// <summary>Carry other people's privacy-relay circuits.</summary>
     public bool ForwardsCircuits { get; init; }
 

@@ -81,7 +81,7 @@ internal static class NodeRunner
         switch (node.Role)
         {
             case NodeRole.Provider:
-                builder.Services.AddProvider(serving!);
+                builder.Services.AddProvider(node, serving!);
                 break;
             case NodeRole.Client:
                 builder.Services.AddLightClient(client!);
@@ -91,6 +91,11 @@ internal static class NodeRunner
         WebApplication app = builder.Build();
         app.UseMiddleware<LocalOnly>();
         app.MapControl();
+        if (serving is not null && node.Role == NodeRole.Provider)
+        {
+            app.MapServing();
+        }
+
         if (client is not null)
         {
             app.MapOpenAi();

@@ -81,7 +81,8 @@ internal static class NodeServices
             provider.GetRequiredService<Microsoft.AspNetCore.Hosting.Server.IServer>(),
             provider.GetRequiredService<TimeProvider>(),
             provider.GetService<IEnclave>(),
-            provider.GetService<ServingMetrics>()));
+            provider.GetService<ServingMetrics>(),
+            provider.GetService<ServingSwitch>()));
         services.AddHostedService(provider => provider.GetRequiredService<PeerNetwork>());
         services.AddHostedService(provider => provider.GetRequiredService<LanDiscovery>());
         services.AddHostedService(provider => provider.GetRequiredService<GatewayMapping>());
@@ -111,7 +112,7 @@ internal static class NodeServices
         return services;
     }
 
-    public static IServiceCollection AddProvider(this IServiceCollection services, ServingOptions options)
+    public static IServiceCollection AddProvider(this IServiceCollection services, NodeOptions node, ServingOptions options)
     {
         services.AddWallet();
         services.AddSingleton(Options.Create(options));
@@ -135,10 +136,12 @@ internal static class NodeServices
         services.AddSingleton(provider => provider.GetRequiredService<NodeIdentity>().Peer);
         services.AddSingleton(provider => provider.GetRequiredService<NodeIdentity>().Key);
         services.AddSingleton<ProviderLedger>().AddSingleton<ClaimQueue>().AddSingleton<ProviderWatcher>().AddSingleton<PayHandler>();
-        services.AddSingleton<QuoteIssuer>().AddSingleton<ServingMetrics>();
+        services.AddSingleton<QuoteIssuer>().AddSingleton<ServingMetrics>().AddSingleton<ServingSwitch>().AddSingleton(new ServingPrices(options));
         services.AddEnclave(options);
         services.AddHostedService<ProviderMoney>();
-        services.AddHostedService<InferenceServer>();
+        services.AddSingleton<InferenceServer>().AddHostedService(provider => provider.GetRequiredService<InferenceServer>());
+        services.AddSingleton<ServingReporter>();
+        services.AddServingControls(node, options);
         services.AddSingleton<OfferPublisher>().AddHostedService(provider => provider.GetRequiredService<OfferPublisher>());
         return services;
     }

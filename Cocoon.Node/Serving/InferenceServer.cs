@@ -15,6 +15,7 @@ namespace Cocoon.Node.Serving;
 internal sealed partial class InferenceServer(
     ILibp2pHost host,
     RelayService relay,
+    ServingSwitch serving,
     IEnclave enclave,
     OwnOffers offers,
     QuoteIssuer quotes,
@@ -39,8 +40,6 @@ internal sealed partial class InferenceServer(
 
     public int OpenSessions => Volatile.Read(ref _open);
 
-    public bool Draining { get; set; }
-
     public Task StartAsync(CancellationToken cancellationToken)
     {
         host.Handle(SessionLink.ProtocolId, HandleAsync);
@@ -51,7 +50,7 @@ internal sealed partial class InferenceServer(
     /// <summary>Takes no new session and ends those without a request; lets the running ones end within the host's shutdown time, then cancels them.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
-        Draining = true;
+        serving.Set(ServingPause.Stopping, paused: true);
         host.Unhandle(SessionLink.ProtocolId);
         await _draining.CancelAsync();
         using CancellationTokenRegistration hurry = cancellationToken.Register(_stopping.Cancel);
@@ -160,7 +159,7 @@ internal sealed partial class InferenceServer(
             return (DeclineReason.DeclineRate, "too many sessions in a minute", null);
         }
 
-        if (Draining)
+        if (!serving.IsOpen)
         {
             return (DeclineReason.DeclineDraining, "this node takes no new sessions", null);
         }

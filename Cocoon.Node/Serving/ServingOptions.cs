@@ -32,6 +32,12 @@ internal sealed class ServingOptions
 
     public ulong PriceCompletion { get; set; } = 160_000_000;
 
+    /// <summary>Prices follow the load, with those above as a floor.</summary>
+    public bool AutoPrice { get; set; }
+
+    /// <summary>Hours in which new work is taken; <c>null</c>: always.</summary>
+    public ServingSchedule? Schedule { get; set; }
+
     /// <summary>Credit on channels that have paid before; see the credit rule.</summary>
     public ulong MaxCreditNanoton { get; set; } = 1_000_000;
 

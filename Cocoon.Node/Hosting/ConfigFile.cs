@@ -1,0 +1,73 @@
+using System.Globalization;
+using System.Text.Json;
+using Cocoon.Node.Cli;
+
+namespace Cocoon.Node.Hosting;
+
+/// <summary>A node's options from a JSON file with the same names, such as <c>{ "model": "qwen3-8b", "price-out": 0.18, "lan": true }</c>.</summary>
+/// <remarks>What is typed on the command line wins. The file is read before parsing and becomes arguments, so each option has one meaning.</remarks>
+internal static class ConfigFile
+{
+    public const string Option = "--config";
+    public const int MaxSize = 64 << 10;
+
+    private static readonly JsonDocumentOptions Reading = new()
+    {
+        AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip, MaxDepth = 4, AllowDuplicateProperties = false,
+    };
+
+    /// <summary>The arguments with those of the file that <c>--config</c> names appended; unchanged without one.</summary>
+    /// <exception cref="CliException">The file is missing or malformed.</exception>
+    public static IReadOnlyList<string> Expand(IReadOnlyList<string> arguments)
+    {
+        int at = arguments.ToList().FindIndex(a => a == Option || a.StartsWith(Option + "=", StringComparison.Ordinal));
+        if (at < 0)
+        {
+            return arguments;
+        }
+
+        bool joined = arguments[at].Contains('=', StringComparison.Ordinal);
+        string? path = joined ? arguments[at][(Option.Length + 1)..] : at + 1 < arguments.Count ? arguments[at + 1] : null;
+        HashSet<string> typed = [.. arguments.Where(a => a.StartsWith("--", StringComparison.Ordinal)).Select(a => a.Split('=')[0])];
+        return [.. arguments, .. Read(path).Where(o => !typed.Contains(o.Name)).SelectMany(o => o.Arguments)];
+    }
+
+    /// <summary>Options of a file with their values as arguments.</summary>
+    /// <exception cref="CliException">As <see cref="Expand"/>.</exception>
+    public static IReadOnlyList<(string Name, IReadOnlyList<string> Arguments)> Read(string? path)
+    {
+        if (path is null || !File.Exists(path))
+        {
+            throw new CliException(ExitCode.NotFound, $"there is no configuration file {path}", null, "Name a JSON file with --config FILE.");
+        }
+
+        try
+        {
+            byte[] bytes = new FileInfo(path).Length <= MaxSize ? File.ReadAllBytes(path) : throw new FormatException("it is longer than 64 KiB");
+            using JsonDocument document = JsonDocument.Parse(bytes, Reading);
+            if (document.RootElement.ValueKind != JsonValueKind.Object)
+            {
+                throw new FormatException("an object is expected");
+            }
+
+            return [.. document.RootElement.EnumerateObject().Select(p => ("--" + p.Name, Arguments("--" + p.Name, p.Value)))];
+        }
+        catch (Exception exception) when (exception is JsonException or FormatException or IOException)
+        {
+            throw new CliException(
+                ExitCode.Usage, $"{path} is no configuration file", exception.Message, "It holds options by their names: { \"model\": \"qwen3-8b\", \"price-out\": 0.18, \"lan\": true }");
+        }
+    }
+
+    private static IReadOnlyList<string> Arguments(string name, JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.True => [name],
+        JsonValueKind.False or JsonValueKind.Null => [],
+        JsonValueKind.String => [name, value.GetString()!],
+        JsonValueKind.Number => [name, value.GetDecimal().ToString(CultureInfo.InvariantCulture)],
+        JsonValueKind.Array => [.. value.EnumerateArray().SelectMany(v => v.ValueKind is JsonValueKind.Array or JsonValueKind.Object
+            ? throw new FormatException($"{name[2..]} holds a list of lists")
+            : Arguments(name, v))],
+        _ => throw new FormatException($"{name[2..]} is no value of an option"),
+    };
+}
