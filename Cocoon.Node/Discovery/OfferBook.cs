@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using Cocoon.Protocol.Identity;
-using Cocoon.Protocol.Libp2p.Protocols.Kad;
+using Cocoon.Protocol.Libp2p.Protocols;
 using Cocoon.Protocol.Offers;
 
 namespace Cocoon.Node.Discovery;

@@ -7,7 +7,6 @@ using Cocoon.Protocol.Enclaves.Proto;
 using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Offers;
 using Cocoon.Protocol.Offers.Proto;
-using Cocoon.Protocol.Payments.Proto;
 using Cocoon.Protocol.PrivacyRelay;
 using Cocoon.Protocol.Sessions;
 using Google.Protobuf;

@@ -1,5 +1,5 @@
 using Cocoon.Protocol.Identity;
-using Cocoon.Protocol.Libp2p.Protocols.Kad;
+using Cocoon.Protocol.Libp2p.Protocols;
 
 namespace Cocoon.Node.Discovery;
 

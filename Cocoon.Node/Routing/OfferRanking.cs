@@ -1,5 +1,5 @@
 using Cocoon.Node.Discovery;
-using Cocoon.Protocol.Libp2p.Protocols.Kad;
+using Cocoon.Protocol.Libp2p.Protocols;
 using Cocoon.Protocol.Offers;
 
 namespace Cocoon.Node.Routing;

@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Cocoon.Tests.Support;
 using NUnit.Framework;
 
 namespace Cocoon.Tests.EndToEnd;

@@ -65,9 +65,12 @@ internal sealed class SimNode : IProviderLookup, IDisposable
         _follower = new OfferFollower(options, host, directory, _offers, exchange, _finder, clock);
         if (serves is not null)
         {
+            ServingOptions serving = new();
+            RelayService relay = new(host, key, new RelayLimits(), forwards: false, clock, NullLogger<RelayService>.Instance);
+            PayoutTerms payout = new("0:" + Convert.ToHexStringLower(host.LocalPeer.Bytes[^32..]), key.PublicKey);
             _publisher = new OfferPublisher(
-                host, new RelayService(host, key, new RelayLimits(), forwards: false, clock, NullLogger<RelayService>.Instance), new SimEnclave(serves.Id, serves.Name), key, new PayoutTerms("0:" + Convert.ToHexStringLower(host.LocalPeer.Bytes[^32..]), key.PublicKey), own, Book, directory, _offers, this,
-                new RouteTerms(new HashSet<string> { new('0', 64) }, -3), new NodeAgent("cocoon/simulated"), Options.Create(new ServingOptions()), clock,
+                host, relay, new SimEnclave(serves.Id, serves.Name), new ServingSwitch(), new ServingPrices(serving), key, payout, own, Book, directory, _offers,
+                this, new RouteTerms(new HashSet<string> { new('0', 64) }, -3), new NodeAgent("cocoon/simulated"), Options.Create(serving), clock,
                 NullLogger<OfferPublisher>.Instance);
         }
     }

@@ -4,7 +4,6 @@ using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Libp2p.Protocols.AutoNat;
 using Cocoon.Protocol.Libp2p.Protocols.AutoNat.Proto;
-using Cocoon.Protocol.Libp2p.Protocols.Relay;
 using Cocoon.Protocol.Multiformats;
 using Cocoon.Tests.EndToEnd;
 using Cocoon.Tests.Support;

@@ -3,7 +3,6 @@ using System.Net.Sockets;
 using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Libp2p.Protocols.Dcutr;
 using Cocoon.Protocol.Libp2p.Protocols.Dcutr.Proto;
-using Cocoon.Protocol.Libp2p.Protocols.Relay;
 using Cocoon.Protocol.Multiformats;
 using Cocoon.Tests.EndToEnd;
 using Cocoon.Tests.Support;
