@@ -49,7 +49,7 @@ internal static partial class TestModel
         "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}"
         + "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
-    private const int Revision = 1;
+    private const int Revision = 2;
 
     private const string Corpus = Sentence + """
          A node serves models from its own machine and earns for each token it gives back.
@@ -139,7 +139,7 @@ internal static partial class TestModel
             gguf.Add(name, GgufWeights.F32, embd, 0, () => GgufWriter.Pack(GgufWeights.F32, [.. Enumerable.Repeat(1f, embd)]));
         void Residual(string name, int columns, int rows, double deviation)
         {
-            if (mode != TestModelMode.Chain)
+            if (mode is TestModelMode.Random or TestModelMode.Embedding)
             {
                 Noise(name, columns, rows, deviation);
             }
@@ -149,7 +149,7 @@ internal static partial class TestModel
             }
         }
 
-        if (mode != TestModelMode.Chain)
+        if (mode is TestModelMode.Random or TestModelMode.Embedding)
         {
             Noise("token_embd.weight", embd, tokens.Count, 0.6);
             Noise("output.weight", embd, tokens.Count, 2.2 / Math.Sqrt(embd));

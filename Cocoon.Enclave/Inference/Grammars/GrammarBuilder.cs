@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Text;
 using static Cocoon.Enclave.Inference.Grammars.GrammarNode;
 
@@ -135,7 +136,7 @@ internal sealed class GrammarBuilder
         return block;
     }
 
-    private static bool Ends(GrammarNode node, HashSet<string> finite) => node switch
+    private static bool Ends(GrammarNode node, HashSet<string> finite) => EnsureStack() && node switch
     {
         Reference reference => finite.Contains(reference.Rule),
         Sequence sequence => sequence.Parts.All(p => Ends(p, finite)),
@@ -144,6 +145,10 @@ internal sealed class GrammarBuilder
         Character character => !character.Set.IsEmpty,
         _ => true,
     };
+
+    /// <summary>Whatever a schema nests, a grammar is refused before the stack ends.</summary>
+    private static bool EnsureStack() =>
+        RuntimeHelpers.TryEnsureSufficientExecutionStack() ? true : throw new GrammarException("", "it is nested too deeply");
 
     private static GrammarNode Prune(GrammarNode node, HashSet<string> finite) => node switch
     {

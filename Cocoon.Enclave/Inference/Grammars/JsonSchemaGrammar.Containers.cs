@@ -89,17 +89,24 @@ internal sealed partial class JsonSchemaGrammar
     private GrammarNode Members(Property[] members, GrammarNode? other)
     {
         GrammarNode rest = other is null ? Nothing : AnyNumber(InOrder(_json.Comma, other));
-        GrammarNode whole = other is null ? Nothing : Optional(InOrder(other, rest));
+
+        // In reverse, and side by side: one within another would nest as deep as a schema is wide.
+        List<GrammarNode> starts = [other is null ? Nothing : Optional(InOrder(other, rest))];
         for (int i = members.Length - 1; i >= 0; i--)
         {
             (_, GrammarNode member, bool isRequired) = members[i];
-            GrammarNode asFirst = InOrder(member, rest);
-            whole = isRequired ? asFirst : OneOf(asFirst, whole);
+            if (isRequired)
+            {
+                starts.Clear();
+            }
+
+            starts.Add(InOrder(member, rest));
             GrammarNode further = InOrder(_json.Comma, member);
             rest = _builder.Define("rest", InOrder(isRequired ? further : Optional(further), rest));
         }
 
-        return whole;
+        starts.Reverse();
+        return OneOf([.. starts]);
     }
 
     private GrammarNode Separated(GrammarNode item, int least, int? most, string at)
