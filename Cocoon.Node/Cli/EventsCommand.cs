@@ -8,7 +8,7 @@ internal static class EventsCommand
 {
     private const string Types =
         "peer_joined peer_identified peer_left · offer_heard offer_changed offer_withdrawn offer_expired · request_answered request_failed "
-        + "session_ended session_declined · voucher channel · reachability port_mapping · gossip (only when asked for) · events_lost";
+        + "session_ended session_declined · voucher channel · port_mapping · gossip (only when asked for) · events_lost";
 
     public static Command Build()
     {
