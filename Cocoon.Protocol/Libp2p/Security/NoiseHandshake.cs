@@ -32,6 +32,17 @@ internal static class NoiseHandshake
         return (CreateChannel(connection, reader, state, remote), muxer);
     }
 
+    /// <summary>Dials as far as the second message, which proves who answers; the remote sees a handshake that was given up.</summary>
+    /// <exception cref="Libp2pException">Not the peer, not its key, or not the protocol.</exception>
+    public static async ValueTask ProbeAsync(IRawConnection connection, NoiseIdentity identity, PeerId expected, CancellationToken cancellationToken)
+    {
+        using ConnectionReader reader = new(connection);
+        using NoiseHandshakeState state = new(isInitiator: true, identity.StaticKey);
+        await connection.WriteAsync(WriteMessage(state, [], MultistreamSelect.EncodeProposal(Protocol)), cancellationToken);
+        await MultistreamSelect.FinishDialAsync(reader, Protocol, cancellationToken);
+        CheckPayload(state, identity, await ReadMessageAsync(state, reader, cancellationToken), expected);
+    }
+
     /// <summary>Answers a dialler.</summary>
     /// <exception cref="Libp2pException">As <see cref="DialAsync"/>.</exception>
     public static async ValueTask<(NoiseChannel Channel, string? Muxer)> ListenAsync(

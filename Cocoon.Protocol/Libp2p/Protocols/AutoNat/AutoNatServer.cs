@@ -118,7 +118,7 @@ internal sealed partial class AutoNatServer
         using NoiseIdentity stranger = new(key, [YamuxSession.Protocol]);
         using CancellationTokenSource timeout = new(_options.DialTimeout, _context.Time);
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
-        List<Task<IPEndPoint?>> dials = [.. endPoints.Select(endPoint => TryDialAsync(new Upgrader(stranger), peer, endPoint, stop.Token))];
+        List<Task<IPEndPoint?>> dials = [.. endPoints.Select(endPoint => TryDialAsync(stranger, peer, endPoint, stop.Token))];
         IPEndPoint? reached = null;
         while (dials.Count > 0)
         {
@@ -134,13 +134,12 @@ internal sealed partial class AutoNatServer
         return reached;
     }
 
-    private async Task<IPEndPoint?> TryDialAsync(Upgrader upgrader, PeerId peer, IPEndPoint endPoint, CancellationToken cancellationToken)
+    private async Task<IPEndPoint?> TryDialAsync(NoiseIdentity stranger, PeerId peer, IPEndPoint endPoint, CancellationToken cancellationToken)
     {
         try
         {
-            IRawConnection raw = await TcpTransport.DialFreshAsync(endPoint, cancellationToken);
-            NoiseChannel channel = await upgrader.UpgradeAsync(raw, isInitiator: true, peer, cancellationToken);
-            await channel.DisposeAsync();
+            await using IRawConnection raw = await TcpTransport.DialFreshAsync(endPoint, cancellationToken);
+            await NoiseHandshake.ProbeAsync(raw, stranger, peer, cancellationToken);
             return endPoint;
         }
         catch (Exception exception) when (exception is IOException or SocketException or OperationCanceledException)

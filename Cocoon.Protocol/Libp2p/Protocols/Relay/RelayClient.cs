@@ -74,7 +74,16 @@ internal sealed partial class RelayClient : IAsyncDisposable
     public async Task<HeldReservation> ReserveAsync(Multiaddr relay, CancellationToken cancellationToken)
     {
         PeerConnection connection = await _swarm.ConnectAsync(relay, cancellationToken);
-        HeldReservation reservation = await ReserveAsync(connection, cancellationToken);
+        HeldReservation reservation;
+        try
+        {
+            reservation = await ReserveAsync(connection, cancellationToken);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new Libp2pException(Libp2pErrorCode.TimedOut, $"The relay {connection.RemotePeer} did not answer in time.");
+        }
+
         lock (_lock)
         {
             _named[connection.RemotePeer] = relay.WithPeer(connection.RemotePeer);

@@ -85,8 +85,9 @@ internal sealed partial class RelayServer
     private void OnClosed(PeerConnection connection, bool isLast)
     {
         // A reservation ends with the connection it came by; a relayed one would not carry a circuit.
-        if (!_swarm.Connections.TryGetDirect(connection.RemotePeer, out _) && _reservations.Remove(connection.RemotePeer))
+        if (!_swarm.Connections.TryGetDirect(connection.RemotePeer, out _))
         {
+            _reservations.Remove(connection.RemotePeer);
             Unprotect(connection.RemotePeer);
         }
     }

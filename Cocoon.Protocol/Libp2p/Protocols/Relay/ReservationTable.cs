@@ -59,11 +59,11 @@ internal sealed class ReservationTable(RelayLimits limits, bool exemptPrivate, T
         }
     }
 
-    public bool Remove(PeerId peer)
+    public void Remove(PeerId peer)
     {
         lock (_lock)
         {
-            return _entries.Remove(peer);
+            _entries.Remove(peer);
         }
     }
 
