@@ -57,7 +57,7 @@ internal sealed class NodeOptionSet
     public bool PrintsReadyJson(ParseResult parse) => parse.GetValue(_json);
 
     /// <exception cref="CliException">An endpoint is not a URL.</exception>
-    public NodeOptions Read(ParseResult parse, NodeRole role, bool forwardsCircuits = false) => new()
+    public NodeOptions Read(ParseResult parse, NodeRole role, bool forwardsCircuits = false, bool relaysPeers = false) => new()
     {
         Role = role,
         DataDirectory = Path.GetFullPath(parse.GetValue(_data)!),
@@ -72,6 +72,7 @@ internal sealed class NodeOptionSet
         MapsPorts = !parse.GetValue(_noMapping),
         ConfigPath = parse.GetValue(_config) is { } config ? Path.GetFullPath(config) : null,
         ForwardsCircuits = forwardsCircuits,
+        RelaysPeers = relaysPeers,
         PassphraseFile = parse.GetValue(_passphrase),
         ConfirmMainnet = parse.GetValue(_mainnet),
     };

@@ -17,6 +17,7 @@ internal static class RootCommandBuilder
         OffersCommand.Build(),
         DhtCommand.Build(),
         GossipCommand.Build(),
+        RelayCommand.Build(),
         NetCommand.Build(),
         EventsCommand.Build(),
         ModelsCommand.Build(),

@@ -29,10 +29,11 @@ internal static class UpCommand
         Option<bool> autoPrice = new("--auto-price") { Description = "Let prices follow the load of this machine; those given are the floor" };
         Option<string?> schedule = new("--schedule") { Description = "Hours in which new work is taken, local time, such as 'Mon-Fri 19:00-07:00, Sat-Sun 00:00-24:00'", HelpName = "HOURS" };
         Option<bool> anyway = new("--ignore-memory") { Description = "Load the model although the estimate says that it does not fit" };
+        Option<bool> relaysPeers = new("--relay") { Description = "Relay sealed connections of peers behind NATs, within limits: see 'cocoon relay'" };
         Option<bool> relay = new("--privacy-relay") { Description = "Carry other people's circuits: you see neither what they ask nor, with two relays, of whom" };
         Command command = new("up", "Run a provider node: serve a model and earn TON\n\nExample: cocoon up --model qwen3-8b-q4_k_m.gguf --price-out 0.16")
         {
-            model, upstream, upstreamModel, name, noModel, slots, context, threads, gpuLayers, priceIn, priceCached, priceOut, autoPrice, schedule, anyway, region, relay,
+            model, upstream, upstreamModel, name, noModel, slots, context, threads, gpuLayers, priceIn, priceCached, priceOut, autoPrice, schedule, anyway, region, relaysPeers, relay,
         };
         Option<int> offline = new("--offline-allowance")
         {
@@ -46,7 +47,7 @@ internal static class UpCommand
         command.Run(async (parse, cancellationToken) =>
         {
             bool serves = !parse.GetValue(noModel);
-            NodeOptions node = common.Read(parse, serves ? NodeRole.Provider : NodeRole.Bootstrap, parse.GetValue(relay));
+            NodeOptions node = common.Read(parse, serves ? NodeRole.Provider : NodeRole.Bootstrap, parse.GetValue(relay), parse.GetValue(relaysPeers));
             Uri? server = parse.GetValue(upstream) is { } url ? UpstreamAddress.Read(url) : null;
             string path = serves && server is null ? FindModel(parse.GetValue(model)) : "";
             if (path.Length > 0 && !parse.GetValue(anyway) && parse.GetValue(gpuLayers) == 0)

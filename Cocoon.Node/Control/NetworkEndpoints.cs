@@ -35,6 +35,7 @@ internal static class NetworkEndpoints
         app.MapGet("/control/gossip/topics", (GossipReporter reporter) => Answer(() => Task.FromResult(reporter.Topics())));
         app.MapGet("/control/gossip/mesh", (GossipReporter reporter) => Answer(() => Task.FromResult(reporter.Mesh())));
         app.MapGet("/control/gossip/scores", (GossipReporter reporter) => Answer(() => Task.FromResult(reporter.Scores())));
+        app.MapGet("/control/relay", (RelayReporter reporter) => Answer(() => Task.FromResult(reporter.Report())));
         app.MapGet("/control/net/doctor", (NetDoctor doctor, CancellationToken ct) => Answer(() => doctor.ExamineAsync(ct)));
         app.MapEvents();
     }

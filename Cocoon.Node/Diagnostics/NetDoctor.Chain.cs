@@ -48,5 +48,11 @@ internal sealed partial class NetDoctor
         {
             yield return NetCheck.Ok("net.relay", $"{relayed} peers are reached through relays");
         }
+
+        if (network.Host.RelayService is { } service)
+        {
+            yield return NetCheck.Ok(
+                "net.relay_service", $"relays for others: {service.Reservations.Count} of {service.Limits.Reservations} reservations, {service.Circuits.Count} circuits");
+        }
     }
 }

@@ -5,6 +5,7 @@ using Cocoon.Node.Hosting;
 using Cocoon.Node.Peers;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p;
+using Cocoon.Protocol.Libp2p.Protocols.AutoNat;
 using Cocoon.Protocol.Libp2p.Protocols.Gossipsub;
 
 namespace Cocoon.Node.Diagnostics;
@@ -91,7 +92,23 @@ internal sealed partial class NetDoctor(
             return NetCheck.Ok("net.reachability", "not needed: this node serves nobody");
         }
 
+        ReachabilityReport dialledBack = network.Host.Reachability;
         NetDoctorDocument.AddressRow[] verified = [.. addresses.Where(a => a.Verified)];
+        if (dialledBack.IsPublic)
+        {
+            return NetCheck.Ok("net.reachability", $"public: strangers of {dialledBack.Successes} networks dialled {string.Join(", ", dialledBack.Verified)}");
+        }
+
+        if (dialledBack.IsPrivate)
+        {
+            int relays = network.Host.HeldReservations.Count;
+            return NetCheck.Warn(
+                "net.reachability",
+                $"private: dials from {dialledBack.Failures} networks did not arrive; {relays} relays lead here",
+                relays > 0 ? "through a relay answers are slower, and it may end long ones" : "nobody can reach a node that serves",
+                "Map or forward the port in the router; peers behind good NATs become direct by themselves.");
+        }
+
         return verified.Length > 0
             ? NetCheck.Ok("net.reachability", $"peers came in at {string.Join(", ", verified.Select(a => a.Address))}")
             : NetCheck.Unmeasured("net.reachability", "nobody has come in from outside yet");

@@ -53,6 +53,12 @@ internal sealed partial class OfferPublisher(
         enclave.Changed += OnChanged;
         serving.Changed += OnChanged;
         prices.Changed += OnChanged;
+        Libp2pHost? real = host as Libp2pHost;
+        if (real is not null)
+        {
+            real.AddressesChanged += OnChanged;
+        }
+
         try
         {
             EnclaveInfo info = await enclave.WaitReadyAsync(stoppingToken);
@@ -68,6 +74,10 @@ internal sealed partial class OfferPublisher(
             enclave.Changed -= OnChanged;
             serving.Changed -= OnChanged;
             prices.Changed -= OnChanged;
+            if (real is not null)
+            {
+                real.AddressesChanged -= OnChanged;
+            }
         }
     }
 
@@ -218,6 +228,7 @@ internal sealed partial class OfferPublisher(
         }
 
         offer.ChannelCodeHashes.AddRange(terms.ChannelCodeHashes.Select(h => ByteString.CopyFrom(Convert.FromHexString(h))));
+        offer.Relay = host is Libp2pHost { IsRelay: true };
         offer.Addresses.AddRange(host.Addresses.Take(OfferLimits.MaxAddresses).Select(a => ByteString.CopyFrom(a.Bytes)));
         return OfferWriter.Sign(offer, host.LocalPeer, peerKey);
     }

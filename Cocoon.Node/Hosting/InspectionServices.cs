@@ -11,7 +11,7 @@ internal static class InspectionServices
     {
         services.AddSingleton<PeerNames>().AddSingleton<PeerResolver>().AddSingleton<PeerProbe>();
         services.AddSingleton<PeerReporter>().AddSingleton<PeerDetailReporter>();
-        services.AddSingleton<DhtReporter>().AddSingleton<GossipReporter>();
+        services.AddSingleton<DhtReporter>().AddSingleton<GossipReporter>().AddSingleton<RelayReporter>();
         services.AddSingleton<NetDoctor>();
         services.AddSingleton<EventFeed>().AddSingleton<MoneyWatch>();
         services.AddHostedService<EventRecorder>();

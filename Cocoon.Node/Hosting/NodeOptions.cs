@@ -45,6 +45,9 @@ internal sealed class NodeOptions
     /// <summary>File whose options this node was started with; prices in it are followed while the node runs.</summary>
     public string? ConfigPath { get; init; }
 
+    /// <summary>Relay for peers that nobody can dial (libp2p circuit relay v2), within its limits.</summary>
+    public bool RelaysPeers { get; init; }
+
     /// <summary>Carry other people's privacy-relay circuits.</summary>
     public bool ForwardsCircuits { get; init; }
 

@@ -62,7 +62,11 @@ internal sealed partial class GatewayMapping(NodeOptions options, PeerNetwork ne
         return isPublic || listening is null ? null : new IPEndPoint(gateway.Local, listening.Port);
     }
 
-    private void OnChanged(PortMappingState state) => Changed?.Invoke(state);
+    private void OnChanged(PortMappingState state)
+    {
+        network.Host.SetCandidateAddresses(nameof(GatewayMapping), Candidate is { } candidate ? [candidate] : []);
+        Changed?.Invoke(state);
+    }
 
     private static partial class Log
     {

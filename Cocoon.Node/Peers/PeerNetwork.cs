@@ -3,8 +3,10 @@ using Cocoon.Node.Discovery;
 using Cocoon.Node.Hosting;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p;
+using Cocoon.Protocol.Libp2p.Protocols.AutoNat;
 using Cocoon.Protocol.Libp2p.Protocols.Gossipsub;
 using Cocoon.Protocol.Libp2p.Protocols.Kad;
+using Cocoon.Protocol.Libp2p.Protocols.Relay;
 using Cocoon.Protocol.Multiformats;
 using Cocoon.Protocol.Offers;
 
@@ -20,6 +22,7 @@ internal sealed partial class PeerNetwork : IHostedService, IProviderLookup, IAs
     private readonly CancellationTokenSource _stopping = new();
     private readonly TimeProvider _time;
     private readonly TaskCompletionSource _joined = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly bool _serves;
     private Task _joining = Task.CompletedTask;
 
     public PeerNetwork(NodeOptions options, NodeIdentity identity, NetworkName network, BootstrapList bootstrap, SignerConduct conduct, NodeAgent agent, TimeProvider time, ILoggerFactory loggers)
@@ -28,12 +31,17 @@ internal sealed partial class PeerNetwork : IHostedService, IProviderLookup, IAs
         _time = time;
         _logger = loggers.CreateLogger<PeerNetwork>();
         bool dialsOnly = options.Role is NodeRole.Client or NodeRole.Observer && options.Listen.Count == 0;
+        _serves = options.Role is not (NodeRole.Client or NodeRole.Observer);
         Host = new Libp2pHost(new Libp2pHostOptions
         {
             Identity = identity.Key,
             ListenAddresses = dialsOnly ? [] : [.. (options.Listen.Count > 0 ? options.Listen : [DefaultListen]).Select(Multiaddr.Parse)],
             AgentVersion = agent.Value,
             AllowPrivateAddresses = options.AllowPrivateAddresses,
+            AutoNat = dialsOnly ? null : new AutoNatOptions(),
+            RelayService = options.RelaysPeers ? new RelayLimits() : null,
+            RelayWhenPrivate = _serves,
+            RelayClient = new RelayClientOptions { Candidates = () => KnownRelays() },
             PeerStorePath = Path.Combine(options.DataDirectory, "peers.json"),
             TimeProvider = time,
             LoggerFactory = loggers,
@@ -52,6 +60,9 @@ internal sealed partial class PeerNetwork : IHostedService, IProviderLookup, IAs
 
     public Libp2pHost Host { get; }
 
+    /// <summary>Relays beyond the connected peers, with <c>/p2p/…</c>; asked when this node needs one.</summary>
+    public Func<IEnumerable<Multiaddr>> KnownRelays { get; set; } = static () => [];
+
     public GossipsubRouter Gossip { get; }
 
     public KademliaDht Dht { get; }
@@ -63,6 +74,13 @@ internal sealed partial class PeerNetwork : IHostedService, IProviderLookup, IAs
     {
         await Host.StartAsync(cancellationToken);
         Gossip.Start();
+        if (_serves)
+        {
+            // Until AutoNAT knows more, an address of ours that others may dial decides: who has none would only fill their tables.
+            Dht.SetMode(Host.Addresses.Any(address => !address.IsRelayed) ? KadMode.Server : KadMode.Client);
+            Host.ReachabilityChanged += OnReachabilityChanged;
+        }
+
         Dht.Start();
         _joining = Task.Run(() => StayJoinedAsync(_stopping.Token), CancellationToken.None);
     }
@@ -86,10 +104,28 @@ internal sealed partial class PeerNetwork : IHostedService, IProviderLookup, IAs
 
     public async ValueTask DisposeAsync()
     {
+        Host.ReachabilityChanged -= OnReachabilityChanged;
         await Dht.DisposeAsync();
         await Gossip.DisposeAsync();
         await Host.DisposeAsync();
         _stopping.Dispose();
+    }
+
+    private void OnReachabilityChanged(ReachabilityReport report)
+    {
+        if (report.Verdict == Reachability.Unknown || _stopping.IsCancellationRequested)
+        {
+            return;
+        }
+
+        try
+        {
+            Dht.SetMode(report.IsPublic ? KadMode.Server : KadMode.Client);
+        }
+        catch (ObjectDisposedException)
+        {
+            // The node stops at this moment.
+        }
     }
 
     private static partial class Log

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Cocoon.Protocol.Libp2p.Protocols.AutoNat;
 using Cocoon.Protocol.Libp2p.Protocols.Dcutr;
 using Cocoon.Protocol.Libp2p.Protocols.Relay;
@@ -13,6 +14,7 @@ public sealed partial class Libp2pHost
     private readonly RelayClient _relays;
     private readonly RelayServer? _relayServer;
     private readonly DcutrService _dcutr;
+    private readonly ConcurrentDictionary<string, IReadOnlyList<Multiaddr>> _candidates = new();
     private readonly AutoNatClient? _autoNatClient;
 
     /// <summary>The announced addresses changed. Raised on any thread; handlers return quickly.</summary>
@@ -46,6 +48,13 @@ public sealed partial class Libp2pHost
     /// <summary>Announces further direct addresses, such as those of a port mapping, in the place of what the same source said before.</summary>
     public void SetExternalAddresses(string source, IReadOnlyList<Multiaddr> addresses) => _own.Set(source, addresses);
 
+    /// <summary>Addresses that may lead here, in the place of what the same source said before: announced once AutoNAT found that they do.</summary>
+    public void SetCandidateAddresses(string source, IReadOnlyList<Multiaddr> addresses)
+    {
+        _candidates[source] = addresses;
+        _autoNatClient?.Nudge();
+    }
+
     private RelayClient CreateRelayClient(ConnectionContext context)
     {
         bool always = false;
@@ -70,7 +79,8 @@ public sealed partial class Libp2pHost
 
     private AutoNatClient CreateAutoNatClient(AutoNatOptions options, ConnectionContext context)
     {
-        AutoNatClient client = new(options, _swarm, () => [.. Addresses.Where(address => !address.IsRelayed)], context);
+        AutoNatClient client = new(
+            options, _swarm, () => [.. _candidates.Values.SelectMany(addresses => addresses), .. Addresses.Where(address => !address.IsRelayed)], context);
         client.Changed += OnVerdict;
         return client;
     }

@@ -98,7 +98,7 @@ public sealed record Libp2pLimits
 
     /// <summary>Protocol prefixes that run over a relay's limited circuits: small requests, and inference, for which relays may allow more.</summary>
     public IReadOnlyList<string> LimitedProtocols { get; init; } =
-        ["/ipfs/id/", "/ipfs/ping/", "/libp2p/dcutr", "/cocoon/infer/", "/cocoon/offers/", "/cocoon/pay/"];
+        ["/ipfs/id/", "/ipfs/ping/", "/libp2p/dcutr", "/cocoon/infer/", "/cocoon/offers/", "/cocoon/pay/", "/cocoon/relay/"];
 
     /// <summary>How long a relayed connection without streams stays beside a direct one to the same peer. Own choice.</summary>
     public TimeSpan RelayedGrace { get; init; } = TimeSpan.FromSeconds(10);
