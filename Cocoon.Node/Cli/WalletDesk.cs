@@ -39,6 +39,7 @@ internal sealed class WalletDesk
     /// <summary>For commands that only read, and have their own output options.</summary>
     public void AddReadingTo(Command command)
     {
+        command.Options.Add(Chain.Data);
         command.Options.Add(_ton);
         command.Options.Add(_network);
     }

@@ -49,7 +49,7 @@ internal sealed class PayClient(IProviderStreams streams, TimeProvider time) : I
         }
         catch (Libp2pException violation)
         {
-            throw new IOException("The provider's answer is malformed.", violation);
+            throw new IOException($"The provider could not be asked: {violation.Message}", violation);
         }
     }
 }

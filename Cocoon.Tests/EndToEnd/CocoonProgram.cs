@@ -29,7 +29,10 @@ internal static class CocoonProgram
     /// <inheritdoc cref="RunAsync(CancellationToken, string[])"/>
     public static async Task<CommandResult> RunAsync(ProcessStartInfo start, CancellationToken cancellationToken)
     {
+        // Nobody is at the terminal: what wants to ask must say so instead of waiting.
+        start.RedirectStandardInput = true;
         using Process process = Process.Start(start)!;
+        process.StandardInput.Close();
         Task<string> output = process.StandardOutput.ReadToEndAsync(cancellationToken), error = process.StandardError.ReadToEndAsync(cancellationToken);
         try
         {

@@ -30,7 +30,9 @@ internal sealed class CrashWalk : IAsyncDisposable
     private const int KilledCode = 128 + 9;
     private const int MaxListed = 1_000;
 
-    private static readonly TimeSpan s_death = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_death = TimeSpan.FromSeconds(120);
+    private static readonly TimeSpan s_answer = TimeSpan.FromSeconds(40);
+    private static readonly TimeSpan s_again = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_quiet = TimeSpan.FromSeconds(40);
 
     private readonly CocoonNetwork _network;
@@ -82,12 +84,8 @@ internal sealed class CrashWalk : IAsyncDisposable
             using CancellationTokenSource over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             Task death = DieAsync(victim, step, cancellationToken);
             Task acting = ActAsync(victim, act, over.Token);
-            await Task.WhenAny(death, acting);
-            if (death.IsCompleted)
-            {
-                await over.CancelAsync();
-            }
-
+            await Task.WhenAny(death);
+            await over.CancelAsync();
             await acting;
             await death;
             await JudgeAsync(step, cancellationToken);
@@ -98,7 +96,19 @@ internal sealed class CrashWalk : IAsyncDisposable
         "/control/channels/open", new JsonObject { ["provider"] = _provider.PeerId, ["deposit_nanoton"] = "50000000" }, cancellationToken);
 
     /// <summary>An answer of about five steps.</summary>
-    public Task AskAsync(CancellationToken cancellationToken) => Chat.StreamAsync(_client, Chat.Long(_provider.PeerId, tokens: 300), cancellationToken);
+    public async Task AskAsync(CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(s_answer);
+        try
+        {
+            _lastFailure = (await Chat.StreamAsync(_client, Chat.Long(_provider.PeerId, tokens: 300), limit.Token)).ErrorText;
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new TimeoutException($"no answer within {s_answer.TotalSeconds:0} s");
+        }
+    }
 
     /// <summary>Something new to claim, and the claim.</summary>
     public async Task ClaimAsync(CancellationToken cancellationToken)
@@ -143,20 +153,44 @@ internal sealed class CrashWalk : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _network.DisposeAsync();
 
+    /// <summary>Again and again, as a person would, until the victim is dead: what a step needs may still be on its way back from the last death.</summary>
     private async Task ActAsync(CocoonNode victim, Func<CancellationToken, Task> act, CancellationToken cancellationToken)
     {
-        try
+        using PeriodicTimer again = new(s_again);
+        do
         {
-            if (await victim.IsReadyAsync(cancellationToken))
+            try
             {
+                if (!await victim.IsReadyAsync(cancellationToken))
+                {
+                    return;
+                }
+
                 await CocoonNetwork.WaitForOffersAsync(_client, cancellationToken, _provider);
                 await act(cancellationToken);
             }
+            catch (Exception exception) when (exception is HttpRequestException or IOException or CliException or ControlException or TimeoutException)
+            {
+                // The victim died under it; whether it did, and where, is looked at by whoever waits for its end.
+                _lastFailure = (exception as ControlException)?.ToCliException().Why ?? exception.Message;
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
         }
-        catch (Exception exception) when (exception is HttpRequestException or IOException or CliException or ControlException or OperationCanceledException)
+        while (victim.IsAlive && await NextAsync(again, cancellationToken));
+    }
+
+    private static async Task<bool> NextAsync(PeriodicTimer timer, CancellationToken cancellationToken)
+    {
+        try
         {
-            // The victim died under it; whether it did, and where, is looked at by whoever waits for its end.
-            _lastFailure = (exception as ControlException)?.ToCliException().Why ?? exception.Message;
+            return await timer.WaitForNextTickAsync(cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
         }
     }
 

@@ -1,0 +1,116 @@
+using System.Text.Json.Nodes;
+using NUnit.Framework;
+
+namespace Cocoon.Tests.EndToEnd;
+
+/// <summary>Money by the command line: previews before anything, statements that add up, errors that say what to type.</summary>
+public sealed class MoneyCommandTests
+{
+    private CocoonNetwork _network = null!;
+
+    private CocoonNode Provider { get; set; } = null!;
+
+    private CocoonNode Client { get; set; } = null!;
+
+    [OneTimeSetUp]
+    public async Task StartAsync()
+    {
+        using CancellationTokenSource limit = new(TimeSpan.FromMinutes(3));
+        _network = await CocoonNetwork.StartAsync(limit.Token);
+        Task<CocoonNode> provider = _network.StartProviderAsync("provider", 0.04m, 0.16m, limit.Token);
+        Task<CocoonNode> client = _network.StartClientAsync("client", CocoonNetwork.Ton, limit.Token);
+        (Provider, Client) = (await provider, await client);
+        await CocoonNetwork.WaitForOffersAsync(Client, limit.Token, Provider);
+    }
+
+    [OneTimeTearDown]
+    public async Task StopAsync()
+    {
+        if (_network is not null)
+        {
+            await _network.DisposeAsync();
+        }
+    }
+
+    [Test, CancelAfter(120_000)]
+    public async Task Channel_OpenedAskedClaimedAndShown_AddsUpToTheNanoton(CancellationToken cancellationToken)
+    {
+        CocoonNode client = Client;
+        string[] open = ["channels", "open", Provider.PeerId, "--deposit", "0.1"];
+
+        CommandResult unconfirmed = await RunAsync(client, cancellationToken, open);
+        JsonObject preview = await ReadAsync(client, cancellationToken, [.. open, "--dry-run"]);
+        Assert.That((await client.GetAsync("/control/channels", cancellationToken))["channels"]!.AsArray(), Is.Empty, "a preview opens nothing");
+        JsonObject opened = await ReadAsync(client, cancellationToken, [.. open, "--yes"]);
+        ChatAnswer answer = await Chat.StreamAsync(client, Chat.Ask("Once.", Provider.PeerId), cancellationToken);
+        JsonObject exported = await ReadAsync(Provider, cancellationToken, "channels", "export", "-");
+        JsonObject claimed = await ReadAsync(Provider, cancellationToken, "channels", "claim", (string)opened["channel"]!, "--yes");
+        JsonObject shown = await ReadAsync(client, cancellationToken, "channels", "show", (string)opened["channel"]!);
+        JsonObject wallet = await ReadAsync(client, cancellationToken, "wallet", "balance");
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((unconfirmed.ExitCode, unconfirmed.Error.Contains("--yes", StringComparison.Ordinal)), Is.EqualTo((2, true)), unconfirmed.Error);
+            Assert.That(Amount(preview, "fees_nanoton"), Is.InRange(1_500_000UL, 5_000_000UL));
+            Assert.That(answer.ErrorText, Is.Empty);
+            Assert.That(answer.Channel, Is.EqualTo((string)opened["channel"]!), "a channel opened by hand is used");
+            Assert.That(exported["vouchers"]!.AsArray().Any(v => (string)v!["total_nanoton"]! == answer.Cocoon!["voucher_total_nanoton"]!.ToString()), Is.True);
+            Assert.That(Amount(claimed, "paid_nanoton"), Is.EqualTo(answer.VoucherTotal));
+            Assert.That((bool)shown["exact"]!, Is.True, shown["checks"]!.ToJsonString());
+            Assert.That(shown["checks"]!.AsArray().Select(c => (string?)c!["unexplained_nanoton"]), Is.All.EqualTo("0"));
+            Assert.That((string)shown["money"]!["redeemed_nanoton"]!, Is.EqualTo((string)claimed["paid_nanoton"]!));
+            Assert.That((string)shown["money"]!["wallet_after_nanoton"]!, Is.EqualTo((string)wallet["balance_nanoton"]!));
+        }
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Send_OfMoreThanThereIs_NamesWhatIsNeededWhatIsThereAndWhereToSendIt(CancellationToken cancellationToken)
+    {
+        JsonObject wallet = await ReadAsync(Client, cancellationToken, "wallet", "balance");
+        CommandResult refused = await RunAsync(Client, cancellationToken, "wallet", "send", (string)wallet["address"]!, "5000", "--yes");
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(refused.ExitCode, Is.EqualTo(6));
+            Assert.That(refused.Error, Does.Contain("5000010000000 nanoTON are needed").And.Contain($"holds {wallet["balance_nanoton"]}").And.Contain((string)wallet["address"]!).And.Contain("cocoon wallet balance"));
+        }
+    }
+
+    [Test, CancelAfter(120_000)]
+    public async Task BondAndRegistry_ByTheRunningNodesWallet_AreMadeShownAndChanged(CancellationToken cancellationToken)
+    {
+        CocoonNode owner = Provider;
+        string[] ton = ["--ton", _network.Devnet.ApiUrl.ToString()];
+        JsonObject staked = await ReadAsync(owner, cancellationToken, ["bond", "stake", "0.05", "--yes", .. ton]);
+        JsonObject bond = await ReadAsync(owner, cancellationToken, ["bond", "show", .. ton]);
+        await ReadAsync(owner, cancellationToken, ["bond", "unbond", "--yes", .. ton]);
+        JsonObject unbonding = await ReadAsync(owner, cancellationToken, ["bond", "show", .. ton]);
+
+        string registry = (string)(await ReadAsync(owner, cancellationToken, ["registry", "deploy", "--yes", .. ton]))["address"]!;
+        string model = new('a', 64), other = new('b', 64);
+        await ReadAsync(owner, cancellationToken, ["registry", "propose", registry, "put-model", model, "--yes", .. ton]);
+        await ReadAsync(owner, cancellationToken, ["registry", "revoke", registry, "model", other, "--yes", .. ton]);
+        CommandResult early = await RunAsync(owner, cancellationToken, ["registry", "apply", registry, "0", "--yes", .. ton]);
+        CommandResult stranger = await RunAsync(Client, cancellationToken, ["registry", "revoke", registry, "model", other, "--yes", .. ton]);
+        JsonArray entries = (await ReadAsync(owner, cancellationToken, ["registry", "list", registry, .. ton]))["entries"]!.AsArray();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((bool)staked["succeeded"]!, Is.True);
+            Assert.That(((string)bond["state"]!, (string)bond["peer_id"]!), Is.EqualTo(("bonded", owner.PeerId)));
+            Assert.That((string)unbonding["state"]!, Is.EqualTo("unbonding"));
+            Assert.That(entries.Select(e => $"{e!["list"]} {e["state"]}"), Is.EquivalentTo(new[] { "model revoked", "pending waits" }));
+            Assert.That((early.ExitCode, early.Error.Contains("time", StringComparison.OrdinalIgnoreCase)), Is.EqualTo((6, true)), early.Error);
+            Assert.That((stranger.ExitCode, stranger.Error.Contains("admin", StringComparison.Ordinal)), Is.EqualTo((6, true)), stranger.Error);
+        }
+    }
+
+    private static async Task<JsonObject> ReadAsync(CocoonNode node, CancellationToken cancellationToken, params string[] command)
+    {
+        CommandResult result = await RunAsync(node, cancellationToken, command is ["channels", "export", ..] ? command : [.. command, "-o", "json"]);
+        Assert.That(result.ExitCode, Is.Zero, $"{string.Join(' ', command)}: {result.Error}");
+        return JsonNode.Parse(result.Output)!.AsObject();
+    }
+
+    private static Task<CommandResult> RunAsync(CocoonNode node, CancellationToken cancellationToken, params string[] command) =>
+        CocoonProgram.RunAsync(cancellationToken, [.. command, "--data", node.DataDirectory]);
+
+    private static ulong Amount(JsonObject document, string field) => ulong.Parse((string)document[field]!, System.Globalization.CultureInfo.InvariantCulture);
+}
