@@ -53,7 +53,7 @@ internal sealed partial class ChannelKeeper(ClientChannels channels, ChannelClos
                 // The provider waited too long for us and claimed its voucher: the agreement is void.
                 await closer.StartCloseAsync(channel, cancellationToken);
                 break;
-            case ChannelPhase.Closing when record is { CloseAck: not null, CloseAt: 0 }:
+            case ChannelPhase.Closing when record.CloseAt == 0:
                 await closer.CloseTogetherAsync(channel, cancellationToken);
                 break;
         }

@@ -79,6 +79,10 @@ internal sealed partial class ClientChannels : IAsyncDisposable
         }
     }
 
+    /// <summary>Uses a channel no more: its provider takes nothing on it. <see cref="ChannelKeeper"/> brings it to its end.</summary>
+    public Task RetireAsync(ClientChannel channel, CancellationToken cancellationToken) => channel.UpdateAsync(
+        record => record.State == ChannelPhase.Open ? record with { State = ChannelPhase.Closing } : record, cancellationToken);
+
     /// <summary>Reads one channel from the chain and moves it to the phase that follows.</summary>
     /// <exception cref="TonException">The chain did not answer usably; nothing changed.</exception>
     public async Task RefreshAsync(ClientChannel channel, CancellationToken cancellationToken)
@@ -212,7 +216,7 @@ internal sealed partial class ClientChannels : IAsyncDisposable
         {
             { CloseAt: not 0 } => record with { State = ChannelPhase.Closing },
             { Opened: false } when account.ChainTime > record.OpenBefore && account.Balance <= ChannelContract.MinValue => record with { State = ChannelPhase.Failed },
-            { Opened: true } when record.CloseAck is null => record with { State = ChannelPhase.Open, Deposit = account.Capacity },
+            { Opened: true } when record is { CloseAck: null, State: not ChannelPhase.Closing } => record with { State = ChannelPhase.Open, Deposit = account.Capacity },
             _ => record,
         };
     }

@@ -62,7 +62,7 @@ internal sealed partial class InferenceClient(
         DeliveredAnswer delivered = new(ask);
         Ask current = ask;
         InferenceException? last = null;
-        bool wasStale = false;
+        bool wasStale = false, wasClosing = false;
         for (int attempt = 0; attempt < options.Value.MaxAttempts; attempt++)
         {
             VerifiedOffer offer = await ChooseAsync(current, failed, delivered.IsEmpty, last, cancellationToken);
@@ -81,6 +81,14 @@ internal sealed partial class InferenceClient(
                 {
                     // The session kept warm had died unseen: that says nothing about the provider, which is asked once more.
                     wasStale = true;
+                    attempt--;
+                    break;
+                }
+                catch (InferenceException exception) when (!wasClosing && exception.ChannelIsClosing && course.Channel is { } closing && delivered.IsEmpty)
+                {
+                    // The provider consented to a close that we never heard of, or is about to claim: another channel pays for this request.
+                    wasClosing = true;
+                    await channels.RetireAsync(closing, cancellationToken);
                     attempt--;
                     break;
                 }
@@ -163,6 +171,7 @@ internal sealed partial class InferenceClient(
         course.IsStale = ready is not null;
         (ClientChannel channel, OpenedSession session) = await PrepareAsync(offer, ask, ready, cancellationToken);
         await using OpenedSession owned = session;
+        course.Channel = channel;
         ulong granted = await ReserveAsync(ask, session, cancellationToken);
         long started = time.GetTimestamp();
         try
@@ -366,6 +375,8 @@ internal sealed partial class InferenceClient(
     {
         /// <summary>It runs on a session kept warm that has not answered yet.</summary>
         public bool IsStale { get; set; }
+
+        public ClientChannel? Channel { get; set; }
 
         public SessionRun? Run { get; set; }
 

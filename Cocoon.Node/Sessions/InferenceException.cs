@@ -48,6 +48,9 @@ internal sealed class InferenceException(InferenceFailure failure, string what, 
     /// <summary>nanoTON that may be lost because of this failure; <c>null</c> when no money was involved.</summary>
     public ulong? AtRiskNanoton { get; init; }
 
+    /// <summary>The provider has begun to close the channel; another channel to it can pay.</summary>
+    public bool ChannelIsClosing { get; init; }
+
     /// <summary>Whether another provider may be asked for the same request.</summary>
     public bool TryAnother { get; init; }
 }

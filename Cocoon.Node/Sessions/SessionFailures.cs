@@ -59,6 +59,7 @@ internal static class SessionFailures
         return new InferenceException(failure, $"provider {Short(offer)} declined", $"{DeclineWords.Of(declined.Reason)}: {Printable(detail)}", fix)
         {
             TryAnother = true,
+            ChannelIsClosing = declined.Reason == DeclineReason.DeclineClosing,
             RetryAfter = declined.RetryAfterMs > 0 ? TimeSpan.FromMilliseconds(Math.Min(declined.RetryAfterMs, 60_000)) : null,
             AtRiskNanoton = atRisk,
         };
