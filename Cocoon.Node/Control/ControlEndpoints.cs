@@ -14,15 +14,15 @@ internal static class ControlEndpoints
         app.MapNetwork();
         app.MapGet("/control/attestation", (AttestationReporter reporter, string? peer, CancellationToken ct) => Answer(() => reporter.ShowAsync(peer, ct)));
         app.MapGet("/control/wallet", (MoneyReporter reporter, CancellationToken ct) => Answer(() => reporter.WalletAsync(ct)));
-        app.MapPost("/control/wallet/send", (WalletActions actions, SendRequest request, CancellationToken ct) => Answer(() => actions.SendAsync(request, ct)));
-        app.MapPost("/control/wallet/messages", (WalletActions actions, MessagesRequest request, CancellationToken ct) => Answer(() => actions.SendMessagesAsync(request, ct)));
+        app.MapPost("/control/wallet/send", (IServiceProvider services, SendRequest request, CancellationToken ct) => Answer(() => Wallet<WalletActions>(services).SendAsync(request, ct)));
+        app.MapPost("/control/wallet/messages", (IServiceProvider services, MessagesRequest request, CancellationToken ct) => Answer(() => Wallet<WalletActions>(services).SendMessagesAsync(request, ct)));
         app.MapGet("/control/channels", (MoneyReporter reporter) => Answer(() => Task.FromResult(reporter.Channels())));
-        app.MapGet("/control/channels/export", (ChannelActions actions) => Answer(() => Task.FromResult(actions.Export())));
+        app.MapGet("/control/channels/export", (IServiceProvider services) => Answer(() => Task.FromResult(Wallet<ChannelActions>(services).Export())));
         app.MapGet("/control/channels/{id}", (MoneyReporter reporter, string id, CancellationToken ct) => Answer(() => reporter.StatementAsync(id, ct)));
-        app.MapPost("/control/channels/open", (ChannelActions actions, OpenChannelRequest request, CancellationToken ct) => Answer(() => actions.OpenAsync(request, ct)));
-        app.MapPost("/control/channels/{id}/topup", (ChannelActions actions, string id, TopUpRequest request, CancellationToken ct) => Answer(() => actions.TopUpAsync(id, request, ct)));
-        app.MapPost("/control/channels/{id}/close", (ChannelActions actions, string id, CloseRequestBody request, CancellationToken ct) => Answer(() => actions.CloseAsync(id, request, ct)));
-        app.MapPost("/control/channels/{id}/claim", (ChannelActions actions, string id, DryRunRequest request, CancellationToken ct) => Answer(() => actions.ClaimAsync(id, request, ct)));
+        app.MapPost("/control/channels/open", (IServiceProvider services, OpenChannelRequest request, CancellationToken ct) => Answer(() => Wallet<ChannelActions>(services).OpenAsync(request, ct)));
+        app.MapPost("/control/channels/{id}/topup", (IServiceProvider services, string id, TopUpRequest request, CancellationToken ct) => Answer(() => Wallet<ChannelActions>(services).TopUpAsync(id, request, ct)));
+        app.MapPost("/control/channels/{id}/close", (IServiceProvider services, string id, CloseRequestBody request, CancellationToken ct) => Answer(() => Wallet<ChannelActions>(services).CloseAsync(id, request, ct)));
+        app.MapPost("/control/channels/{id}/claim", (IServiceProvider services, string id, DryRunRequest request, CancellationToken ct) => Answer(() => Wallet<ChannelActions>(services).ClaimAsync(id, request, ct)));
         app.MapGet("/control/keys", (KeyReporter reporter) => Answer(() => Task.FromResult(reporter.List())));
         app.MapPost("/control/keys", (KeyReporter reporter, KeyRequest request, CancellationToken ct) => Answer(() => reporter.CreateAsync(request, ct)));
         app.MapPost("/control/keys/{key}/remove", (KeyReporter reporter, string key, CancellationToken ct) => Answer(() => reporter.RemoveAsync(key, ct)));
@@ -32,6 +32,11 @@ internal static class ControlEndpoints
             return Results.Json(new { schema = ControlJson.Schema, stopping = true }, ControlJson.Options);
         });
     }
+
+    /// <summary>What needs a wallet, which a node that neither serves nor pays has not.</summary>
+    private static T Wallet<T>(IServiceProvider services)
+        where T : class => services.GetService<T>() ?? throw new CliException(
+            ExitCode.NotFound, "this node has no wallet", "it serves no model and pays for none", "Ask a provider or a light client: --data names its data directory.");
 
     /// <summary>A provider's switch and prices.</summary>
     public static void MapServing(this WebApplication app)

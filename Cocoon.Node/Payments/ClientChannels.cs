@@ -80,7 +80,7 @@ internal sealed partial class ClientChannels : IAsyncDisposable
     }
 
     /// <summary>Uses a channel no more: its provider takes nothing on it. <see cref="ChannelKeeper"/> brings it to its end.</summary>
-    public Task RetireAsync(ClientChannel channel, CancellationToken cancellationToken) => channel.UpdateAsync(
+    public static Task RetireAsync(ClientChannel channel, CancellationToken cancellationToken) => channel.UpdateAsync(
         record => record.State == ChannelPhase.Open ? record with { State = ChannelPhase.Closing } : record, cancellationToken);
 
     /// <summary>Reads one channel from the chain and moves it to the phase that follows.</summary>

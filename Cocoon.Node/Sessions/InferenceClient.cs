@@ -88,7 +88,7 @@ internal sealed partial class InferenceClient(
                 {
                     // The provider consented to a close that we never heard of, or is about to claim: another channel pays for this request.
                     wasClosing = true;
-                    await channels.RetireAsync(closing, cancellationToken);
+                    await ClientChannels.RetireAsync(closing, cancellationToken);
                     attempt--;
                     break;
                 }

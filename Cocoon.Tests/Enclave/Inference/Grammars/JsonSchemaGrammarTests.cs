@@ -106,7 +106,7 @@ public sealed class JsonSchemaGrammarTests
         Assert.That(() => JsonSchemaGrammar.Compile(Parse(deeper)), Throws.TypeOf<GrammarException>());
         string wide = """{"type":"object","properties":{""" + string.Join(',', Enumerable.Range(0, 3000).Select(i => $"\"p{i}\":{{\"type\":\"integer\"}}")) + "}}";
         Assert.That(Accepts(JsonSchemaGrammar.Compile(Parse(wide)), """{"p5":1,"p2999":2}"""), Is.True);
-        string wider = """{"type":"object","properties":{""" + string.Join(',', Enumerable.Range(0, 9000).Select(i => $"\"p{i}\":{{\"type\":\"integer\"}}")) + "}}";
+        string wider = """{"type":"object","properties":{""" + string.Join(',', Enumerable.Range(0, 12_000).Select(i => $"\"p{i}\":{{\"type\":\"integer\"}}")) + "}}";
         Assert.That(() => JsonSchemaGrammar.Compile(Parse(wider)), Throws.TypeOf<GrammarException>());
         string nested = """{"type":"array","maxItems":900000,"items":{"type":"array","maxItems":900000,"items":{"type":"string","maxLength":900000}}}""";
         Assert.That(JsonSchemaGrammar.Compile(Parse(nested)), Has.Length.LessThan(GrammarBuilder.MaxText));
