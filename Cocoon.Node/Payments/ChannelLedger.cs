@@ -130,9 +130,7 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
         ulong budget = Math.Min(Paid + credit, Capacity);
         ulong others = Committed(except: session) + AwaitedAllocations();
         ulong remainder = budget > others ? budget - others : 0;
-        // Credit is one for the channel. What is vouched beyond the allocations is the client's to allocate to its next request.
-        ulong lent = Sum(_live.Where(l => l.Key != session && !l.Value.IsFinal), l => Above(l.Value.Granted, _allocations.GetValueOrDefault(l.Key)));
-        ulong wanted = _allocations.TryGetValue(session, out ulong allocated) ? allocated + Above(credit, lent)
+        ulong wanted = _allocations.TryGetValue(session, out ulong allocated) ? allocated + credit
             : _allocations.Count == 0 ? remainder
             : credit;
         live.Granted = Math.Max(live.Granted, Math.Min(wanted, remainder));
@@ -240,8 +238,6 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
 
         return sum;
     }
-
-    private static ulong Above(ulong value, ulong floor) => value > floor ? value - floor : 0;
 
     private static ulong Sum<T>(IEnumerable<T> items, Func<T, ulong> amount)
     {

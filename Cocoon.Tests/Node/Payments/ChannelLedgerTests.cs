@@ -50,23 +50,6 @@ internal sealed class ChannelLedgerTests
     }
 
     [Test]
-    public void TryReserve_ManyRequestsOutOfWhatWasVouchedBefore_AreNotCrowdedOutByTheGrantsOfOthers()
-    {
-        // Earlier answers cost less than was vouched for them: the next requests are allocated out of that, and the total stays.
-        const ulong each = Step / 4;
-        ChannelLedger ledger = new(paid: 8 * each, due: 0, capacity: 1_000_000);
-        List<SessionAllocation> allocations = [];
-        for (uint i = 1; i <= 8; i++)
-        {
-            SessionId session = new(i);
-            allocations.Add(new(session, each));
-            ledger.Apply(8 * each, [.. allocations]);
-            Assert.That(ledger.TryReserve(session, Credit), Is.EqualTo(DeclineReason.DeclineUnspecified), $"request {i}");
-            Assert.That(ledger.GrantFor(session), Is.GreaterThanOrEqualTo(each), $"request {i}");
-        }
-    }
-
-    [Test]
     public void TryReserve_AfterTheFinalDueOfAnother_UsesWhatThatOneLeft()
     {
         // A client that has seen the end of one answer counts its due, not its allocation, while the provider still closes that session.
