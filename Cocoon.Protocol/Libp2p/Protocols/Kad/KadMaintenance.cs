@@ -309,7 +309,18 @@ internal sealed partial class KadMaintenance(
         List<Multiaddr> addresses = [.. host.Addresses.Where(address => IpGroups.IsShareable(address, options.AllowLocalAddresses))];
         KadMessage message = new(KadMessageType.AddProvider) { Key = key, ProviderPeers = [new KadPeer(host.LocalPeer, addresses)] };
         IReadOnlyList<KadResponder> nearest = await FindAsync(key, cancellationToken);
-        return await CountAsync(nearest, peer => rpc.TellAsync(peer, message, cancellationToken));
+        return await CountAsync(nearest, async peer =>
+        {
+            try
+            {
+                await rpc.TellAsync(peer, message, cancellationToken);
+            }
+            catch (Libp2pException exception) when (exception.Code == Libp2pErrorCode.StreamReset)
+            {
+                // js-libp2p has stored the record by then, and resets at an end that comes after the message instead of with it. A peer
+                // that refused looks the same; nothing but the time of the next announcement hangs on this count.
+            }
+        });
     }
 
     private async Task<int> StoreAsync(byte[] key, byte[] value, CancellationToken cancellationToken) =>
