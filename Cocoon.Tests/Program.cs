@@ -33,6 +33,8 @@ internal static class Program
                 return await Protocol.PortMapping.PortGatewayTool.RunAsync(System.Net.IPAddress.Parse(address), Console.In, Console.Out);
             case [Benchmarks.MoneyBenchTool.Verb]:
                 return await Benchmarks.MoneyBenchTool.RunAsync(Console.Out);
+            case [Benchmarks.ChannelMemoryTool.Verb]:
+                return await Benchmarks.ChannelMemoryTool.RunAsync(Console.Out);
             case [Benchmarks.EngineBenchTool.ModelVerb, string size]:
                 return Benchmarks.EngineBenchTool.WriteModel(size, Console.Out);
             case [Benchmarks.EngineBenchTool.SayVerb, string path]:

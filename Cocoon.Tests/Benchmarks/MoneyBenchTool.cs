@@ -66,7 +66,7 @@ internal static class MoneyBenchTool
         double seconds = watch.Elapsed.TotalSeconds;
         const int count = Channels * VouchersPerChannel;
         Write(output, "vouchers verified and durable per second", count / seconds, $"{count} vouchers on {Channels} channels by {Concurrent} clients at a time, {database.Commits - commits} commits, {seconds:0.0} s");
-        Write(output, "MiB for 1,000 open channels", (Settled() - before) / 1048576.0, "managed memory of the ledger with the last voucher of each, after a full collection");
+        Write(output, "MiB managed for 1,000 open channels", (Settled() - before) / 1048576.0, "managed memory of the ledger with the last voucher of each, after a full collection");
         GC.KeepAlive(channels);
         return 0;
     }
