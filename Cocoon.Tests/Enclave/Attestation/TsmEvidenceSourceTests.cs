@@ -120,6 +120,86 @@ public sealed class TsmEvidenceSourceTests
         () => new TsmReportReader(TdxReports(), _time).ReadAsync(EvidenceKind.AmdSevSnp, new byte[64], CancellationToken.None),
         Throws.InstanceOf<TsmException>());
 
+    [Test]
+    [Platform("Linux")]
+    public async Task Tree_OfOneReader_GivesTheReportOverItsDataAndLeavesNothing()
+    {
+        using ReportTree tree = new("tdx_guest", TdxReport);
+        TsmReportReader reader = new(tree, _time);
+        Assert.That(reader.FindKind(), Is.EqualTo(EvidenceKind.IntelTdx));
+        TsmEvidenceSource source = new(EvidenceKind.IntelTdx, reader, new OneGpu(_gpu), [.. _tdx.Items()], () => []);
+        EvidenceFacts facts = Facts(await source.CollectAsync(Binding(EvidenceKind.IntelTdx), CancellationToken.None));
+        Assert.That((facts.Reasons.Count, facts.Tier), Is.EqualTo((0, Tier.CcGpu)));
+        Assert.That((tree.Created, tree.Left), Is.EqualTo((2, 0)));
+    }
+
+    [Test]
+    [Platform("Linux")]
+    public async Task Tree_SomebodyElseWritesMeanwhile_NeverGivesTheirReport([Values(1, 3)] int races)
+    {
+        using ReportTree tree = new("tdx_guest", TdxReport) { Races = races };
+        byte[] mine = [.. Enumerable.Repeat((byte)7, 64)];
+        Task<TsmReport> reading = new TsmReportReader(tree, _time).ReadAsync(EvidenceKind.IntelTdx, mine, CancellationToken.None);
+        await _time.UntilAsync(() => reading.IsCompleted, "an attempt without a race");
+        Assert.That(TdxQuote.Parse((await reading).Evidence).Body.ReportData.SequenceEqual(mine));
+        Assert.That((tree.Created, tree.Left), Is.EqualTo((races + 1, 0)));
+    }
+
+    [Test]
+    [Platform("Linux")]
+    public async Task Tree_RacedForever_GivesUp()
+    {
+        using ReportTree tree = new("tdx_guest", TdxReport) { Races = int.MaxValue };
+        Task<TsmReport> reading = new TsmReportReader(tree, _time).ReadAsync(EvidenceKind.IntelTdx, new byte[64], CancellationToken.None);
+        await _time.UntilAsync(() => reading.IsCompleted, "giving up");
+        Assert.That(() => reading, Throws.InstanceOf<TsmException>());
+        Assert.That((tree.Created, tree.Left), Is.EqualTo((TsmReportReader.MaxAttempts, 0)));
+    }
+
+    [Test]
+    [Platform("Linux")]
+    public async Task Tree_OnSnp_GivesTheCertificateTableWhereThereIsOne([Values] bool hasTable)
+    {
+        byte[] table = [1, 2, 3];
+        using ReportTree tree = new("sev_guest", data => _snp.Sign(SnpPlatform.WithReportData(SnpPlatform.Body(), data))) { Auxiliary = hasTable ? table : null };
+        TsmReport report = await new TsmReportReader(tree, _time).ReadAsync(EvidenceKind.AmdSevSnp, new byte[64], CancellationToken.None);
+        Assert.That(report.Auxiliary, Is.EqualTo(hasTable ? table : []));
+        Assert.That(tree.Left, Is.Zero);
+    }
+
+    [Test]
+    [Platform("Linux")]
+    public void Tree_AnotherProvider_IsRefusedBeforeAnythingIsWritten()
+    {
+        int made = 0;
+        using ReportTree tree = new("arm_cca_guest", data =>
+        {
+            made += data.AsSpan().ContainsAnyExcept((byte)0) ? 1 : 0;
+            return data;
+        });
+        TsmReportReader reader = new(tree, _time);
+        byte[] mine = [.. Enumerable.Repeat((byte)7, 64)];
+        Assert.That(() => reader.ReadAsync(EvidenceKind.IntelTdx, mine, CancellationToken.None), Throws.InstanceOf<TsmException>().With.Message.Contains("arm_cca_guest"));
+        Assert.That(reader.FindKind(), Is.Null);
+        Assert.That((made, tree.Left), Is.EqualTo((0, 0)));
+    }
+
+    [Test]
+    [Platform("Linux")]
+    public void Tree_ReadingFails_TellsTheErrnoAndTriesNoMore()
+    {
+        const int inputOutput = 5;
+        using ReportTree tree = new("tdx_guest", TdxReport) { OutBlobTarget = "/proc/self/mem" };
+        Assert.That(
+            () => new TsmReportReader(tree, _time).ReadAsync(EvidenceKind.IntelTdx, new byte[64], CancellationToken.None),
+            Throws.InstanceOf<TsmException>().With.InnerException.Property(nameof(Exception.HResult)).EqualTo(inputOutput));
+        Assert.That((tree.Created, tree.Left), Is.EqualTo((1, 0)));
+    }
+
+    [Test]
+    public void Tree_Absent_IsNoHardware() =>
+        Assert.That(new TsmReportReader(new ConfigfsTsmReports("/nonexistent/tsm/report"), _time).FindKind(), Is.Null);
+
     [TestCase("tdx_guest", "auto", "tdx")]
     [TestCase("tdx_guest", "tdx", "tdx")]
     [TestCase("tdx_guest", "sev-snp", null)]
@@ -154,7 +234,9 @@ public sealed class TsmEvidenceSourceTests
         }
     }
 
-    private MemoryTsmReports TdxReports() => new("tdx_guest", data => _tdx.Quote(TdxPlatform.WithReportData(TdxPlatform.Body(), data)));
+    private MemoryTsmReports TdxReports() => new("tdx_guest", TdxReport);
+
+    private byte[] TdxReport(byte[] data) => _tdx.Quote(TdxPlatform.WithReportData(TdxPlatform.Body(), data));
 
     private EnclaveBinding Binding(EvidenceKind kind) => EvidenceSamples.Binding(_peer, _identity) with { Kind = kind };
 
