@@ -45,6 +45,8 @@ internal static class Program
                     Console.In, Console.Out);
             case [Benchmarks.AttestationBenchTool.Verb]:
                 return Benchmarks.AttestationBenchTool.Run(Console.Out, Console.Error);
+            case [Benchmarks.SealingBenchTool.Verb]:
+                return Benchmarks.SealingBenchTool.Run(Console.Out);
             default:
                 await Console.Error.WriteLineAsync($"unknown tool '{(args.Length > 0 ? args[0] : "")}'");
                 return 2;
