@@ -1,4 +1,6 @@
+using System.Security.Cryptography;
 using System.Text.Json.Nodes;
+using Cocoon.Protocol.Attestation;
 using NUnit.Framework;
 
 namespace Cocoon.Tests.EndToEnd;
@@ -91,6 +93,28 @@ public sealed class CommandLineTests
             Assert.That(results.Select(r => r.Output), Is.All.Empty);
             Assert.That(results.Select(r => r.Error), Is.All.Contain("error: ").And.All.Contain("why").And.All.Contain("fix"));
             Assert.That(Directory.Exists(nowhere), Is.False, "reading makes no data directory");
+        }
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task AttestShow_OfARunningProvider_IsAppraisedByWhoeverAsks(CancellationToken cancellationToken)
+    {
+        string file = Path.Combine(SharedNetwork.Client.DataDirectory, "shown.bundle");
+        string[] ask = ["attest", "show", SharedNetwork.Cheap.PeerId, "-o", "json", "--data", SharedNetwork.Client.DataDirectory];
+        CommandResult strict = await CocoonProgram.RunAsync(cancellationToken, ask);
+        CommandResult allowed = await CocoonProgram.RunAsync(cancellationToken, [.. ask, "--allow-open", "--save", file]);
+        CommandResult own = await CocoonProgram.RunAsync(cancellationToken, "attest", "show", "--allow-open", "-o", "json", "--data", SharedNetwork.Cheap.DataDirectory);
+        Assert.That((strict.ExitCode, allowed.ExitCode, own.ExitCode), Is.EqualTo((0, 0, 0)), strict.Error + allowed.Error + own.Error);
+        JsonObject refused = JsonNode.Parse(strict.Output)!.AsObject(), accepted = JsonNode.Parse(allowed.Output)!.AsObject(), seen = JsonNode.Parse(own.Output)!.AsObject();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((string)refused["verdict"]!, Is.EqualTo("refused"));
+            Assert.That(refused["reasons"]!.AsArray().Select(r => (string)r!), Is.EqualTo(new[] { ReasonWords.PolicySimulated }));
+            Assert.That(((string)accepted["verdict"]!, (string)seen["verdict"]!), Is.EqualTo(("accepted", "accepted")));
+            Assert.That(((string)accepted["tier"]!, (string)accepted["evidence_kind"]!), Is.EqualTo(("open", "simulated")));
+            Assert.That((string)accepted["peer_id"]!, Is.EqualTo(SharedNetwork.Cheap.PeerId));
+            Assert.That((string)accepted["identity_key"]!, Is.EqualTo((string)seen["identity_key"]!), "the same enclave, from both sides");
+            Assert.That(Convert.ToHexStringLower(SHA256.HashData(await File.ReadAllBytesAsync(file, cancellationToken))), Is.EqualTo((string)accepted["evidence_digest"]!));
         }
     }
 
