@@ -101,6 +101,19 @@ public sealed class WelcomeVerifierTests
         Assert.That(Verify(Compose(), AppraisalPolicy.Default).Reasons, Is.EqualTo(new[] { ReasonWords.PolicySimulated }));
 
     [Test]
+    public void Verify_AnotherVersionOrNoMessage_IsNamed()
+    {
+        Welcome unreadable = Compose();
+        unreadable.Body = ByteString.CopyFrom(0xFF, 0xFF);
+        Assert.That(Verify(unreadable).Reasons, Is.EqualTo(new[] { ReasonWords.WelcomeMalformed }));
+        Welcome later = Compose();
+        WelcomeBody body = WelcomeBody.Parser.ParseFrom(later.Body);
+        body.Version = 2;
+        later.Body = body.ToByteString();
+        Assert.That(Verify(later).Reasons, Is.EqualTo(new[] { ReasonWords.WelcomeVersion }));
+    }
+
+    [Test]
     public void Verify_LivenessOfAnotherTranscript_IsRefused()
     {
         Welcome first = Compose();
