@@ -34,6 +34,11 @@ public sealed class CommandLineTests
     {
         CocoonNode client = await SharedNetwork.Network.StartClientAsync("lite", CocoonNetwork.Ton, cancellationToken, lite: true);
         await CocoonNetwork.WaitForOffersAsync(client, cancellationToken, SharedNetwork.Dear);
+        await Eventually.GetAsync(
+            "a proven block shows the money",
+            async () => await client.GetAsync("/control/wallet", cancellationToken) is var wallet && (string?)wallet["balance_nanoton"] is not (null or "0") ? wallet : null,
+            TimeSpan.FromSeconds(30),
+            cancellationToken);
         ChatAnswer answer = await Chat.StreamAsync(client, Chat.Ask("Once.", SharedNetwork.Dear.PeerId), cancellationToken);
         Assert.That(answer.ErrorText, Is.Empty);
         JsonObject[] documents = await ReadAsync(cancellationToken, (client, ["status"]), (SharedNetwork.Client, ["status"]));
