@@ -5,6 +5,7 @@ using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Cocoon.Node.Cli;
+using Cocoon.Node.OpenAi;
 
 namespace Cocoon.Node.Control;
 
@@ -74,7 +75,7 @@ internal sealed class ControlClient : IDisposable
         }
 
         await using Stream stream = await response.Content.ReadAsStreamAsync(cancellationToken);
-        await using IAsyncEnumerator<SseItem<string>> items = SseParser.Create(stream).EnumerateAsync(cancellationToken).GetAsyncEnumerator(cancellationToken);
+        await using PendingItems<SseItem<string>> items = new(leaving => SseParser.Create(stream).EnumerateAsync(leaving), cancellationToken);
         while (await NextAsync(items, cancellationToken))
         {
             if (JsonNode.Parse(items.Current.Data) is JsonObject item && (string?)item["type"] != "heartbeat")
@@ -84,16 +85,12 @@ internal sealed class ControlClient : IDisposable
         }
     }
 
-    private static async Task<bool> NextAsync(IAsyncEnumerator<SseItem<string>> items, CancellationToken cancellationToken)
+    private static async Task<bool> NextAsync(PendingItems<SseItem<string>> items, CancellationToken cancellationToken)
     {
-        Task<bool> next = items.MoveNextAsync().AsTask();
         try
         {
-            return await next.WaitAsync(Silence, cancellationToken);
-        }
-        catch (TimeoutException)
-        {
-            throw new CliException(ExitCode.TimedOut, "the node fell silent", $"not even a heartbeat came for {Silence.TotalSeconds:0} s", "See whether it hangs: 'cocoon status'.");
+            return await items.MoveNextAsync(Silence, TimeProvider.System, cancellationToken)
+                ?? throw new CliException(ExitCode.TimedOut, "the node fell silent", $"not even a heartbeat came for {Silence.TotalSeconds:0} s", "See whether it hangs: 'cocoon status'.");
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException && !cancellationToken.IsCancellationRequested)
         {

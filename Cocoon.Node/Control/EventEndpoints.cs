@@ -18,33 +18,25 @@ internal static class EventEndpoints
         using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, lifetime.ApplicationStopping);
         ServerSentEvents.Start(context.Response);
         using ServerSentEvents events = new(context.Response.BodyWriter);
-        await using IAsyncEnumerator<JsonObject> items = feed.WatchAsync(last ?? 0, ending.Token).GetAsyncEnumerator(ending.Token);
-        Task<bool>? next = null;
+        await using PendingItems<JsonObject> items = new(leaving => feed.WatchAsync(last ?? 0, leaving), ending.Token);
         try
         {
             await context.Response.StartAsync(ending.Token);
             Write(events, new JsonObject { ["type"] = "heartbeat" });
             await events.FlushAsync(ending.Token);
-            while (true)
+            while (await items.MoveNextAsync(Heartbeat, time, ending.Token) is var more && more != false)
             {
-                next ??= items.MoveNextAsync().AsTask();
-                if (!await EndsWithinAsync(next, time, ending.Token))
+                if (more is null)
                 {
                     Write(events, new JsonObject { ["type"] = "heartbeat" });
                 }
-                else if (!await next)
+                else if (IsWanted(items.Current, wanted))
                 {
-                    return;
+                    Write(events, items.Current);
                 }
                 else
                 {
-                    next = null;
-                    if (!IsWanted(items.Current, wanted))
-                    {
-                        continue;
-                    }
-
-                    Write(events, items.Current);
+                    continue;
                 }
 
                 await events.FlushAsync(ending.Token);
@@ -54,32 +46,10 @@ internal static class EventEndpoints
         {
             // The watcher or the node is leaving.
         }
-        finally
-        {
-            await ending.CancelAsync();
-            if (next is not null)
-            {
-                // An enumerator is disposed of only when it rests.
-                await next.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-            }
-        }
     }
 
     private static bool IsWanted(JsonObject item, string[]? wanted) =>
         (wanted is null && (string?)item["type"] != "gossip") || (wanted?.Contains((string?)item["type"]) ?? false) || (string?)item["type"] == "events_lost";
-
-    private static async Task<bool> EndsWithinAsync(Task task, TimeProvider time, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await task.WaitAsync(Heartbeat, time, cancellationToken);
-            return true;
-        }
-        catch (TimeoutException)
-        {
-            return false;
-        }
-    }
 
     private static void Write(ServerSentEvents events, JsonObject item) => events.Write(json => item.WriteTo(json, ControlJson.Options));
 }

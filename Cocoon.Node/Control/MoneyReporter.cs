@@ -100,7 +100,9 @@ internal sealed class MoneyReporter(IServiceProvider services, NetworkProfile ne
 
     private IEnumerable<ChannelSnapshot> Snapshots()
     {
-        IEnumerable<ChannelSnapshot> outgoing = services.GetService<ClientChannelStore>()?.List(MaxListed).Select(ChannelSnapshot.Of) ?? [];
+        ClientChannels? inUse = services.GetService<ClientChannels>();
+        IEnumerable<ChannelSnapshot> outgoing = services.GetService<ClientChannelStore>()?.List(MaxListed)
+            .Select(record => inUse?.Find(record.Channel) is { } channel ? ChannelSnapshot.Of(channel) : ChannelSnapshot.Of(record)) ?? [];
         IEnumerable<ChannelSnapshot> incoming = services.GetService<ProviderLedger>()?.Channels.Select(ChannelSnapshot.Of) ?? [];
         return outgoing.Concat(incoming);
     }

@@ -15,7 +15,7 @@ internal sealed class MoneyWatch(IServiceProvider services)
         Dictionary<CellHash, ChannelSnapshot> now = [];
         foreach (ClientChannel channel in services.GetService<ClientChannels>()?.Channels ?? [])
         {
-            ChannelSnapshot snapshot = ChannelSnapshot.Of(channel.Record);
+            ChannelSnapshot snapshot = ChannelSnapshot.Of(channel);
             now[snapshot.Channel] = snapshot;
         }
 

@@ -86,28 +86,16 @@ internal abstract partial class AskEndpoint<TRequest>(AskServices services)
     protected async IAsyncEnumerable<AnswerPart> StreamAsync(
         HttpContext context, Ask ask, ServerSentEvents events, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await using IAsyncEnumerator<AnswerPart> parts = Client.AskAsync(ask, cancellationToken).GetAsyncEnumerator(cancellationToken);
+        await using PendingItems<AnswerPart> parts = new(leaving => Client.AskAsync(ask, leaving), cancellationToken);
         bool begun = false;
-        while (true)
+        while (await parts.MoveNextAsync(begun ? s_pause : Timeout.InfiniteTimeSpan, Time, cancellationToken) is var more && more != false)
         {
-            Task<bool> next = parts.MoveNextAsync().AsTask();
-            while (begun && !next.IsCompleted)
+            if (more is null)
             {
-                using CancellationTokenSource waiting = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-                Task pause = Task.Delay(s_pause, Time, waiting.Token);
-                if (await Task.WhenAny(next, pause) == pause && !next.IsCompleted)
-                {
-                    ServerSentEvents.Start(context.Response);
-                    events.WritePing();
-                    await events.FlushAsync(cancellationToken);
-                }
-
-                await waiting.CancelAsync();
-            }
-
-            if (!await next)
-            {
-                yield break;
+                ServerSentEvents.Start(context.Response);
+                events.WritePing();
+                await events.FlushAsync(cancellationToken);
+                continue;
             }
 
             switch (parts.Current)

@@ -50,6 +50,9 @@ internal sealed record ChannelSnapshot(
             _ => "did not open; done",
         });
 
+    /// <summary>A channel in use: what its running sessions owe so far counts.</summary>
+    public static ChannelSnapshot Of(ClientChannel channel) => Of(channel.Record) with { LiveSessions = channel.LiveSessions };
+
     /// <summary>A channel in which we were paid and whose account is gone.</summary>
     public static ChannelSnapshot OfEnded(ProviderChannelRecord record) => new(
         Incoming: true, record.Channel, null, record.Client, "closed", 0, record.Due, record.Voucher?.Statement.Total ?? 0, record.Vouchers, record.Claimed,

@@ -36,7 +36,7 @@ internal sealed class ClientChannel : IDisposable
         _time = time;
         _ended = record.Due;
 
-        // What ran when this process last ended is known to the provider alone.
+        // How far a session came that ran when this process last ended is known to the provider alone, from the last voucher on.
         _unseen = record.HighestTotal > record.Due ? record.HighestTotal - record.Due : 0;
     }
 
@@ -50,7 +50,7 @@ internal sealed class ClientChannel : IDisposable
         {
             lock (_lock)
             {
-                return _record with { Due = _ended };
+                return _record with { Due = Owed() };
             }
         }
     }
@@ -72,13 +72,15 @@ internal sealed class ClientChannel : IDisposable
         }
     }
 
-    public bool HasLiveSessions
+    public bool HasLiveSessions => LiveSessions > 0;
+
+    public int LiveSessions
     {
         get
         {
             lock (_lock)
             {
-                return _live.Count > 0;
+                return _live.Count;
             }
         }
     }
@@ -181,7 +183,7 @@ internal sealed class ClientChannel : IDisposable
             _ended += more;
         }
 
-        await _store.SaveDueAsync(Channel, EndedDue, cancellationToken);
+        await _store.SaveDueAsync(Channel, CurrentDue, cancellationToken);
     }
 
     public void Dispose()
@@ -235,6 +237,14 @@ internal sealed class ClientChannel : IDisposable
         }
     }
 
+    internal void Observe(ClientSession session, ulong due)
+    {
+        lock (_lock)
+        {
+            session.Due = Math.Max(session.Due, due);
+        }
+    }
+
     internal async Task EndAsync(ClientSession session, ulong due, ulong mayOweUpTo, CancellationToken cancellationToken)
     {
         lock (_lock)
@@ -254,7 +264,7 @@ internal sealed class ClientChannel : IDisposable
             await _store.ReturnToKeyAsync(spender, charged, session.Charged > cost ? session.Charged - cost : 0, cancellationToken);
         }
 
-        await _store.SaveDueAsync(Channel, EndedDue, cancellationToken);
+        await _store.SaveDueAsync(Channel, CurrentDue, cancellationToken);
     }
 
     /// <summary>Changes what the store holds beside totals, then what memory holds.</summary>
@@ -290,7 +300,7 @@ internal sealed class ClientChannel : IDisposable
             if (own.Statement.Total > _record.HighestTotal)
             {
                 await _store.RaiseTotalAsync(
-                    Channel, own.Statement.Total, own.Statement.Nonce, EndedDue, _time.GetUtcNow(), dayLimit: long.MaxValue, cancellationToken);
+                    Channel, own.Statement.Total, own.Statement.Nonce, CurrentDue, _time.GetUtcNow(), dayLimit: long.MaxValue, cancellationToken);
                 lock (_lock)
                 {
                     _record = _record with { HighestTotal = own.Statement.Total, Nonce = own.Statement.Nonce };
@@ -324,7 +334,7 @@ internal sealed class ClientChannel : IDisposable
             }
 
             ulong nonce = record.Nonce + 1;
-            await _store.RaiseTotalAsync(Channel, total, nonce, EndedDue, _time.GetUtcNow(), _options.PerDay, cancellationToken);
+            await _store.RaiseTotalAsync(Channel, total, nonce, CurrentDue, _time.GetUtcNow(), _options.PerDay, cancellationToken);
             CrashPoint.Reach(CrashPoint.ClientTotalStored);
             lock (_lock)
             {
@@ -347,12 +357,24 @@ internal sealed class ClientChannel : IDisposable
         }
     }
 
-    private ulong EndedDue()
+    private ulong CurrentDue()
     {
         lock (_lock)
         {
-            return _ended;
+            return Owed();
         }
+    }
+
+    /// <summary>By sessions that ended, and by those that run as far as their enclaves' figures came.</summary>
+    private ulong Owed()
+    {
+        ulong sum = _ended;
+        foreach (ClientSession live in _live.Values)
+        {
+            sum = checked(sum + live.Due);
+        }
+
+        return sum;
     }
 
     private ulong Committed()

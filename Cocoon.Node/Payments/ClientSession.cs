@@ -25,6 +25,12 @@ internal sealed class ClientSession(ClientChannel channel, SessionId id, ulong l
     /// <summary>Meant for this session so far, nanoTON.</summary>
     public ulong Allocated { get; internal set; }
 
+    /// <summary>What the enclave's authenticated figures say that it owes so far, nanoTON.</summary>
+    public ulong Due { get; internal set; }
+
+    /// <summary>Notes what the session owes so far; dues never fall. It is on the disk with the next voucher.</summary>
+    public void Observe(ulong due) => Channel.Observe(this, due);
+
     /// <summary>The voucher that lets the session cost up to <paramref name="upTo"/> in all; durable before it is returned.</summary>
     /// <remarks>Uses what earlier sessions left over before it raises the channel's total.</remarks>
     /// <exception cref="PaymentException">Over a limit, over the deposit, or the channel closes.</exception>

@@ -238,6 +238,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
             throw SessionFailures.Overcharged(session.Offer, due, _pacer.Bound);
         }
 
+        payment.Observe(due);
         if (ask.Shape == Shape.Fast && _pacer.NextFast() is { } allocation)
         {
             await VouchAsync(allocation, send: true, cancellationToken);
@@ -259,6 +260,8 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
         {
             throw SessionFailures.Overcharged(session.Offer, due, _pacer.Bound);
         }
+
+        payment.Observe(due);
 
         // In steady and batch shape the next block's message covers it: one more would tell when the answer ended.
         ulong allocation = _pacer.Final(due);

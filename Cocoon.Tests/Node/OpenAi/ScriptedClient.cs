@@ -32,6 +32,9 @@ internal sealed class ScriptedClient(params string[] words) : IInferenceClient
     /// <summary>Waits for cancellation after the first word.</summary>
     public bool Hangs { get; init; }
 
+    /// <summary>After the first word the next one arrives just when the reader leaves.</summary>
+    public bool ArrivesWhileLeaving { get; init; }
+
     public static AnswerSource Source { get; } = new("12D3KooWtest", "open", "simulated", Model, new string('a', 64), "claimed", "EQchannel", "fast");
 
     /// <summary>What comes before the text.</summary>
@@ -99,6 +102,24 @@ internal sealed class ScriptedClient(params string[] words) : IInferenceClient
             if (FailAfterFirst is not null)
             {
                 throw FailAfterFirst;
+            }
+
+            if (ArrivesWhileLeaving)
+            {
+                try
+                {
+                    await Task.Delay(Timeout.Infinite, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                    for (int turn = 0; turn < 100; turn++)
+                    {
+                        await Task.Yield();
+                    }
+
+                    yield return new AnswerPart.Text(new Delta { Text = "late" });
+                }
+                finally
+                {
+                    Cancelled.TrySetResult();
+                }
             }
 
             if (Hangs)

@@ -106,6 +106,24 @@ internal sealed class ClientChannelTests
     }
 
     [Test]
+    public async Task Observe_WhileASessionRuns_CountsAsOwedAndIsStoredWithTheNextVoucher()
+    {
+        await using Fixture fixture = new();
+        ClientSession session = fixture.Channel.BeginSession(new SessionId(1));
+        await session.VouchAsync(1_000, CancellationToken.None);
+        session.Observe(700);
+        session.Observe(600);
+        ChannelSnapshot shown = ChannelSnapshot.Of(fixture.Channel);
+        Assert.That((shown.Spent, shown.AtRisk, shown.LiveSessions), Is.EqualTo((700UL, 300UL, 1)), "the lead is what is vouched and not owed yet");
+        await session.VouchAsync(1_700, CancellationToken.None);
+        Assert.That(fixture.Store.Find(fixture.Channel.Channel)!.Due, Is.EqualTo(700), "a crash now forgets no more than what came since");
+        await session.EndAsync(1_200, CancellationToken.None);
+        shown = ChannelSnapshot.Of(fixture.Channel);
+        Assert.That((shown.Spent, shown.AtRisk, shown.LiveSessions), Is.EqualTo((1_200UL, 500UL, 0)));
+        Assert.That(fixture.Store.Find(fixture.Channel.Channel)!.Due, Is.EqualTo(1_200));
+    }
+
+    [Test]
     public async Task ReconcileAsync_ProviderClaimsMoreThanWasVouched_Throws()
     {
         await using Fixture fixture = new();
