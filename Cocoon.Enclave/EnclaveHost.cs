@@ -190,7 +190,7 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
     {
         ServedModel model = engine.Models[0];
         EngineHealth health = await engine.CheckAsync(_shutdown.Token);
-        EngineDevice? device = engine.Info.Devices.FirstOrDefault(d => d.Kind != DeviceKind.Cpu) ?? engine.Info.Devices.FirstOrDefault();
+        (string hardware, ulong hardwareMemory) = EngineDevice.Summarise(engine.Info.Devices);
         Ready ready = new()
         {
             EvidenceBundle = ByteString.CopyFrom(identity.Current.Bundle),
@@ -208,8 +208,8 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
             EvidenceKind = identity.Kind.Word(),
             PrefillTokensPerSecond = (float)health.PrefillTokensPerSecond,
             DecodeTokensPerSecond = (float)health.DecodeTokensPerSecond,
-            Hardware = device?.Description ?? "",
-            HardwareMemoryBytes = device?.MemoryTotal ?? 0,
+            Hardware = hardware,
+            HardwareMemoryBytes = hardwareMemory,
             ModelManifest = ByteString.CopyFrom(model.Manifest.CanonicalBytes.Span),
             KeyEpoch = identity.Keys.Epoch,
             TemplateWarning = model.TemplateWarning ?? "",

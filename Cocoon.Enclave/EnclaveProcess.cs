@@ -1,3 +1,4 @@
+using Cocoon.Enclave.Devices;
 using Cocoon.Enclave.Hardening;
 using Cocoon.Enclave.Inference.LlamaCpp.Interop;
 using Cocoon.Enclave.Ipc;
@@ -22,36 +23,39 @@ internal static class EnclaveProcess
     /// <returns>The exit code. Does not return when Landlock takes over: the process then starts again in place.</returns>
     public static async Task<int> DescribeAsync(EnclaveProcessArguments arguments, string path, bool hash, CancellationToken cancellationToken)
     {
-        if (!arguments.IsConfined && Landlock.Version > 0)
-        {
-            string problem = Landlock.ConfineAndRestart(arguments.ReadPaths, [ConfinedArgument]);
-            await Console.Error.WriteLineAsync("landlock: " + problem);
-        }
+        await ConfineAsync(arguments, natives: null);
+        return await ModelDescriber.RunAsync(path, hash, Protection(arguments), Console.Out, cancellationToken);
+    }
 
-        return await ModelDescriber.RunAsync(
-            path, hash, new ProcessProtection(arguments.Parent, arguments.IsConfined), Console.Out, cancellationToken);
+    /// <summary>Says on stdout what inference would run on; the same confinement.</summary>
+    /// <inheritdoc cref="DescribeAsync"/>
+    public static async Task<int> ListDevicesAsync(EnclaveProcessArguments arguments, CancellationToken cancellationToken)
+    {
+        await ConfineAsync(arguments, NativesFolder.Find(arguments.Natives));
+        return await DeviceLister.RunAsync(arguments.Natives, Protection(arguments), Console.Out, cancellationToken);
+    }
+
+    /// <summary>Measures a model, result on stdout; the same confinement.</summary>
+    /// <inheritdoc cref="DescribeAsync"/>
+    public static async Task<int> BenchAsync(
+        EnclaveProcessArguments arguments, string configuration, IReadOnlyList<int> sequences, int rounds, CancellationToken cancellationToken)
+    {
+        await ConfineAsync(arguments, NativesFolder.Find(arguments.Natives));
+        return await EngineBench.RunAsync(LlamaCppLoader.For(arguments.Natives), configuration, sequences, rounds, Protection(arguments), Console.Out, cancellationToken);
     }
 
     /// <param name="loadEngine">The embedded engine when <c>null</c>.</param>
     /// <returns>The exit code. Does not return when Landlock takes over: the process then starts again in place.</returns>
     public static async Task<int> RunAsync(EnclaveProcessArguments arguments, EngineLoader? loadEngine, CancellationToken cancellationToken)
     {
-        if (!arguments.IsConfined && Landlock.Version > 0)
-        {
-            // Found now: inside, the folders above the binary cannot be searched.
-            string? natives = NativesFolder.Find(arguments.Natives);
-            string[] extra = natives is null || arguments.Natives is not null ? [ConfinedArgument] : [ConfinedArgument, NativesArgument, natives];
-            string problem = Landlock.ConfineAndRestart(natives is null ? arguments.ReadPaths : [.. arguments.ReadPaths, natives], extra, arguments.UpstreamPort);
-            await Console.Error.WriteLineAsync("landlock: " + problem);
-        }
-
+        await ConfineAsync(arguments, NativesFolder.Find(arguments.Natives));
         (Stream input, Stream output) = StandardPipes.Take();
         await using (input)
         await using (output)
         {
             EnclaveHostOptions options = new()
             {
-                Protection = new ProcessProtection(arguments.Parent, arguments.IsConfined, arguments.UpstreamPort),
+                Protection = Protection(arguments),
                 LoadEngine = loadEngine ?? (arguments.UpstreamPort > 0 ? UpstreamLoader.LoadAsync : LlamaCppLoader.For(arguments.Natives)),
                 AllowUnprotected = arguments.AllowUnprotected,
                 WarmUp = true,
@@ -59,4 +63,21 @@ internal static class EnclaveProcess
             return await EnclaveHost.RunAsync(input, output, options, cancellationToken);
         }
     }
+
+    /// <summary>Enters Landlock by starting again in place; returns when this is the inside, or where there is none.</summary>
+    /// <param name="natives">Folder of the libraries, found now: inside, the folders above the binary cannot be searched.</param>
+    private static async Task ConfineAsync(EnclaveProcessArguments arguments, string? natives)
+    {
+        if (arguments.IsConfined || Landlock.Version == 0)
+        {
+            return;
+        }
+
+        string[] extra = natives is null || arguments.Natives is not null ? [ConfinedArgument] : [ConfinedArgument, NativesArgument, natives];
+        IEnumerable<string> libraries = (natives ?? arguments.Natives) is { } folder ? [folder] : [];
+        string problem = Landlock.ConfineAndRestart(arguments.ReadPaths.Concat(libraries), extra, arguments.UpstreamPort);
+        await Console.Error.WriteLineAsync("landlock: " + problem);
+    }
+
+    private static ProcessProtection Protection(EnclaveProcessArguments arguments) => new(arguments.Parent, arguments.IsConfined, arguments.UpstreamPort);
 }

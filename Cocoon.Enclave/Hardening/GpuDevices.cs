@@ -5,5 +5,10 @@ internal static class GpuDevices
 {
     private static readonly string[] Exact = ["/dev/nvidiactl", "/dev/kfd", "/dev/dxg"];
 
-    public static bool MayExist => !OperatingSystem.IsLinux() || Exact.Any(File.Exists) || Directory.Exists("/dev/dri");
+    private const string RenderFolder = "/dev/dri";
+
+    /// <summary>What was looked for, for people.</summary>
+    public static IEnumerable<string> Paths => Exact.Append(RenderFolder);
+
+    public static bool MayExist => !OperatingSystem.IsLinux() || Exact.Any(File.Exists) || Directory.Exists(RenderFolder);
 }

@@ -31,6 +31,7 @@ internal static unsafe class Landlock
     private const ulong ReadOnly = Execute | ReadFile | ReadDirectory;
 
     private static readonly string[] SystemPaths = ["/usr", "/lib", "/lib64", "/bin", "/opt", "/proc", "/sys/devices/system", "/sys/fs/cgroup", "/sys/bus/pci"];
+    private static readonly string[] GpuPaths = ["/sys/dev/char", "/sys/class/drm", "/sys/devices", "/etc/vulkan"];
     private static readonly string[] SystemFiles = ["/etc/ld.so.cache", "/etc/ssl/openssl.cnf", "/etc/localtime"];
 
     /// <summary>The kernel's Landlock version; 0 where there is none.</summary>
@@ -86,6 +87,12 @@ internal static unsafe class Landlock
         foreach (string path in SystemFiles)
         {
             Allow(descriptor, path, ReadFile);
+        }
+
+        // GPU drivers find their device by these, and Vulkan its driver; a machine without a GPU shows nothing of itself.
+        foreach (string path in GpuDevices.MayExist ? GpuPaths : [])
+        {
+            Allow(descriptor, path, ReadFile | ReadDirectory);
         }
 
         // Evidence: the kernel's report entries are folders that come and go, and the firmware's log is a file.

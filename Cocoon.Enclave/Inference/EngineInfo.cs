@@ -28,7 +28,22 @@ internal enum DeviceKind
 }
 
 /// <summary>A compute device as the engine sees it. <paramref name="PciId"/> is lower case, when it has one.</summary>
-internal sealed record EngineDevice(string Name, string Description, DeviceKind Kind, ulong MemoryFree, ulong MemoryTotal, string? PciId, string Backend);
+internal sealed record EngineDevice(string Name, string Description, DeviceKind Kind, ulong MemoryFree, ulong MemoryTotal, string? PciId, string Backend)
+{
+    /// <summary>The GPUs in a few words (<c>2 × NVIDIA H100</c>) with the memory of all; the CPU where there are none.</summary>
+    public static (string Name, ulong Memory) Summarise(IReadOnlyCollection<EngineDevice> devices)
+    {
+        EngineDevice[] gpus = [.. devices.Where(d => d.Kind != DeviceKind.Cpu)];
+        EngineDevice[] counted = gpus.Length > 0 ? gpus : [.. devices.Take(1)];
+        ulong memory = 0;
+        foreach (EngineDevice device in counted)
+        {
+            memory += device.MemoryTotal;
+        }
+
+        return (string.Join(" + ", counted.GroupBy(d => d.Description).Select(g => g.Count() > 1 ? $"{g.Count()} × {g.Key}" : g.Key)), memory);
+    }
+}
 
 /// <summary>
 /// Kind: engine family in one word (<c>llama.cpp</c>, <c>upstream</c>). Digest: SHA-256 over the engine's native libraries,

@@ -2,7 +2,6 @@ using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
-using System.Threading.Channels;
 
 namespace Cocoon.Enclave.Inference;
 
@@ -14,12 +13,7 @@ namespace Cocoon.Enclave.Inference;
 internal sealed class GenerationOutbox
 {
     private readonly Lock _gate = new();
-    private readonly Channel<byte> _signal = Channel.CreateBounded<byte>(new BoundedChannelOptions(1)
-    {
-        FullMode = BoundedChannelFullMode.DropWrite,
-        SingleReader = true,
-    });
-
+    private readonly ReaderSignal _signal = new();
     private readonly TimeProvider _time;
     private readonly Func<int, ReadOnlyMemory<byte>> _piece;
     private Content _writing;
@@ -53,7 +47,7 @@ internal sealed class GenerationOutbox
             Mark();
         }
 
-        Signal();
+        _signal.Set();
     }
 
     public void Progress(int done, int total)
@@ -65,7 +59,7 @@ internal sealed class GenerationOutbox
             Mark();
         }
 
-        Signal();
+        _signal.Set();
     }
 
     public void Park(int promptTokens, int cachedTokens, int completionTokens)
@@ -76,7 +70,7 @@ internal sealed class GenerationOutbox
             Mark();
         }
 
-        Signal();
+        _signal.Set();
     }
 
     /// <summary>One generated token and whatever text may be shown with it.</summary>
@@ -96,7 +90,7 @@ internal sealed class GenerationOutbox
             Mark();
         }
 
-        Signal();
+        _signal.Set();
     }
 
     /// <summary>Text that was held back and is shown after all, with no new token.</summary>
@@ -113,7 +107,7 @@ internal sealed class GenerationOutbox
             Mark();
         }
 
-        Signal();
+        _signal.Set();
     }
 
     public void FinishChoice(int choice, FinishReason reason, string? matchedStop)
@@ -124,7 +118,7 @@ internal sealed class GenerationOutbox
             Mark();
         }
 
-        Signal();
+        _signal.Set();
     }
 
     /// <summary>The last thing written: an end or an error. Later calls change nothing.</summary>
@@ -143,15 +137,16 @@ internal sealed class GenerationOutbox
             _writing.Error = error;
         }
 
-        Signal();
+        _signal.Set();
     }
 
     /// <summary>All events up to the end. An error comes after everything that was written before it.</summary>
     public async IAsyncEnumerable<GenerationEvent> ReadAllAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        await using CancellationTokenRegistration wake = cancellationToken.UnsafeRegister(static s => ((ReaderSignal)s!).Set(), _signal);
         while (true)
         {
-            await _signal.Reader.ReadAsync(cancellationToken);
+            await _signal.WaitAsync();
             cancellationToken.ThrowIfCancellationRequested();
             Content taken = Swap();
             if (taken.Started is { } started)
@@ -214,8 +209,6 @@ internal sealed class GenerationOutbox
     }
 
     private void Mark() => _writing.Since ??= _time.GetTimestamp();
-
-    private void Signal() => _signal.Writer.TryWrite(0);
 
     private sealed class Content
     {

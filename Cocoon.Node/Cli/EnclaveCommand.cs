@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Cocoon.Enclave;
+using Cocoon.Enclave.Devices;
 
 namespace Cocoon.Node.Cli;
 
@@ -18,10 +19,14 @@ internal static class EnclaveCommand
         Option<bool> confined = new(EnclaveProcess.ConfinedArgument) { Description = "Already inside Landlock." };
         Option<string?> describe = new(ModelDescriber.Argument) { Description = "Describe this model file instead of serving one." };
         Option<bool> hash = new("--hash") { Description = "With the SHA-256 of its files." };
+        Option<bool> devices = new(DeviceLister.Argument) { Description = "List the devices that inference could use." };
+        Option<string?> bench = new(EngineBench.Argument) { Description = "Measure a model: a configuration in JSON." };
+        Option<int[]> sequences = new("--sequences") { Description = "Answers at a time, each measured.", AllowMultipleArgumentsPerToken = false };
+        Option<int> rounds = new("--rounds") { Description = "Measurements of each." };
         Option<int> upstream = new("--upstream-port") { Description = "TCP port on loopback of the server that is the engine." };
         Option<bool> unprotected = new("--unprotected") { Description = "Run although a protection is missing." };
         Command command = new(Name, "Runs the enclave on inherited pipes.") { Hidden = true };
-        foreach (Option option in new Option[] { parent, read, natives, confined, unprotected, describe, hash, upstream })
+        foreach (Option option in new Option[] { parent, read, natives, confined, unprotected, describe, hash, upstream, devices, bench, sequences, rounds })
         {
             command.Add(option);
         }
@@ -35,8 +40,10 @@ internal static class EnclaveCommand
                 result.GetValue(confined),
                 result.GetValue(unprotected),
                 result.GetValue(upstream));
-            return result.GetValue(describe) is { } path
-                ? EnclaveProcess.DescribeAsync(arguments, path, result.GetValue(hash), cancellationToken)
+            return result.GetValue(describe) is { } path ? EnclaveProcess.DescribeAsync(arguments, path, result.GetValue(hash), cancellationToken)
+                : result.GetValue(devices) ? EnclaveProcess.ListDevicesAsync(arguments, cancellationToken)
+                : result.GetValue(bench) is { } configuration
+                    ? EnclaveProcess.BenchAsync(arguments, configuration, result.GetValue(sequences) ?? [1], Math.Max(1, result.GetValue(rounds)), cancellationToken)
                 : EnclaveProcess.RunAsync(arguments, loadEngine: null, cancellationToken);
         });
         return command;

@@ -21,6 +21,8 @@ internal static class RootCommandBuilder
         NetCommand.Build(),
         EventsCommand.Build(),
         ModelsCommand.Build(),
+        BenchCommand.Build(),
+        GpuCommand.Build(),
         ServingCommands.BuildPause(),
         ServingCommands.BuildResume(),
         ServingCommands.BuildDrain(),

@@ -21,7 +21,8 @@ internal static class UpCommand
         Option<uint> slots = new("--slots") { Description = "Requests answered at a time", DefaultValueFactory = _ => 4 };
         Option<uint> context = new("--context") { Description = "Tokens of prompt and answer per request (0: the model's, at most 8192)" };
         Option<uint> threads = new("--threads") { Description = "Engine threads (0: chosen)" };
-        Option<int> gpuLayers = new("--gpu-layers") { Description = "Layers on the GPU (0: none, -1: all that fit)" };
+        GpuOptionSet gpu = new();
+        Option<uint> work = new("--work-percent") { Description = "Most of the time that the engine may compute, in percent: less power, less noise", DefaultValueFactory = _ => 100 };
         Option<decimal> priceIn = new("--price-in") { Description = "TON per 1,000,000 prompt tokens", DefaultValueFactory = _ => 0.04m };
         Option<decimal> priceCached = new("--price-cached") { Description = "TON per 1,000,000 cached prompt tokens", DefaultValueFactory = _ => 0.01m };
         Option<decimal> priceOut = new("--price-out") { Description = "TON per 1,000,000 completion tokens", DefaultValueFactory = _ => 0.16m };
@@ -33,7 +34,7 @@ internal static class UpCommand
         Option<bool> relay = new("--privacy-relay") { Description = "Carry other people's circuits: you see neither what they ask nor, with two relays, of whom" };
         Command command = new("up", "Run a provider node: serve a model and earn TON\n\nExample: cocoon up --model qwen3-8b-q4_k_m.gguf --price-out 0.16")
         {
-            model, upstream, upstreamModel, name, noModel, slots, context, threads, gpuLayers, priceIn, priceCached, priceOut, autoPrice, schedule, anyway, region, relaysPeers, relay,
+            model, upstream, upstreamModel, name, noModel, slots, context, threads, work, priceIn, priceCached, priceOut, autoPrice, schedule, anyway, region, relaysPeers, relay,
         };
         Option<int> offline = new("--offline-allowance")
         {
@@ -43,6 +44,7 @@ internal static class UpCommand
         Option<decimal> threshold = new("--claim-at") { Description = "TON unclaimed on one channel from which it is claimed by itself", DefaultValueFactory = _ => 0.1m };
         command.Options.Add(offline);
         command.Options.Add(threshold);
+        gpu.AddTo(command);
         common.AddTo(command);
         command.Run(async (parse, cancellationToken) =>
         {
@@ -50,7 +52,7 @@ internal static class UpCommand
             NodeOptions node = common.Read(parse, serves ? NodeRole.Provider : NodeRole.Bootstrap, parse.GetValue(relay), parse.GetValue(relaysPeers));
             Uri? server = parse.GetValue(upstream) is { } url ? UpstreamAddress.Read(url) : null;
             string path = serves && server is null ? FindModel(parse.GetValue(model)) : "";
-            if (path.Length > 0 && !parse.GetValue(anyway) && parse.GetValue(gpuLayers) == 0)
+            if (path.Length > 0 && !parse.GetValue(anyway) && gpu.Read(parse, 0).Layers == 0)
             {
                 await CheckMemoryAsync(path, (int)parse.GetValue(slots), (int)parse.GetValue(context), cancellationToken);
             }
@@ -65,7 +67,8 @@ internal static class UpCommand
                 Slots = parse.GetValue(slots),
                 ContextTokens = parse.GetValue(context),
                 Threads = parse.GetValue(threads),
-                GpuLayers = parse.GetValue(gpuLayers),
+                Gpu = gpu.Read(parse, 0),
+                WorkPercent = Math.Clamp(parse.GetValue(work), 1, 100),
                 PricePrompt = Nanoton(parse.GetValue(priceIn)),
                 PriceCached = Nanoton(parse.GetValue(priceCached)),
                 PriceCompletion = Nanoton(parse.GetValue(priceOut)),

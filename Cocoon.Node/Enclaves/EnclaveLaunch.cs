@@ -4,12 +4,16 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using Cocoon.Node.Cli;
+using Cocoon.Protocol.Enclaves.Proto;
+using Google.Protobuf;
 
 namespace Cocoon.Node.Enclaves;
 
 /// <summary>How the enclave process is started: this program again, its own verb, a nearly empty environment.</summary>
 internal static partial class EnclaveLaunch
 {
+    private const string NativesVariable = "COCOON_NATIVES";
+
     // What a person may need to pass on; none of them loads code.
     private static readonly string[] PassedOn = ["COCOON_CRYPTO", "CUDA_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES"];
 
@@ -22,12 +26,7 @@ internal static partial class EnclaveLaunch
             info.ArgumentList.Add(upstream.Port.ToString(CultureInfo.InvariantCulture));
         }
 
-        if (options.NativesPath is not null)
-        {
-            info.ArgumentList.Add("--natives");
-            info.ArgumentList.Add(Path.GetFullPath(options.NativesPath));
-        }
-
+        AddNatives(info, options.NativesPath);
         if (options.AllowUnprotected)
         {
             info.ArgumentList.Add("--unprotected");
@@ -50,6 +49,45 @@ internal static partial class EnclaveLaunch
         }
 
         return info;
+    }
+
+    /// <summary>A process that says what inference could run on, and ends.</summary>
+    public static ProcessStartInfo Devices()
+    {
+        ProcessStartInfo info = Begin(OwnCommand(), null);
+        info.ArgumentList.Add("--devices");
+        AddNatives(info, null);
+        return info;
+    }
+
+    /// <summary>A process that measures a model, says how fast it is, and ends.</summary>
+    /// <param name="configure">As for serving it; slots and context are the measurement's own.</param>
+    public static ProcessStartInfo Bench(Configure configure, IEnumerable<int> sequences, int rounds)
+    {
+        ProcessStartInfo info = Begin(OwnCommand(), configure.ModelPath);
+        info.ArgumentList.Add("--bench");
+        info.ArgumentList.Add(JsonFormatter.Default.Format(configure));
+        foreach (int count in sequences)
+        {
+            info.ArgumentList.Add("--sequences");
+            info.ArgumentList.Add(count.ToString(CultureInfo.InvariantCulture));
+        }
+
+        info.ArgumentList.Add("--rounds");
+        info.ArgumentList.Add(rounds.ToString(CultureInfo.InvariantCulture));
+        AddNatives(info, null);
+        return info;
+    }
+
+    /// <summary>The child's environment is cleared, so it must be told what ours says.</summary>
+    private static void AddNatives(ProcessStartInfo info, string? folder)
+    {
+        string? named = folder ?? Environment.GetEnvironmentVariable(NativesVariable);
+        if (!string.IsNullOrEmpty(named))
+        {
+            info.ArgumentList.Add("--natives");
+            info.ArgumentList.Add(Path.GetFullPath(named));
+        }
     }
 
     private static ProcessStartInfo Begin(IReadOnlyList<string> command, string? modelPath)

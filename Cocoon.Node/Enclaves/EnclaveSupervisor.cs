@@ -203,23 +203,28 @@ internal sealed partial class EnclaveSupervisor(EnclaveSupervisorOptions options
         }
     }
 
-    private Configure Configuration() => new()
+    private Configure Configuration()
     {
-        ModelPath = options.Upstream is null ? Path.GetFullPath(options.ModelPath) : "",
-        Upstream = options.Upstream is null ? null : new Upstream { Endpoint = options.Upstream.ToString(), Model = options.UpstreamModel, ApiKey = options.UpstreamKey },
-        ModelName = options.ModelName,
-        Slots = (uint)options.Slots,
-        ContextTokens = (uint)options.ContextTokens,
-        Threads = (uint)options.Threads,
-        GpuLayers = options.GpuLayers,
-        PeerId = ByteString.CopyFrom(options.PeerId.Span),
-        PolicyDigest = ByteString.CopyFrom(options.PolicyDigest.Span),
-        NativesPath = options.NativesPath is null ? "" : Path.GetFullPath(options.NativesPath),
-        BeaconHeight = options.BeaconHeight,
-        Beacon = ByteString.CopyFrom(options.Beacon.Span),
-        Evidence = options.Evidence,
-        Collateral = { EnclaveCollateral.Read(options.CollateralFolder) },
-    };
+        Configure configure = new()
+        {
+            ModelPath = options.Upstream is null ? Path.GetFullPath(options.ModelPath) : "",
+            Upstream = options.Upstream is null ? null : new Upstream { Endpoint = options.Upstream.ToString(), Model = options.UpstreamModel, ApiKey = options.UpstreamKey },
+            ModelName = options.ModelName,
+            Slots = (uint)options.Slots,
+            ContextTokens = (uint)options.ContextTokens,
+            Threads = (uint)options.Threads,
+            WorkPercent = options.WorkPercent,
+            PeerId = ByteString.CopyFrom(options.PeerId.Span),
+            PolicyDigest = ByteString.CopyFrom(options.PolicyDigest.Span),
+            NativesPath = options.NativesPath is null ? "" : Path.GetFullPath(options.NativesPath),
+            BeaconHeight = options.BeaconHeight,
+            Beacon = ByteString.CopyFrom(options.Beacon.Span),
+            Evidence = options.Evidence,
+            Collateral = { EnclaveCollateral.Read(options.CollateralFolder) },
+        };
+        options.Gpu.Configure(configure);
+        return configure;
+    }
 
     private void SetReady(EnclaveConnection connection, Ready ready, int processId)
     {

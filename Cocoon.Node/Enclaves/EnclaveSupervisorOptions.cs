@@ -1,3 +1,5 @@
+using Cocoon.Node.Serving;
+
 namespace Cocoon.Node.Enclaves;
 
 /// <summary>Which model the enclave serves, and how its process is kept alive.</summary>
@@ -24,8 +26,11 @@ internal sealed class EnclaveSupervisorOptions
 
     public int Threads { get; init; }
 
-    /// <summary>Layers on the GPU; 0: CPU only, which also lets the enclave lock itself down before it reads the model; -1: all.</summary>
-    public int GpuLayers { get; init; }
+    /// <summary>With no layer on a GPU the enclave locks itself down before it reads the model.</summary>
+    public GpuOptions Gpu { get; init; } = GpuOptions.Default;
+
+    /// <summary>Most of the time that the engine may compute, 1 to 100 %.</summary>
+    public uint WorkPercent { get; init; } = 100;
 
     /// <summary>The peer id of this node, bound into the evidence.</summary>
     public required ReadOnlyMemory<byte> PeerId { get; init; }

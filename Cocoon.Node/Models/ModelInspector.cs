@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 using Cocoon.Node.Enclaves;
 
@@ -7,8 +6,6 @@ namespace Cocoon.Node.Models;
 /// <summary>Lets a confined child read a model file: whatever a stranger put into it, this process only sees a short JSON document.</summary>
 internal static class ModelInspector
 {
-    private const int MaxDocument = 1 << 20;
-
     /// <param name="hash">Read all bytes too: the SHA-256 of each file and the model id.</param>
     /// <exception cref="ModelException">The file is not one that an enclave would load.</exception>
     public static async Task<ModelFacts> InspectAsync(string path, bool hash, CancellationToken cancellationToken)
@@ -18,15 +15,7 @@ internal static class ModelInspector
             throw new ModelException(ModelErrorCode.NotFound, $"there is no model file {path}");
         }
 
-        using ChildStarter starter = new();
-        using Process child = await starter.StartAsync(EnclaveLaunch.Describe(path, hash));
-        using CancellationTokenRegistration stop = cancellationToken.Register(() => child.Kill());
-        child.StandardInput.Close();
-        Task<string> errors = child.StandardError.ReadToEndAsync(cancellationToken);
-        string document = await ReadBoundedAsync(child.StandardOutput, cancellationToken);
-        await child.WaitForExitAsync(cancellationToken);
-        await errors;
-        return Read(path, document);
+        return Read(path, await ConfinedReader.ReadAsync(EnclaveLaunch.Describe(path, hash), cancellationToken));
     }
 
     private static ModelFacts Read(string path, string document)
@@ -46,12 +35,5 @@ internal static class ModelInspector
         {
             throw new ModelException(ModelErrorCode.Refused, $"{Path.GetFileName(path)} could not be read", "the reader ended without an answer", inner: exception);
         }
-    }
-
-    private static async Task<string> ReadBoundedAsync(StreamReader reader, CancellationToken cancellationToken)
-    {
-        char[] buffer = new char[MaxDocument];
-        int length = await reader.ReadBlockAsync(buffer, cancellationToken);
-        return new string(buffer, 0, length);
     }
 }

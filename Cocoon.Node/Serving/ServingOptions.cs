@@ -24,7 +24,10 @@ internal sealed class ServingOptions
     /// <summary>Engine threads; 0 chooses.</summary>
     public uint Threads { get; set; }
 
-    public int GpuLayers { get; set; }
+    public GpuOptions Gpu { get; set; } = GpuOptions.Default;
+
+    /// <summary>Most of the time that the engine may compute, 1 to 100 %.</summary>
+    public uint WorkPercent { get; set; } = 100;
 
     public ulong PricePrompt { get; set; } = 40_000_000;
 

@@ -18,7 +18,7 @@ internal static class EngineBenchTool
     /// <summary>One greedy answer with as many layers as possible on a GPU, after a line per device: for machines and libraries chosen by the environment.</summary>
     public static async Task<int> SayAsync(string model, TextWriter output)
     {
-        LlamaCppOptions options = new() { ModelPath = model, Slots = 2, ContextPerRequest = 256, Threads = 1, GpuLayers = -1 };
+        LlamaCppOptions options = new() { ModelPath = model, Slots = 2, ContextPerRequest = 256, Threads = 1 };
         await using LlamaCppEngine engine = await LlamaCppEngine.LoadAsync(options, NullLogger<LlamaCppEngine>.Instance, TimeProvider.System, CancellationToken.None);
         foreach (EngineDevice device in engine.Info.Devices)
         {
@@ -40,7 +40,7 @@ internal static class EngineBenchTool
 
     public static async Task<int> RunAsync(string model, int slots, int context, TextReader input, TextWriter output)
     {
-        LlamaCppOptions options = new() { ModelPath = model, Slots = slots, ContextPerRequest = context, BatchTokens = 512, Threads = 1, GpuLayers = 0, CheckTensors = false };
+        LlamaCppOptions options = new() { ModelPath = model, Slots = slots, ContextPerRequest = context, BatchTokens = 512, Threads = 1, Gpu = GpuPlacement.CpuOnly, CheckTensors = false };
         await using LlamaCppEngine engine = await LlamaCppEngine.LoadAsync(options, NullLogger<LlamaCppEngine>.Instance, TimeProvider.System, CancellationToken.None);
         await output.WriteLineAsync("ready");
         while (await input.ReadLineAsync() is { } line)

@@ -25,7 +25,7 @@ internal static class TestEngine
         {
             ModelPath = TestModel.Ensure(TestModelMode.Embedding), Slots = slots, ContextPerRequest = context, QueueLimit = queue, Threads = 1,
         };
-        return await LlamaCppEmbedder.LoadAsync(options, NullLogger<LlamaCppEmbedder>.Instance, TimeProvider.System, CancellationToken.None);
+        return await LlamaCppEmbedder.LoadAsync(options, NullLogger<LlamaCppEmbedder>.Instance, CancellationToken.None);
     }
 
     public static Task<LlamaCppEngine> LoadAsync(

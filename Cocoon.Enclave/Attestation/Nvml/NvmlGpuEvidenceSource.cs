@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Runtime.InteropServices;
 using System.Text;
 using Cocoon.Protocol.Attestation;
 
@@ -23,13 +22,7 @@ internal sealed unsafe class NvmlGpuEvidenceSource : IGpuEvidenceSource, IDispos
     /// <summary>Counts the GPUs when the library is there and confidential computing is on; none otherwise.</summary>
     public static NvmlGpuEvidenceSource Open(ImmutableArray<ImmutableArray<byte>> rims)
     {
-        if (!NativeLibrary.TryLoad("libnvidia-ml.so.1", out nint handle))
-        {
-            return new NvmlGpuEvidenceSource(false, 0, rims);
-        }
-
-        NativeLibrary.Free(handle);
-        if (NvmlLibrary.nvmlInit_v2() != NvmlLibrary.Success)
+        if (!NvmlLibrary.IsPresent || NvmlLibrary.nvmlInit_v2() != NvmlLibrary.Success)
         {
             return new NvmlGpuEvidenceSource(false, 0, rims);
         }

@@ -3,7 +3,6 @@ using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Cocoon.Enclave.Inference.LlamaCpp.Interop;
-using Cocoon.Enclave.Models;
 using Microsoft.Extensions.Logging;
 
 namespace Cocoon.Enclave.Inference.LlamaCpp;
@@ -26,15 +25,14 @@ internal sealed class LlamaCppEmbedder : IInferenceEngine
     private readonly ReaderWriterLockSlim _inUse = new();
     private volatile bool _isDisposed;
 
-    private LlamaCppEmbedder(LlamaRuntime runtime, ModelFiles files, LlamaModel model, EmbeddingContext context, LlamaCppOptions options)
+    private LlamaCppEmbedder(LoadedModel loaded, EmbeddingContext context)
     {
-        _model = model;
+        _model = loaded.Model;
         _context = context;
-        _options = options;
-        Info = new EngineInfo("llama.cpp", runtime.Version, runtime.Digest, runtime.Devices, EngineCapabilities.Embeddings | EngineCapabilities.TenantIsolation);
-        _served = new ServedModel(
-            options.ModelName ?? Path.GetFileNameWithoutExtension(options.ModelPath), files.Manifest, files.Head.Architecture,
-            ModelDescription.Quantization(files.Head), model.Parameters, model.Vocabulary.Count, context.Capacity, options.Slots, TemplateSource.None, null);
+        _options = loaded.Options;
+        Info = new EngineInfo(
+            "llama.cpp", loaded.Runtime.Version, loaded.Runtime.Digest, loaded.Devices, EngineCapabilities.Embeddings | EngineCapabilities.TenantIsolation);
+        _served = loaded.Describe(context.Capacity, TemplateSource.None, null);
         Models = [_served];
     }
 
@@ -42,32 +40,11 @@ internal sealed class LlamaCppEmbedder : IInferenceEngine
 
     public IReadOnlyList<ServedModel> Models { get; }
 
-    /// <inheritdoc cref="LlamaCppEngine.LoadAsync"/>
-    public static async Task<LlamaCppEmbedder> LoadAsync(
-        LlamaCppOptions options, ILogger<LlamaCppEmbedder> logger, TimeProvider time, CancellationToken cancellationToken)
-    {
-        options.Validate();
-        ModelFiles files = await ModelFiles.OpenAsync(options.ModelPath, options.ChatTemplate, cancellationToken);
-        return await Task.Run(
-            () =>
-            {
-                LlamaRuntime runtime = LlamaRuntime.Load(options.NativesFolder, logger);
-                LlamaModel model = LlamaModel.Load(files.Paths, options.GpuLayers, options.CheckTensors);
-                try
-                {
-                    int context = Math.Min(options.ContextPerRequest, model.TrainedContext);
-                    EmbeddingContext embedding = new(model, options.Slots, context, options.EffectiveThreads);
-                    LlamaLog.BeginServing();
-                    return new LlamaCppEmbedder(runtime, files, model, embedding, options);
-                }
-                catch
-                {
-                    model.Dispose();
-                    throw;
-                }
-            },
-            cancellationToken);
-    }
+    /// <inheritdoc cref="LoadedModel.LoadAsync"/>
+    public static Task<LlamaCppEmbedder> LoadAsync(LlamaCppOptions options, ILogger<LlamaCppEmbedder> logger, CancellationToken cancellationToken) =>
+        LoadedModel.LoadAsync(
+            options, logger,
+            loaded => new LlamaCppEmbedder(loaded, new EmbeddingContext(loaded.Model, options.Slots, loaded.Context, options.EffectiveThreads)), cancellationToken);
 
     public ValueTask<EngineHealth> CheckAsync(CancellationToken cancellationToken)
     {

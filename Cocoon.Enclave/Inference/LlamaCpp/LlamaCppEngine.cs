@@ -4,7 +4,6 @@ using Cocoon.Enclave.Inference.LlamaCpp.Interop;
 using Cocoon.Enclave.Inference.LlamaCpp.Scheduling;
 using Cocoon.Enclave.Inference.Output;
 using Cocoon.Enclave.Inference.Templates;
-using Cocoon.Enclave.Models;
 using Microsoft.Extensions.Logging;
 
 namespace Cocoon.Enclave.Inference.LlamaCpp;
@@ -21,68 +20,39 @@ internal sealed class LlamaCppEngine : IInferenceEngine
     private readonly ReaderWriterLockSlim _inUse = new();
     private bool _disposed;
 
-    private LlamaCppEngine(LlamaRuntime runtime, ModelFiles files, LlamaModel model, BatchScheduler scheduler, LlamaCppOptions options, TimeProvider time)
+    private LlamaCppEngine(LoadedModel loaded, BatchScheduler scheduler, TimeProvider time)
     {
-        _model = model;
+        _model = loaded.Model;
         _scheduler = scheduler;
         _time = time;
         Info = new EngineInfo(
-            "llama.cpp", runtime.Version, runtime.Digest, runtime.Devices,
+            "llama.cpp", loaded.Runtime.Version, loaded.Runtime.Digest, loaded.Devices,
             EngineCapabilities.Chat | EngineCapabilities.Completion | EngineCapabilities.Logprobs | EngineCapabilities.LogitBias
             | EngineCapabilities.Choices | EngineCapabilities.Grammar | EngineCapabilities.Tools | EngineCapabilities.TenantIsolation);
         string? warning = null;
-        Vocabulary vocabulary = model.Vocabulary;
-        _template = files.Template is { } source ? ChatTemplate.TryCreate(source, vocabulary.BosText, vocabulary.EosText, time, out warning) : null;
-        TemplateSource origin = _template is null ? TemplateSource.ChatMlFallback : options.ChatTemplate is null ? TemplateSource.Model : TemplateSource.Override;
-        _served = new ServedModel(
-            options.ModelName ?? Path.GetFileNameWithoutExtension(options.ModelPath),
-            files.Manifest,
-            files.Head.Architecture,
-            ModelDescription.Quantization(files.Head),
-            model.Parameters,
-            model.Vocabulary.Count,
-            scheduler.ContextPerRequest,
-            options.Slots,
-            origin,
-            _template is null ? warning ?? "the model has no chat template; ChatML is used instead" : null);
+        Vocabulary vocabulary = _model.Vocabulary;
+        _template = loaded.Files.Template is { } source ? ChatTemplate.TryCreate(source, vocabulary.BosText, vocabulary.EosText, time, out warning) : null;
+        TemplateSource origin = _template is null ? TemplateSource.ChatMlFallback : loaded.Options.ChatTemplate is null ? TemplateSource.Model : TemplateSource.Override;
+        _served = loaded.Describe(
+            scheduler.ContextPerRequest, origin, _template is null ? warning ?? "the model has no chat template; ChatML is used instead" : null);
         Models = [_served];
     }
 
     /// <inheritdoc cref="BatchScheduler.Steps"/>
     internal long Steps => _scheduler.Steps;
 
+    /// <inheritdoc cref="BatchScheduler.AllocatedBytes"/>
+    internal long AllocatedBytes => _scheduler.AllocatedBytes;
+
     public EngineInfo Info { get; }
 
     public IReadOnlyList<ServedModel> Models { get; }
 
-    /// <summary>Checks, hashes and loads a model and starts serving it.</summary>
-    /// <exception cref="GgufException">The file must not be loaded.</exception>
-    /// <exception cref="EngineException">Libraries missing or of another layout, or llama.cpp refused the model.</exception>
-    public static async Task<LlamaCppEngine> LoadAsync(
-        LlamaCppOptions options, ILogger<LlamaCppEngine> logger, TimeProvider time, CancellationToken cancellationToken)
-    {
-        options.Validate();
-        ModelFiles files = await ModelFiles.OpenAsync(options.ModelPath, options.ChatTemplate, cancellationToken);
-        return await Task.Run(
-            () =>
-            {
-                LlamaRuntime runtime = LlamaRuntime.Load(options.NativesFolder, logger);
-                LlamaModel model = LlamaModel.Load(files.Paths, options.GpuLayers, options.CheckTensors);
-                try
-                {
-                    int context = Math.Min(options.ContextPerRequest, model.TrainedContext);
-                    BatchScheduler scheduler = new(model, options, context, time, logger);
-                    LlamaLog.BeginServing();
-                    return new LlamaCppEngine(runtime, files, model, scheduler, options, time);
-                }
-                catch
-                {
-                    model.Dispose();
-                    throw;
-                }
-            },
-            cancellationToken);
-    }
+    /// <inheritdoc cref="LoadedModel.LoadAsync"/>
+    public static Task<LlamaCppEngine> LoadAsync(
+        LlamaCppOptions options, ILogger<LlamaCppEngine> logger, TimeProvider time, CancellationToken cancellationToken) =>
+        LoadedModel.LoadAsync(
+            options, logger, loaded => new LlamaCppEngine(loaded, new BatchScheduler(loaded.Model, options, loaded.Context, time, logger), time), cancellationToken);
 
     public ValueTask<EngineHealth> CheckAsync(CancellationToken cancellationToken) => ValueTask.FromResult(_scheduler.Health);
 

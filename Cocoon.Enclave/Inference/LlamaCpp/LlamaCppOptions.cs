@@ -23,8 +23,10 @@ internal sealed class LlamaCppOptions
     /// <summary>Most tokens of one step.</summary>
     public int BatchTokens { get; init; } = 512;
 
-    /// <summary>Layers put on a GPU when there is one; -1: all.</summary>
-    public int GpuLayers { get; init; } = -1;
+    public GpuPlacement Gpu { get; init; } = new();
+
+    /// <summary>Most of the time that decoding may take, 1 to 100 %: a machine that is wanted for other things, or must draw less power.</summary>
+    public int WorkPercent { get; init; } = 100;
 
     /// <summary>Requests that may wait for a slot before <see cref="EngineErrorCode.Overloaded"/>.</summary>
     public int QueueLimit { get; init; } = 64;
@@ -57,5 +59,7 @@ internal sealed class LlamaCppOptions
         ArgumentOutOfRangeException.ThrowIfGreaterThan(BatchTokens, 8192);
         ArgumentOutOfRangeException.ThrowIfLessThan(QueueLimit, 1);
         ArgumentOutOfRangeException.ThrowIfNegative(Threads);
+        ArgumentOutOfRangeException.ThrowIfLessThan(WorkPercent, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(WorkPercent, 100);
     }
 }

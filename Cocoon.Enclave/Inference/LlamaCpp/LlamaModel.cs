@@ -28,12 +28,24 @@ internal sealed unsafe class LlamaModel : IDisposable
 
     /// <summary>Loads the files of one model, whose heads our own reader has checked.</summary>
     /// <exception cref="EngineException">llama.cpp refused it, or it only embeds.</exception>
-    public static LlamaModel Load(ImmutableArray<string> paths, int gpuLayers, bool checkTensors)
+    public static LlamaModel Load(ImmutableArray<string> paths, LlamaRuntime runtime, GpuPlacement gpu, bool checkTensors)
     {
         LlamaModelParams parameters = LlamaNative.llama_model_default_params();
-        parameters.n_gpu_layers = gpuLayers;
+        parameters.n_gpu_layers = gpu.Layers;
+        parameters.split_mode = (int)gpu.Split;
+        parameters.main_gpu = gpu.MainGpu;
         parameters.check_tensors = checkTensors ? (byte)1 : (byte)0;
-        nint handle = paths.Length == 1 ? LlamaNative.llama_model_load_from_file(paths[0], parameters) : LoadSplits(paths, parameters);
+        nint[]? devices = Devices(runtime, gpu);
+        float[]? shares = Shares(gpu);
+        nint handle;
+        fixed (nint* list = devices)
+        fixed (float* split = shares)
+        {
+            parameters.devices = list;
+            parameters.tensor_split = split;
+            handle = paths.Length == 1 ? LlamaNative.llama_model_load_from_file(paths[0], parameters) : LoadSplits(paths, parameters);
+        }
+
         if (handle == 0)
         {
             throw new EngineException(EngineErrorCode.ModelInvalid, $"llama.cpp could not load {Path.GetFileName(paths[0])}; its log line says why");
@@ -55,6 +67,28 @@ internal sealed unsafe class LlamaModel : IDisposable
         {
             LlamaNative.llama_model_free(handle);
         }
+    }
+
+    /// <summary>The null-terminated list that llama.cpp takes; <c>null</c> leaves the choice to it. An empty one keeps everything on the CPU.</summary>
+    private static nint[]? Devices(LlamaRuntime runtime, GpuPlacement gpu) =>
+        gpu.Layers == 0 ? [0] : gpu.Devices.IsEmpty ? null : [.. gpu.Devices.Select(runtime.DeviceHandle), 0];
+
+    /// <summary>llama.cpp reads as many numbers as a build can have devices.</summary>
+    private static float[]? Shares(GpuPlacement gpu)
+    {
+        if (gpu.TensorSplit.IsEmpty)
+        {
+            return null;
+        }
+
+        float[] shares = new float[(int)LlamaNative.llama_max_devices()];
+        if (gpu.TensorSplit.Length > shares.Length || gpu.TensorSplit.Any(s => !(s >= 0)) || gpu.TensorSplit.All(s => s == 0))
+        {
+            throw new EngineException(EngineErrorCode.InvalidRequest, $"a tensor split is 1 to {shares.Length} numbers that are not negative and not all zero");
+        }
+
+        gpu.TensorSplit.CopyTo(shares);
+        return shares;
     }
 
     private static nint LoadSplits(ImmutableArray<string> paths, LlamaModelParams parameters)

@@ -13,13 +13,7 @@ public sealed class SoftwareVulkanTests
     [Test]
     public async Task Generate_AllLayersOnTheVulkanDevice_SaysTheSentence()
     {
-        string natives = Path.Combine(TestPaths.RepositoryRoot, "artifacts", "natives-vulkan");
-        string? driver = Directory.Exists("/usr/share/vulkan/icd.d") ? Directory.EnumerateFiles("/usr/share/vulkan/icd.d", "lvp_icd*.json").FirstOrDefault() : null;
-        if (driver is null || !Directory.Exists(natives))
-        {
-            Assert.Ignore("no software Vulkan: scripts/setup.d/65-vulkan.sh installs mesa-vulkan-drivers and fetches llama.cpp's Vulkan build");
-        }
-
+        (string natives, string driver) = SoftwareVulkan.Require();
         ProcessStartInfo start = new(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet")
         {
             RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,

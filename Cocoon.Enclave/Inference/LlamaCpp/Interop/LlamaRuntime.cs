@@ -24,6 +24,16 @@ internal sealed partial class LlamaRuntime
 
     public ImmutableArray<EngineDevice> Devices { get; }
 
+    /// <summary>The device of this name, for llama.cpp.</summary>
+    /// <exception cref="EngineException">There is none, with those that there are.</exception>
+    public nint DeviceHandle(string name)
+    {
+        int index = Devices.ToList().FindIndex(d => string.Equals(d.Name, name, StringComparison.OrdinalIgnoreCase));
+        return index >= 0
+            ? LlamaNative.ggml_backend_dev_get((nuint)index)
+            : throw new EngineException(EngineErrorCode.InvalidRequest, $"there is no device '{name}' here, only {string.Join(", ", Devices.Select(d => d.Name))}");
+    }
+
     /// <summary>SHA-256 over the libraries; computed when first asked for.</summary>
     public string Digest => field ??= NativesFolder.Digest(Folder);
 

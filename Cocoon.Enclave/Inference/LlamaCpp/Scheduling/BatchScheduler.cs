@@ -30,6 +30,7 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
     private readonly Slot[] _slots;
     private readonly SamplerScratch _scratch;
     private readonly StepBudget _budget;
+    private readonly ManualResetEvent _stopSeen = new(false);
     private readonly bool _canTruncate;
     private LlamaContext _context;
     private int _waiting;
@@ -40,6 +41,7 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
     private int _parked;
     private long _step;
     private long _batches;
+    private long _allocated;
     private long _lastBusy;
     private long _lastSweep;
     private double _secondsPerRequest = 1;
@@ -73,9 +75,12 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
     /// <summary>Batches so far: the engine's own clock.</summary>
     internal long Steps => Volatile.Read(ref _batches);
 
+    /// <summary>Managed bytes that the decode thread has allocated until the end of its latest step.</summary>
+    internal long AllocatedBytes => Volatile.Read(ref _allocated);
+
     public EngineHealth Health =>
         new(_problem is null && !_stopping, _problem ?? (_stopping ? "stopping" : null), _slots.Length, Volatile.Read(ref _busy), Volatile.Read(ref _waiting),
-            Volatile.Read(ref _parked), _budget.PrefillTokensPerSecond, _budget.DecodeTokensPerSecond);
+            Volatile.Read(ref _parked), _budget.PrefillTokensPerSecond * _options.WorkPercent / 100, _budget.DecodeTokensPerSecond * _options.WorkPercent / 100);
 
     /// <summary>Hands a request to the decode thread.</summary>
     /// <exception cref="EngineException">The queue is full, or the engine is stopping or broken.</exception>
@@ -118,6 +123,7 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
         _stopping = true;
         Volatile.Read(ref _context).Abort();
         _wake.Set();
+        _stopSeen.Set();
         await _stopped.Task;
     }
 
@@ -127,7 +133,10 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
         {
             while (!_stopping)
             {
-                if (!Step())
+                bool worked = Step(out int parked);
+                Volatile.Write(ref _allocated, GC.GetAllocatedBytesForCurrentThread());
+                Volatile.Write(ref _parked, parked);
+                if (!worked)
                 {
                     WaitForWork();
                 }
@@ -147,7 +156,8 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
         }
     }
 
-    private bool Step()
+    /// <returns>Whether anything was decoded.</returns>
+    private bool Step(out int parked)
     {
         while (_inbox.TryDequeue(out GenerationJob? job))
         {
@@ -160,10 +170,9 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
         Sweep();
         _step++;
         _context.BeginBatch();
-        int parked = 0;
+        parked = 0;
         int decoding = AddDecodes(ref parked);
         int prompt = AddPrompts(decoding, ref parked);
-        Volatile.Write(ref _parked, parked);
         if (decoding + prompt == 0)
         {
             return false;
@@ -179,18 +188,27 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
             return true;
         }
 
-        _budget.Learn(Stopwatch.GetTimestamp() - before, prompt, decoding);
+        TimeSpan worked = Stopwatch.GetElapsedTime(before);
+        _budget.Learn(worked, prompt, decoding);
         foreach (Slot slot in _slots)
         {
             Collect(slot);
         }
 
+        if (_options.WorkPercent < 100)
+        {
+            _stopSeen.WaitOne(Rest(worked, _options.WorkPercent));
+        }
+
         return true;
     }
 
+    /// <summary>How long to do nothing after a step, so that steps take no more than their share of the time.</summary>
+    internal static TimeSpan Rest(TimeSpan worked, int percent) => worked * ((100.0 - percent) / percent);
+
     private void WaitForWork()
     {
-        bool somebody = Volatile.Read(ref _busy) > 0 || _queue.Count > 0 || _slots.Any(static s => s.Count > 0);
+        bool somebody = Volatile.Read(ref _busy) > 0 || _queue.Count > 0 || Array.Exists(_slots, static s => s.Count > 0);
         _wake.WaitOne(somebody ? Tick : Timeout.InfiniteTimeSpan);
     }
 

@@ -1,5 +1,3 @@
-using System.Diagnostics;
-
 namespace Cocoon.Enclave.Inference.LlamaCpp.Scheduling;
 
 /// <summary>How many prompt tokens a step may take so that those who are reading answers do not notice, learnt from the steps so far.</summary>
@@ -30,9 +28,9 @@ internal sealed class StepBudget(int capacity, TimeSpan target)
         return Math.Clamp((int)Math.Min(seconds / _secondsPerPromptToken, capacity), Math.Min(LeastPrompt, room), room);
     }
 
-    public void Learn(long ticks, int promptTokens, int decodeTokens)
+    public void Learn(TimeSpan time, int promptTokens, int decodeTokens)
     {
-        double seconds = (double)ticks / Stopwatch.Frequency;
+        double seconds = time.TotalSeconds;
         if (promptTokens == 0)
         {
             Average(ref _secondsPerDecodeStep, seconds);

@@ -17,8 +17,8 @@ public sealed class JsonSchemaGrammarTests
     public void Load()
     {
         TestEngine.RequireNatives();
-        LlamaRuntime.Load(null, NullLogger.Instance);
-        _model = LlamaModel.Load([TestModel.Ensure(TestModelMode.Random)], 0, checkTensors: false);
+        LlamaRuntime runtime = LlamaRuntime.Load(null, NullLogger.Instance);
+        _model = LlamaModel.Load([TestModel.Ensure(TestModelMode.Random)], runtime, GpuPlacement.CpuOnly, checkTensors: false);
     }
 
     [OneTimeTearDown]
