@@ -16,7 +16,7 @@ internal static class PemReader
 
     private const int Columns = 64;
 
-    /// <exception cref="EvidenceException">Anything but whole canonical blocks; <c>\n</c> and NUL may follow the last.</exception>
+    /// <exception cref="EvidenceException">Anything but whole canonical blocks; the last may lack its line end, or have one more, or NUL after it.</exception>
     public static List<(string Label, byte[] Der)> Read(ReadOnlySpan<byte> text)
     {
         if (!Ascii.IsValid(text))
@@ -59,8 +59,10 @@ internal static class PemReader
             }
         }
 
+        // NUL in the place of the last line end would be a second spelling of the same text, of the same length.
         string expected = canonical.ToString();
-        return rest == expected || rest + newLine == expected || rest == expected + newLine ? blocks : throw Malformed();
+        bool hasNul = rest.Length < text.Length;
+        return rest == expected || (!hasNul && rest + newLine == expected) || rest == expected + newLine ? blocks : throw Malformed();
     }
 
     /// <exception cref="EvidenceException">As <see cref="Read"/>, or a block that is no certificate.</exception>
