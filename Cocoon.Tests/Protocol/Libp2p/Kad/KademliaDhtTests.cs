@@ -195,8 +195,21 @@ public sealed class KademliaDhtTests
         await using KadNetwork network = new();
         await network.GrowAsync(30, options => options.BucketSize = 4);
         KadNode node = network.Nodes[7];
-        HashSet<PeerId> nearest = [.. network.TrueClosest(node.Host.LocalPeer.ToArray(), 5).Where(peer => peer != node.Host.LocalPeer)];
-        Assert.That(node.Host.Protected.Keys.Select(item => item.Peer), Is.EquivalentTo(nearest));
+        KadId own = KadId.Of(node.Host.LocalPeer);
+        List<PeerId> others = [.. network.TrueClosest(node.Host.LocalPeer.ToArray(), 30).Where(peer => peer != node.Host.LocalPeer)];
+
+        // A bucket that more than four peers would fit keeps those it met first: of all deeper ones the whole of its peers is known.
+        int crowded = others.Select(peer => KadId.Of(peer).CommonPrefixLength(own)).GroupBy(length => length).Where(bucket => bucket.Count() > 4).Max(bucket => bucket.Key);
+        List<PeerId> certain = [.. others.Where(peer => KadId.Of(peer).CommonPrefixLength(own) > crowded).Take(4)];
+        List<PeerId> isProtected = [.. node.Host.Protected.Keys.Select(item => item.Peer)];
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(isProtected, Has.Count.EqualTo(4));
+            Assert.That(isProtected, Is.SupersetOf(certain));
+            Assert.That(
+                isProtected.Except(certain).Select(peer => KadId.Of(peer).CommonPrefixLength(own)), Is.All.EqualTo(crowded), "the next bucket fills the places");
+        }
+
         node.Dht.SetMode(KadMode.Client);
         await network.Time.PassAsync(TimeSpan.FromSeconds(31), TimeSpan.FromSeconds(1));
         Assert.That(node.Host.Protected, Is.Empty);
