@@ -2,23 +2,20 @@ using Cocoon.Protocol.Cryptography.Interop;
 
 namespace Cocoon.Protocol.Cryptography;
 
-/// <summary>
-/// Curve25519 operations of one native library. This is the seam where NSec.Cryptography (libsodium in a package) would slot in.
-/// </summary>
+/// <summary>Curve25519 operations of one native library.</summary>
 /// <remarks>
 /// All spans have the exact sizes of RFC 8032 and RFC 7748: seeds, keys and shared secrets 32 bytes, signatures 64 bytes.
 /// Both implementations agree on every key and signature: small-order and non-canonical points are refused by both.
 /// </remarks>
 internal abstract class CurveBackend
 {
-    /// <summary>libsodium where it is installed, else libcrypto; <c>COCOON_CRYPTO=libcrypto</c> forces the second.</summary>
+    /// <summary>NSec with libsodium where its package has a build for the platform, else libcrypto; <c>COCOON_CRYPTO=libcrypto</c> forces the second.</summary>
     public static CurveBackend Current { get; } = Choose();
 
     public abstract string Name { get; }
 
-    public abstract void DerivePublicKey(ReadOnlySpan<byte> seed, Span<byte> publicKey);
-
-    public abstract void Sign(ReadOnlySpan<byte> seed, ReadOnlySpan<byte> publicKey, ReadOnlySpan<byte> message, Span<byte> signature);
+    /// <summary>A signing key that keeps a copy of <paramref name="seed"/> of its own.</summary>
+    public abstract SigningKey ImportSigningKey(ReadOnlySpan<byte> seed);
 
     public abstract bool Verify(ReadOnlySpan<byte> publicKey, ReadOnlySpan<byte> message, ReadOnlySpan<byte> signature);
 
@@ -35,11 +32,11 @@ internal abstract class CurveBackend
         bool forced = string.Equals(Environment.GetEnvironmentVariable("COCOON_CRYPTO"), "libcrypto", StringComparison.Ordinal);
         if (!forced && Sodium.IsAvailable)
         {
-            return new SodiumBackend();
+            return new NSecBackend();
         }
 
         return LibCrypto.IsAvailable
             ? new LibCryptoBackend()
-            : throw new PlatformNotSupportedException("Neither libsodium nor OpenSSL's libcrypto 3 was found; install libsodium (Debian: libsodium23).");
+            : throw new PlatformNotSupportedException("Neither libsodium (in the NSec.Cryptography package) nor OpenSSL's libcrypto 3 was found for this platform.");
     }
 }

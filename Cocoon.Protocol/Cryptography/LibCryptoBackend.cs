@@ -11,35 +11,9 @@ internal sealed unsafe class LibCryptoBackend : CurveBackend
 {
     public override string Name => "libcrypto";
 
-    public override void DerivePublicKey(ReadOnlySpan<byte> seed, Span<byte> publicKey) => RawPublicKey(LibCrypto.Ed25519, seed, publicKey);
+    public override SigningKey ImportSigningKey(ReadOnlySpan<byte> seed) => new LibCryptoSigningKey(seed);
 
     public override void DeriveX25519PublicKey(ReadOnlySpan<byte> secret, Span<byte> publicKey) => RawPublicKey(LibCrypto.X25519, secret, publicKey);
-
-    public override void Sign(ReadOnlySpan<byte> seed, ReadOnlySpan<byte> publicKey, ReadOnlySpan<byte> message, Span<byte> signature)
-    {
-        nint key, context = LibCrypto.EVP_MD_CTX_new();
-        fixed (byte* k = seed)
-        {
-            key = LibCrypto.EVP_PKEY_new_raw_private_key(LibCrypto.Ed25519, 0, k, 32);
-        }
-
-        try
-        {
-            nuint length = 64;
-            fixed (byte* m = message, s = signature)
-            {
-                if (LibCrypto.EVP_DigestSignInit(context, 0, 0, 0, key) != 1 || LibCrypto.EVP_DigestSign(context, s, &length, m, (nuint)message.Length) != 1)
-                {
-                    throw new CryptographicException("Ed25519 signing failed.");
-                }
-            }
-        }
-        finally
-        {
-            LibCrypto.EVP_MD_CTX_free(context);
-            LibCrypto.EVP_PKEY_free(key);
-        }
-    }
 
     public override bool Verify(ReadOnlySpan<byte> publicKey, ReadOnlySpan<byte> message, ReadOnlySpan<byte> signature)
     {
@@ -113,5 +87,42 @@ internal sealed unsafe class LibCryptoBackend : CurveBackend
                 throw new CryptographicException("Public key derivation failed.");
             }
         }
+    }
+
+    private sealed class LibCryptoSigningKey(ReadOnlySpan<byte> seed) : SigningKey
+    {
+        private readonly SecretBytes _seed = new(seed);
+
+        public override void CopyPublicKey(Span<byte> publicKey) => RawPublicKey(LibCrypto.Ed25519, _seed.Span, publicKey);
+
+        public override void Sign(ReadOnlySpan<byte> message, Span<byte> signature)
+        {
+            nint key, context = LibCrypto.EVP_MD_CTX_new();
+            fixed (byte* k = _seed.Span)
+            {
+                key = LibCrypto.EVP_PKEY_new_raw_private_key(LibCrypto.Ed25519, 0, k, 32);
+            }
+
+            try
+            {
+                nuint length = 64;
+                fixed (byte* m = message, s = signature)
+                {
+                    if (LibCrypto.EVP_DigestSignInit(context, 0, 0, 0, key) != 1 || LibCrypto.EVP_DigestSign(context, s, &length, m, (nuint)message.Length) != 1)
+                    {
+                        throw new CryptographicException("Ed25519 signing failed.");
+                    }
+                }
+            }
+            finally
+            {
+                LibCrypto.EVP_MD_CTX_free(context);
+                LibCrypto.EVP_PKEY_free(key);
+            }
+        }
+
+        public override void CopySeed(Span<byte> seed) => _seed.Span.CopyTo(seed);
+
+        public override void Dispose() => _seed.Dispose();
     }
 }

@@ -22,17 +22,6 @@ require_tools() {
     [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] || die "Node.js 20 or later is needed, found $(node --version)" "install Node.js 20 or later"
 }
 
-# libsodium is the preferred Curve25519 library; without it the node uses OpenSSL's libcrypto.
-setup_sodium() {
-    [ "$(uname -s)" = Linux ] || return 0
-    { ldconfig -p 2>/dev/null || /sbin/ldconfig -p; } | grep -q 'libsodium\.so' && return 0
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        say "installing libsodium23"
-        { apt-get install -y -qq libsodium23 || { apt-get update -qq && apt-get install -y -qq libsodium23; }; } >&2 && return 0
-    fi
-    say "note: libsodium is not installed; signatures use OpenSSL's libcrypto instead (slower, same results)"
-}
-
 # setup_step NAME: runs scripts/setup.d/NAME.sh, which does nothing when all is there.
 setup_step() {
     "$root/scripts/setup.d/$1.sh" >&2 || die "set-up step $1 failed" "check the network, then run the same command again"

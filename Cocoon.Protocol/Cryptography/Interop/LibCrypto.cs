@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Cocoon.Protocol.Cryptography.Interop;
 
-/// <summary>The entry points of OpenSSL's libcrypto that are used where libsodium is missing.</summary>
+/// <summary>The entry points of OpenSSL's libcrypto that are used where NSec has no build of libsodium.</summary>
 internal static unsafe partial class LibCrypto
 {
     internal const string Library = "libcrypto";

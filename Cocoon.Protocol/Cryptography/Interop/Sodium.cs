@@ -3,50 +3,24 @@ using System.Runtime.InteropServices;
 
 namespace Cocoon.Protocol.Cryptography.Interop;
 
-/// <summary>The entry points of libsodium that are used. Names are libsodium's own.</summary>
+/// <summary>The entry points of libsodium that NSec does not show. The library is that of NSec's package; names are libsodium's own.</summary>
 internal static unsafe partial class Sodium
 {
     private const string Library = "libsodium";
 
-    private static readonly string[] Candidates =
-        OperatingSystem.IsWindows() ? ["libsodium.dll", "sodium.dll"] :
-        OperatingSystem.IsMacOS() ? ["libsodium.dylib", "/opt/homebrew/lib/libsodium.dylib", "/usr/local/lib/libsodium.dylib"] :
-        ["libsodium.so.23", "libsodium.so.26", "libsodium.so"];
-
-    private static readonly nint Handle = Load();
+    private static readonly nint Handle = NativeLibrary.TryLoad(Library, typeof(Sodium).Assembly, null, out nint handle) ? handle : 0;
 
     public static bool IsAvailable => Handle != 0;
 
+    // Loaded with the assembly: an enclave that has given up its rights could not open the file any more.
     [ModuleInitializer]
     [System.Diagnostics.CodeAnalysis.SuppressMessage("Usage", "CA2255", Justification = "One resolver per assembly must exist before the first native call.")]
     internal static void RegisterResolver() =>
         NativeLibrary.SetDllImportResolver(typeof(Sodium).Assembly, static (name, _, _) =>
             name == Library ? Handle : name == LibCrypto.Library ? LibCrypto.Handle : 0);
 
-    private static nint Load()
-    {
-        foreach (string candidate in Candidates)
-        {
-            if (NativeLibrary.TryLoad(candidate, out nint handle))
-            {
-                return handle;
-            }
-        }
-
-        return 0;
-    }
-
     [LibraryImport(Library)]
     internal static partial int sodium_init();
-
-    [LibraryImport(Library)]
-    internal static partial int crypto_sign_ed25519_seed_keypair(byte* publicKey, byte* secretKey, byte* seed);
-
-    [LibraryImport(Library)]
-    internal static partial int crypto_sign_ed25519_detached(byte* signature, ulong* signatureLength, byte* message, ulong length, byte* secretKey);
-
-    [LibraryImport(Library)]
-    internal static partial int crypto_sign_ed25519_verify_detached(byte* signature, byte* message, ulong length, byte* publicKey);
 
     [LibraryImport(Library)]
     internal static partial int crypto_core_ed25519_is_valid_point(byte* point);
