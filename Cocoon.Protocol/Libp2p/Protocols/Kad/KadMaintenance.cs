@@ -304,23 +304,13 @@ internal sealed partial class KadMaintenance(
     private async Task<IReadOnlyList<KadResponder>> FindAsync(ReadOnlyMemory<byte> key, CancellationToken cancellationToken) =>
         (await lookup.RunAsync(KadMessageType.FindNode, key, paths: 1, static (_, _) => false, cancellationToken)).Closest;
 
+    /// <summary>How many of the nearest peers hold the record afterwards: each is asked, for an ADD_PROVIDER has no answer.</summary>
     private async Task<int> AnnounceAsync(byte[] key, CancellationToken cancellationToken)
     {
         List<Multiaddr> addresses = [.. host.Addresses.Where(address => IpGroups.IsShareable(address, options.AllowLocalAddresses))];
         KadMessage message = new(KadMessageType.AddProvider) { Key = key, ProviderPeers = [new KadPeer(host.LocalPeer, addresses)] };
         IReadOnlyList<KadResponder> nearest = await FindAsync(key, cancellationToken);
-        return await CountAsync(nearest, async peer =>
-        {
-            try
-            {
-                await rpc.TellAsync(peer, message, cancellationToken);
-            }
-            catch (Libp2pException exception) when (exception.Code == Libp2pErrorCode.StreamReset)
-            {
-                // js-libp2p has stored the record by then, and resets at an end that comes after the message instead of with it. A peer
-                // that refused looks the same; nothing but the time of the next announcement hangs on this count.
-            }
-        });
+        return await CountAsync(nearest, peer => rpc.AnnounceAsync(peer, message, host.LocalPeer, cancellationToken));
     }
 
     private async Task<int> StoreAsync(byte[] key, byte[] value, CancellationToken cancellationToken) =>
@@ -333,15 +323,12 @@ internal sealed partial class KadMaintenance(
         return await CountAsync(peers, async peer =>
         {
             KadMessage answer = await rpc.AskAsync(peer, message, cancellationToken);
-            if (answer.Record is not { } record || !record.Value.Span.SequenceEqual(value.Span))
-            {
-                throw new KadException(KadErrorCode.RecordMismatch);
-            }
+            return answer.Record is { } record && record.Value.Span.SequenceEqual(value.Span);
         });
     }
 
     /// <summary>For how many of the peers the action succeeded.</summary>
-    private async Task<int> CountAsync(IEnumerable<KadResponder> peers, Func<PeerId, ValueTask> action)
+    private async Task<int> CountAsync(IEnumerable<KadResponder> peers, Func<PeerId, ValueTask<bool>> action)
     {
         int done = 0;
         foreach (KadResponder[] group in peers.Chunk(options.Parallelism))
@@ -350,8 +337,7 @@ internal sealed partial class KadMaintenance(
             {
                 try
                 {
-                    await action(peer.Peer);
-                    return true;
+                    return await action(peer.Peer);
                 }
                 catch (Exception exception) when (exception is IOException or KadException or ObjectDisposedException)
                 {

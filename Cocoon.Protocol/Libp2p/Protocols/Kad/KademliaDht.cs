@@ -114,7 +114,7 @@ public sealed class KademliaDht : IAsyncDisposable
 
     /// <summary>Tells the k peers nearest to the key that we provide it, and again before the records expire, until <see cref="StopProviding"/>.</summary>
     /// <param name="key">A multihash; use sha2-256.</param>
-    /// <returns>The number of peers that took the record.</returns>
+    /// <returns>How many of them name us to whoever asks afterwards.</returns>
     /// <exception cref="ArgumentException">Not a multihash.</exception>
     public Task<int> ProvideAsync(ReadOnlyMemory<byte> key, CancellationToken cancellationToken = default)
     {

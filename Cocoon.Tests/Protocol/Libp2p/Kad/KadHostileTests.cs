@@ -35,12 +35,39 @@ public sealed class KadHostileTests
         (_, KadRpc rpc) = await AttackerAsync(network);
         KadPeer victim = new(network.Nodes[2].Host.LocalPeer, network.Nodes[2].Host.Addresses);
         KadMessage message = new(KadMessageType.AddProvider) { Key = _model, ProviderPeers = [victim] };
-        Task tell = rpc.TellAsync(network.Nodes[0].Host.LocalPeer, message, CancellationToken.None).AsTask();
+        Task tell = rpc.AnnounceAsync(network.Nodes[0].Host.LocalPeer, message, victim.Peer, CancellationToken.None).AsTask();
         await network.Time.UntilAsync(() => tell.IsCompleted, "refusal");
         using (Assert.EnterMultipleScope())
         {
             Assert.That(tell.IsFaulted, "the stream is reset");
             Assert.That(network.Nodes[0].Dht.Snapshot().ProviderKeys, Is.Zero);
+        }
+    }
+
+    /// <summary>An ADD_PROVIDER has no answer: who drops it in silence is no holder of the record.</summary>
+    [Test]
+    public async Task Provide_ToAPeerThatDropsTheRecord_IsNotCounted()
+    {
+        await VirtualLoop.Enter();
+        await using KadNetwork network = new();
+        await network.GrowAsync(4);
+        network.Nodes[1].Host.Handle(KadNetwork.Protocol, DropAsync);
+        int holders = await network.Time.RunAsync(network.Nodes[3].Dht.ProvideAsync(_model));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(holders, Is.EqualTo(2), "the other two");
+            Assert.That(network.Nodes[1].Dht.Snapshot().ProviderKeys, Is.Zero);
+        }
+
+        static async Task DropAsync(IPeerStream stream, CancellationToken cancellationToken)
+        {
+            while (await LengthPrefixed.ReadAsync(stream, 64 << 10, cancellationToken) is { } frame)
+            {
+                if (KadMessageReader.Read(frame) is { Type: not KadMessageType.AddProvider } request)
+                {
+                    await LengthPrefixed.WriteAsync(stream, KadMessageWriter.Write(new KadMessage(request.Type) { Key = request.Key }), cancellationToken);
+                }
+            }
         }
     }
 
