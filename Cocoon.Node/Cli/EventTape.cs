@@ -43,26 +43,33 @@ internal sealed class EventTape
             output.WriteLine(string.Join(',', Head) + ",detail");
         }
 
-        await foreach (JsonObject item in events)
+        try
         {
-            if (!isWanted(item))
+            await foreach (JsonObject item in events.WithCancellation(output.ReaderGone))
             {
-                continue;
-            }
+                if (!isWanted(item))
+                {
+                    continue;
+                }
 
-            if (_format == OutputFormat.Json)
-            {
-                all.Add(item.DeepClone());
-            }
-            else
-            {
-                output.WriteLine(Line(item));
-            }
+                if (_format == OutputFormat.Json)
+                {
+                    all.Add(item.DeepClone());
+                }
+                else
+                {
+                    output.WriteLine(Line(item));
+                }
 
-            if (++printed == _count || output.IsClosed)
-            {
-                break;
+                if (++printed == _count || output.IsClosed)
+                {
+                    break;
+                }
             }
+        }
+        catch (OperationCanceledException) when (output.IsClosed)
+        {
+            // Nobody reads any more, which is an end like any other.
         }
 
         if (_format == OutputFormat.Json)

@@ -19,6 +19,9 @@ internal static class EventEndpoints
         ServerSentEvents.Start(context.Response);
         using ServerSentEvents events = new(context.Response.BodyWriter);
         await using PendingItems<JsonObject> items = new(leaving => feed.WatchAsync(last ?? 0, leaving), ending.Token);
+
+        // Before the answer begins: whoever has seen it begin misses nothing from there on.
+        items.Begin();
         try
         {
             await context.Response.StartAsync(ending.Token);

@@ -21,6 +21,9 @@ internal sealed class PendingItems<T> : IAsyncDisposable
 
     public T Current => _items.Current;
 
+    /// <summary>Begins to wait for the first item already: what it comes from is listened to from now on.</summary>
+    public void Begin() => _step ??= _items.MoveNextAsync().AsTask();
+
     /// <returns>Whether there is another item; <c>null</c>: not within <paramref name="patience"/>, and the next call waits for the same one.</returns>
     public async Task<bool?> MoveNextAsync(TimeSpan patience, TimeProvider time, CancellationToken cancellationToken)
     {

@@ -67,24 +67,33 @@ internal sealed class RowOptionSet
         RowChanges changes = new(columns);
         using PeriodicTimer timer = new(interval);
         await using StreamOutput output = new();
-        do
+        using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, output.ReaderGone);
+        try
         {
-            JsonObject document = await fetch(cancellationToken);
-            if (redraws)
+            do
             {
-                using StringWriter screen = new(CultureInfo.InvariantCulture);
-                RowWriter.Write(document, rowsField, columns, options, screen);
-                output.WriteLine($"\e[H\e[2J{DateTimeOffset.Now.ToString("HH:mm:ss", CultureInfo.InvariantCulture)}  every {interval.TotalSeconds:0.#} s\n\n{screen.ToString().TrimEnd()}");
-            }
-            else
-            {
-                foreach (JsonObject change in changes.Next(options.Apply(RowWriter.Rows(document, rowsField), columns)))
+                JsonObject document = await fetch(ending.Token);
+                if (redraws)
                 {
-                    output.WriteLine(change.ToJsonString());
+                    using StringWriter screen = new(CultureInfo.InvariantCulture);
+                    RowWriter.Write(document, rowsField, columns, options, screen);
+                    output.WriteLine($"\e[H\e[2J{DateTimeOffset.Now.ToString("HH:mm:ss", CultureInfo.InvariantCulture)}  every {interval.TotalSeconds:0.#} s\n\n{screen.ToString().TrimEnd()}");
+                }
+                else
+                {
+                    foreach (JsonObject change in changes.Next(options.Apply(RowWriter.Rows(document, rowsField), columns)))
+                    {
+                        output.WriteLine(change.ToJsonString());
+                    }
                 }
             }
+            while (await timer.WaitForNextTickAsync(ending.Token));
         }
-        while (!output.IsClosed && await timer.WaitForNextTickAsync(cancellationToken));
+        catch (OperationCanceledException) when (output.IsClosed)
+        {
+            // Nobody reads any more, which is an end like any other.
+        }
+
         return ExitCode.Ok;
     }
 
