@@ -59,6 +59,15 @@ public sealed record Libp2pLimits
     /// <summary>Streams that the remote may have open on one connection. Own choice (go and js 1000).</summary>
     public int InboundStreams { get; init; } = 512;
 
+    /// <summary>Streams that the remote may have open on all of its connections together. Own choice: as on one.</summary>
+    public int InboundStreamsPerPeer { get; init; } = 512;
+
+    /// <summary>Streams that all remotes together may have open. Own choice: more than all connections of one IP may have.</summary>
+    public int NodeInboundStreams { get; init; } = 8192;
+
+    /// <summary>Inbound streams of one protocol that are served at once. Own choice, as above.</summary>
+    public int NodeStreamsPerProtocol { get; init; } = 4096;
+
     /// <summary>Streams that we may have open on one connection. js-libp2p.</summary>
     public int OutboundStreams { get; init; } = 1000;
 
@@ -102,6 +111,12 @@ public sealed record Libp2pLimits
 
     /// <summary>How long a relayed connection without streams stays beside a direct one to the same peer. Own choice.</summary>
     public TimeSpan RelayedGrace { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Head start of an address before the peer's next one is tried beside it. RFC 8305, section 5, and go-libp2p's dial ranker.</summary>
+    public TimeSpan DialAttemptDelay { get; init; } = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>The same of private and loopback addresses, which answer at once or not at all. go-libp2p's dial ranker.</summary>
+    public TimeSpan NearDialAttemptDelay { get; init; } = TimeSpan.FromMilliseconds(30);
 
     /// <summary>Head start of direct addresses before a peer is dialled through relays. go-libp2p's dial ranker.</summary>
     public TimeSpan RelayDialDelay { get; init; } = TimeSpan.FromMilliseconds(500);

@@ -25,12 +25,24 @@ internal sealed class RawPeer : IAsyncDisposable
         return socket;
     }
 
-    public static async Task<RawPeer> ConnectAsync(Libp2pHost host, CancellationToken cancellationToken)
+    public static async Task<RawPeer> ConnectAsync(Libp2pHost host, CancellationToken cancellationToken, Ed25519PrivateKey? key = null)
     {
-        using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+        using Ed25519PrivateKey ephemeral = Ed25519PrivateKey.Generate();
+        return await DialAsync(await ConnectSocketAsync(host, cancellationToken), key ?? ephemeral, host, cancellationToken);
+    }
+
+    /// <summary>Begins on a connected socket, as the peer of this key.</summary>
+    public static async Task<RawPeer> DialAsync(Socket socket, Ed25519PrivateKey key, Libp2pHost host, CancellationToken cancellationToken)
+    {
         NoiseIdentity identity = new(key, [YamuxSession.Protocol]);
-        SocketConnection connection = new(await ConnectSocketAsync(host, cancellationToken));
-        return new RawPeer(await new Upgrader(identity).UpgradeAsync(connection, isInitiator: true, host.LocalPeer, cancellationToken));
+        return new RawPeer(await new Upgrader(identity).UpgradeAsync(new SocketConnection(socket), isInitiator: true, host.LocalPeer, cancellationToken));
+    }
+
+    /// <summary>Waits on a connected socket for the host to begin, as the peer of this key.</summary>
+    public static async Task<RawPeer> RespondAsync(Socket socket, Ed25519PrivateKey key, Libp2pHost host, CancellationToken cancellationToken)
+    {
+        NoiseIdentity identity = new(key, [YamuxSession.Protocol]);
+        return new RawPeer(await new Upgrader(identity).UpgradeAsync(new SocketConnection(socket), isInitiator: false, host.LocalPeer, cancellationToken));
     }
 
     public ValueTask SendAsync(ReadOnlyMemory<byte> plaintext, CancellationToken cancellationToken) => _channel.WriteAsync(plaintext, cancellationToken);

@@ -29,11 +29,12 @@ internal static class RelayHosts
         DcutrOptions? dcutr = null,
         bool relayWhenPrivate = false,
         Libp2pLimits? limits = null,
-        TimeProvider? time = null)
+        TimeProvider? time = null,
+        Ed25519PrivateKey? key = null)
     {
         Libp2pHost host = new(new Libp2pHostOptions
         {
-            Identity = Ed25519PrivateKey.Generate(),
+            Identity = key ?? Ed25519PrivateKey.Generate(),
             ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0"), .. listen is null ? [] : (Multiaddr[])[Multiaddr.Parse(listen)]],
             AllowPrivateAddresses = true,
             RelayService = relay,

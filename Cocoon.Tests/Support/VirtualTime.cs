@@ -49,6 +49,21 @@ internal static class VirtualTime
         await task;
     }
 
+    /// <summary>
+    /// Real sockets under a clock of ours: a step of virtual time passes every few real milliseconds, which the sockets need, until what
+    /// must happen has happened.
+    /// </summary>
+    public static async Task AdvanceUntilAsync(this ManualTimeProvider time, Task task, CancellationToken cancellationToken, TimeSpan? step = null)
+    {
+        using PeriodicTimer pace = new(TimeSpan.FromMilliseconds(5));
+        while (!task.IsCompleted && await pace.WaitForNextTickAsync(cancellationToken))
+        {
+            time.Advance(step ?? TimeSpan.FromSeconds(1));
+        }
+
+        await task;
+    }
+
     /// <summary>Runs everything that can run without time passing. Exact on a <see cref="VirtualLoop"/>, which tests of many tasks enter first.</summary>
     public static async Task SettleAsync()
     {

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Cocoon.Protocol.Libp2p.Swarm;
 
-/// <summary>Dials the addresses of a peer side by side; the first that proves to be the peer wins.</summary>
+/// <summary>Dials the addresses of a peer one after the other, side by side where they are slow; the first that proves to be the peer wins.</summary>
 internal sealed partial class Dialer(TcpTransport tcp, Upgrader upgrader, ConnectionContext context, bool allowPrivate) : IDisposable
 {
     /// <summary>Before the second connect to an address while a hole is punched, then doubled: the remote chose the address.</summary>
@@ -28,59 +28,35 @@ internal sealed partial class Dialer(TcpTransport tcp, Upgrader upgrader, Connec
     /// <exception cref="Libp2pException">No address is usable, or none answered as the peer.</exception>
     public async Task<NoiseChannel> DialAsync(PeerId? expected, IEnumerable<Multiaddr> addresses, bool isExplicit, CancellationToken cancellationToken)
     {
-        Queue<Multiaddr> waiting = new(addresses
-            .Where(address => FindTransport(address) is not null && (isExplicit || (IsAllowed(address) && !Backoff.IsBlocked(BackoffKey(expected, address)))))
-            .Take(context.Limits.AddressesPerPeer)
-            .OrderBy(address => address.IsRelayed));
-        if (waiting.Count == 0)
+        IReadOnlyList<(Multiaddr Address, TimeSpan At)> schedule = DialSchedule.Of(
+            [.. addresses
+                .Where(address => FindTransport(address) is not null && (isExplicit || (IsAllowed(address) && !Backoff.IsBlocked(BackoffKey(expected, address)))))
+                .Take(context.Limits.AddressesPerPeer)],
+            context.Limits);
+        if (schedule.Count == 0)
         {
             throw new Libp2pException(Libp2pErrorCode.DialFailed, $"No address to dial is known of {expected?.ToString() ?? "the peer"}, or all failed a moment ago.");
         }
 
         using CancellationTokenSource timeout = new(context.Limits.DialTimeout, context.Time);
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
-        List<Task<NoiseChannel>> running = [];
         List<Multiaddr> tried = [];
-        Exception? last = null;
-        // A relay's bytes are somebody else's: it is used when the direct way does not answer at once.
-        Task headStart = waiting.Peek().IsRelayed ? Task.CompletedTask : Task.Delay(context.Limits.RelayDialDelay, context.Time, stop.Token);
-        while (waiting.Count > 0 || running.Count > 0)
+        StaggeredRace<NoiseChannel> race = new(context.Limits.ParallelDialsPerPeer, context.Time);
+        foreach ((Multiaddr address, TimeSpan at) in schedule)
         {
-            while (running.Count < context.Limits.ParallelDialsPerPeer
-                && waiting.TryPeek(out Multiaddr? address)
-                && (!address.IsRelayed || running.Count == 0 || headStart.IsCompleted))
+            race.Add(at, token =>
             {
-                tried.Add(waiting.Dequeue());
-                running.Add(DialOneAsync(expected, address, isExplicit, stop.Token));
-            }
-
-            Task<NoiseChannel> done;
-            if (waiting.Count > 0 && !headStart.IsCompleted)
-            {
-                Task first = await Task.WhenAny([.. running, headStart]);
-                if (first == headStart)
-                {
-                    continue;
-                }
-
-                done = (Task<NoiseChannel>)first;
-            }
-            else
-            {
-                done = await Task.WhenAny(running);
-            }
-
-            running.Remove(done);
-            if (done.IsCompletedSuccessfully)
-            {
-                await stop.CancelAsync();
-                await DropAsync(running);
-                return done.Result;
-            }
-
-            last = done.Exception?.InnerException ?? last;
+                tried.Add(address);
+                return DialOneAsync(expected, address, isExplicit, token);
+            });
         }
 
+        if (await race.RunAsync(stop.Token) is { } channel)
+        {
+            return channel;
+        }
+
+        Exception? last = race.LastFailure;
         cancellationToken.ThrowIfCancellationRequested();
         if (timeout.IsCancellationRequested)
         {
@@ -104,43 +80,38 @@ internal sealed partial class Dialer(TcpTransport tcp, Upgrader upgrader, Connec
     /// <exception cref="Libp2pException">None did.</exception>
     public async Task<NoiseChannel> PunchAsync(PeerId expected, IReadOnlyList<Multiaddr> addresses, bool isInitiator, CancellationToken cancellationToken)
     {
-        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        List<Task<NoiseChannel>> running = [];
-        foreach (Multiaddr address in addresses.Where(IsAllowed))
+        StaggeredRace<NoiseChannel> race = new(context.Limits.ParallelDialsPerPeer, context.Time);
+        foreach (Multiaddr address in addresses.Where(IsAllowed).Take(context.Limits.ParallelDialsPerPeer))
         {
-            if (running.Count < context.Limits.ParallelDialsPerPeer && address.TryGetTcpEndPoint(out IPEndPoint? endPoint))
+            if (address.TryGetTcpEndPoint(out IPEndPoint? endPoint))
             {
-                running.Add(PunchOneAsync(expected, endPoint, isInitiator, stop.Token));
+                // All at the agreed moment.
+                race.Add(TimeSpan.Zero, token => PunchOneAsync(expected, endPoint, isInitiator, token));
             }
         }
 
-        while (running.Count > 0)
-        {
-            Task<NoiseChannel> done = await Task.WhenAny(running);
-            running.Remove(done);
-            if (done.IsCompletedSuccessfully)
-            {
-                await stop.CancelAsync();
-                await DropAsync(running);
-                return done.Result;
-            }
-        }
-
-        throw new Libp2pException(Libp2pErrorCode.DialFailed, $"No hole was punched to {expected}.");
+        return await race.RunAsync(cancellationToken)
+            ?? throw new Libp2pException(Libp2pErrorCode.DialFailed, $"No hole was punched to {expected}.");
     }
 
     private async Task<NoiseChannel> PunchOneAsync(PeerId expected, IPEndPoint endPoint, bool isInitiator, CancellationToken cancellationToken)
     {
+        bool isTaken = false;
         for (TimeSpan pause = PunchPause; ; pause *= 2)
         {
             try
             {
-                IRawConnection connection = await tcp.PunchAsync(endPoint, cancellationToken);
+                // An earlier connection may hold our port's pair for a minute more. From another one a NAT that is not strict, or none, still
+                // lets us to the remote's listener, which waits for an initiator: it is of no use to the other side.
+                IRawConnection connection = isTaken && isInitiator
+                    ? await TcpTransport.DialFreshAsync(endPoint, cancellationToken)
+                    : await tcp.PunchAsync(endPoint, cancellationToken);
                 return await upgrader.UpgradeAsync(connection, isInitiator, expected, cancellationToken);
             }
             catch (Exception exception) when (exception is SocketException or Libp2pException { Code: not Libp2pErrorCode.PeerMismatch })
             {
                 // A NAT or host that refuses what it does not expect: the other side's packet may only be on its way.
+                isTaken = exception is SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse or SocketError.AddressNotAvailable };
                 Log.DialFailed(context.Logger, Multiaddr.FromEndPoint(endPoint), exception.Message);
                 await Task.Delay(pause, context.Time, cancellationToken);
             }
@@ -189,18 +160,6 @@ internal sealed partial class Dialer(TcpTransport tcp, Upgrader upgrader, Connec
     /// <summary>One address, whoever answers there; of a relay's address only the part that leads to this peer.</summary>
     private static Multiaddr BackoffKey(PeerId? expected, Multiaddr address) =>
         !address.IsRelayed ? address.WithoutPeer() : expected is null ? address : address.WithPeer(expected);
-
-    private static async Task DropAsync(List<Task<NoiseChannel>> losers)
-    {
-        foreach (Task<NoiseChannel> loser in losers)
-        {
-            await loser.ContinueWith(static done => done.Exception, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-            if (loser.IsCompletedSuccessfully)
-            {
-                await loser.Result.DisposeAsync();
-            }
-        }
-    }
 
     private static partial class Log
     {

@@ -25,8 +25,9 @@ internal sealed partial class PeerSwarm : IAsyncDisposable
     private readonly StreamHandlers _handlers;
     private readonly PeerStore _store;
     private readonly Upgrader _upgrader;
-    private readonly TcpTransport _transport = new();
+    private readonly TcpTransport _transport;
     private readonly InboundGate _gate;
+    private readonly ExpectedPunches _punches = new();
     private readonly ConcurrentDictionary<(PeerId Peer, bool IsDirect), Task<PeerConnection>> _dials = new();
     private readonly ConcurrentDictionary<Task, byte> _tasks = new();
     private readonly CancellationTokenSource _stopping = new();
@@ -41,6 +42,7 @@ internal sealed partial class PeerSwarm : IAsyncDisposable
         _store = store;
         _upgrader = new Upgrader(identity);
         _gate = new InboundGate(context.Limits, context.Time, allowPrivate);
+        _transport = new TcpTransport(context.Limits, context.Time);
         Dialer = new Dialer(_transport, _upgrader, context, allowPrivate);
         Connections = new ConnectionTable(context.Limits, context.Time);
     }
@@ -158,6 +160,12 @@ internal sealed partial class PeerSwarm : IAsyncDisposable
         return await AddAsync(channel, isInitiator, dialled: null);
     }
 
+    /// <summary>
+    /// Until the result is disposed of, a connection that comes from one of these addresses and on which the remote does not begin is taken
+    /// as one that we dialled: call before the peer learns our addresses.
+    /// </summary>
+    public IDisposable ExpectPunch(PeerId peer, IEnumerable<Multiaddr> addresses) => _punches.Expect(peer, addresses);
+
     public async ValueTask DisposeAsync()
     {
         if (_stopping.IsCancellationRequested)
@@ -196,64 +204,6 @@ internal sealed partial class PeerSwarm : IAsyncDisposable
         });
         Track(dial.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default));
         return dial;
-    }
-
-    private async Task AcceptLoopAsync(Socket listener)
-    {
-        while (!_stopping.IsCancellationRequested)
-        {
-            try
-            {
-                Socket socket = await listener.AcceptAsync(_stopping.Token);
-                IPAddress address = ((IPEndPoint)socket.RemoteEndPoint!).Address;
-                if (!_gate.TryBeginUpgrade(address))
-                {
-                    socket.Dispose();
-                    continue;
-                }
-
-                Track(UpgradeInboundAsync(socket, address));
-            }
-            catch (Exception exception) when (exception is OperationCanceledException or ObjectDisposedException)
-            {
-                return;
-            }
-            catch (SocketException exception)
-            {
-                // Out of descriptors, or the remote was gone before we looked: the next one may work.
-                Log.AcceptFailed(_context.Logger, exception.Message);
-                await Task.Delay(TimeSpan.FromMilliseconds(50), _context.Time, CancellationToken.None);
-            }
-        }
-    }
-
-    private async Task UpgradeInboundAsync(Socket socket, IPAddress address)
-    {
-        bool opened = false;
-        try
-        {
-            using CancellationTokenSource timeout = new(_context.Limits.UpgradeTimeout, _context.Time);
-            using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, _stopping.Token);
-            NoiseChannel channel = await _upgrader.UpgradeAsync(new SocketConnection(socket), isInitiator: false, expected: null, stop.Token);
-            PeerConnection connection = await AddAsync(channel, isOutbound: false, dialled: null);
-            opened = true;
-            Track(ReleaseGateAsync(connection, address));
-        }
-        catch (Exception exception) when (exception is IOException or SocketException or OperationCanceledException)
-        {
-            Log.InboundFailed(_context.Logger, address, exception.Message);
-            socket.Dispose();
-        }
-        finally
-        {
-            _gate.EndUpgrade(address, opened);
-        }
-    }
-
-    private async Task ReleaseGateAsync(PeerConnection connection, IPAddress address)
-    {
-        await connection.Session.Completion;
-        _gate.Close(address);
     }
 
     private async Task<PeerConnection> AddAsync(NoiseChannel channel, bool isOutbound, Multiaddr? dialled)

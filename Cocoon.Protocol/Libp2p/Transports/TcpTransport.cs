@@ -1,12 +1,13 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using Cocoon.Protocol.Libp2p.Swarm;
 using Cocoon.Protocol.Multiformats;
 
 namespace Cocoon.Protocol.Libp2p.Transports;
 
 /// <summary>TCP over IPv4 and IPv6. Dials leave from the listening port where that is possible, so that observed addresses are dialable.</summary>
-internal sealed class TcpTransport : ITransport
+internal sealed class TcpTransport(Libp2pLimits limits, TimeProvider time) : ITransport
 {
     private const int Backlog = 256;
 
@@ -54,10 +55,26 @@ internal sealed class TcpTransport : ITransport
     /// <exception cref="Libp2pException">The name has no allowed address.</exception>
     public async Task<IRawConnection> DialAsync(DialTarget target, CancellationToken cancellationToken)
     {
-        IPEndPoint endPoint = target.Address.TryGetTcpEndPoint(out IPEndPoint? literal)
-            ? literal
-            : await ResolveAsync(target.Address, target.IsAllowed, cancellationToken);
-        return new SocketConnection(await ConnectAsync(endPoint, cancellationToken));
+        if (target.Address.TryGetTcpEndPoint(out IPEndPoint? literal))
+        {
+            return await ConnectAsync(literal, cancellationToken);
+        }
+
+        StaggeredRace<IRawConnection> race = new(limits.ParallelDialsPerPeer, time);
+        IReadOnlyList<Multiaddr> found = await ResolveAsync(target.Address, target.IsAllowed, cancellationToken);
+        foreach ((Multiaddr address, TimeSpan at) in DialSchedule.Of(found, limits))
+        {
+            address.TryGetTcpEndPoint(out IPEndPoint? endPoint);
+            race.Add(at, token => ConnectAsync(endPoint!, token));
+        }
+
+        if (await race.RunAsync(cancellationToken) is { } connection)
+        {
+            return connection;
+        }
+
+        cancellationToken.ThrowIfCancellationRequested();
+        throw new Libp2pException(Libp2pErrorCode.DialFailed, $"{target.Address} does not answer.", race.LastFailure);
     }
 
     /// <summary>
@@ -88,8 +105,20 @@ internal sealed class TcpTransport : ITransport
 
     /// <summary>Connects from a port of its own, as a stranger would.</summary>
     /// <exception cref="SocketException">Nobody answers.</exception>
-    public static async Task<IRawConnection> DialFreshAsync(IPEndPoint remote, CancellationToken cancellationToken) =>
-        new SocketConnection(await ConnectFreshAsync(remote, cancellationToken));
+    public static async Task<IRawConnection> DialFreshAsync(IPEndPoint remote, CancellationToken cancellationToken)
+    {
+        Socket fresh = CreateSocket(remote.AddressFamily);
+        try
+        {
+            await fresh.ConnectAsync(remote, cancellationToken);
+            return new SocketConnection(fresh);
+        }
+        catch (Exception)
+        {
+            fresh.Dispose();
+            throw;
+        }
+    }
 
     /// <summary>Connects from the listening port or not at all: the remote's NAT lets only that one through.</summary>
     /// <exception cref="SocketException">Nobody answers, or this pair of ports is taken.</exception>
@@ -114,7 +143,7 @@ internal sealed class TcpTransport : ITransport
         }
     }
 
-    private async Task<Socket> ConnectAsync(IPEndPoint remote, CancellationToken cancellationToken)
+    private async Task<IRawConnection> ConnectAsync(IPEndPoint remote, CancellationToken cancellationToken)
     {
         if (FindLocal(remote.Address) is { } local)
         {
@@ -124,7 +153,7 @@ internal sealed class TcpTransport : ITransport
                 Share(socket);
                 socket.Bind(local);
                 await socket.ConnectAsync(remote, cancellationToken);
-                return socket;
+                return new SocketConnection(socket);
             }
             catch (SocketException exception) when (exception.SocketErrorCode is SocketError.AddressAlreadyInUse or SocketError.AddressNotAvailable)
             {
@@ -138,22 +167,7 @@ internal sealed class TcpTransport : ITransport
             }
         }
 
-        return await ConnectFreshAsync(remote, cancellationToken);
-    }
-
-    private static async Task<Socket> ConnectFreshAsync(IPEndPoint remote, CancellationToken cancellationToken)
-    {
-        Socket fresh = CreateSocket(remote.AddressFamily);
-        try
-        {
-            await fresh.ConnectAsync(remote, cancellationToken);
-            return fresh;
-        }
-        catch (Exception)
-        {
-            fresh.Dispose();
-            throw;
-        }
+        return await DialFreshAsync(remote, cancellationToken);
     }
 
     /// <summary>A listening address from which this remote can be reached.</summary>
@@ -166,7 +180,7 @@ internal sealed class TcpTransport : ITransport
         }
     }
 
-    private static async Task<IPEndPoint> ResolveAsync(Multiaddr address, Func<IPAddress, bool> isAllowed, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<Multiaddr>> ResolveAsync(Multiaddr address, Func<IPAddress, bool> isAllowed, CancellationToken cancellationToken)
     {
         AddressFamily family = address.Components[0].Protocol switch
         {
@@ -175,9 +189,9 @@ internal sealed class TcpTransport : ITransport
             _ => AddressFamily.Unspecified,
         };
         IPAddress[] found = await Dns.GetHostAddressesAsync(address.Components[0].Value, family, cancellationToken);
-        return Array.Find(found, ip => isAllowed(ip)) is { } first
-            ? new IPEndPoint(first, int.Parse(address.Components[1].Value, CultureInfo.InvariantCulture))
-            : throw new Libp2pException(Libp2pErrorCode.DialFailed, $"{address} has no address.");
+        int port = int.Parse(address.Components[1].Value, CultureInfo.InvariantCulture);
+        Multiaddr[] allowed = [.. found.Where(isAllowed).Distinct().Take(limits.AddressesPerPeer).Select(ip => Multiaddr.FromEndPoint(new IPEndPoint(ip, port)))];
+        return allowed.Length > 0 ? allowed : throw new Libp2pException(Libp2pErrorCode.DialFailed, $"{address} has no address.");
     }
 
     private static Socket CreateSocket(AddressFamily family)

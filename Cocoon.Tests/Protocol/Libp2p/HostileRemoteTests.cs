@@ -105,8 +105,11 @@ public sealed class HostileRemoteTests
         ManualTimeProvider time = new();
         await using Libp2pHost host = await StartWithAsync(time, new Libp2pLimits());
         using Socket silent = await RawPeer.ConnectSocketAsync(host, cancellationToken), slow = await RawPeer.ConnectSocketAsync(host, cancellationToken);
+        using Socket dripping = await RawPeer.ConnectSocketAsync(host, cancellationToken);
         await slow.SendAsync(MultistreamSelect.EncodeProposal("/noise"), cancellationToken);
-        await AdvanceUntilAsync(time, Task.WhenAll(ReadToEndAsync(silent, cancellationToken), ReadToEndAsync(slow, cancellationToken)), cancellationToken);
+        Task drip = DripAsync(dripping, [.. MultistreamSelect.EncodeProposal("/noise"), 0x0f, 0xff, .. new byte[4096]], cancellationToken);
+        await time.AdvanceUntilAsync(
+            Task.WhenAll(ReadToEndAsync(silent, cancellationToken), ReadToEndAsync(slow, cancellationToken), ReadToEndAsync(dripping, cancellationToken), drip), cancellationToken);
         Assert.That(host.Connections, Is.Empty);
     }
 
@@ -120,9 +123,9 @@ public sealed class HostileRemoteTests
         await peer.SendAsync(YamuxFrameType.WindowUpdate, YamuxFlags.Syn, 1, 0, cancellationToken);
         await peer.OpenAsync(3, TestHosts.EchoProtocol, cancellationToken);
         Task<YamuxHeader?> first = peer.NextAsync(frame => frame is { StreamId: 1, Flags: YamuxFlags.Rst }, cancellationToken);
-        await AdvanceUntilAsync(time, first, cancellationToken);
+        await time.AdvanceUntilAsync(first, cancellationToken);
         Task<YamuxHeader?> second = peer.NextAsync(frame => frame is { StreamId: 3, Flags: YamuxFlags.Rst }, cancellationToken);
-        await AdvanceUntilAsync(time, second, cancellationToken);
+        await time.AdvanceUntilAsync(second, cancellationToken);
         Assert.That(await first, Is.Not.Null);
         Assert.That(await second, Is.Not.Null);
     }
@@ -134,7 +137,7 @@ public sealed class HostileRemoteTests
         await using Libp2pHost host = await StartWithAsync(time, new Libp2pLimits());
         await using RawPeer peer = await RawPeer.ConnectAsync(host, cancellationToken);
         await WaitUntilUpAsync(peer, cancellationToken);
-        await AdvanceUntilAsync(time, peer.NextAsync(_ => false, cancellationToken), cancellationToken);
+        await time.AdvanceUntilAsync(peer.NextAsync(_ => false, cancellationToken), cancellationToken);
         Assert.That(host.Connections, Is.Empty);
     }
 
@@ -186,19 +189,23 @@ public sealed class HostileRemoteTests
     private static async Task WaitUntilUpAsync(RawPeer peer, CancellationToken cancellationToken) =>
         Assert.That(await peer.NextAsync(frame => frame.Type == YamuxFrameType.Ping, cancellationToken), Is.Not.Null);
 
-    /// <summary>
-    /// Real sockets under a clock of ours: a virtual second passes every few real milliseconds, which the sockets need, until what must
-    /// happen has happened.
-    /// </summary>
-    private static async Task AdvanceUntilAsync(ManualTimeProvider time, Task task, CancellationToken cancellationToken)
+    /// <summary>Slow-loris: something always moves, and nothing comes of it.</summary>
+    private static async Task DripAsync(Socket socket, byte[] bytes, CancellationToken cancellationToken)
     {
         using PeriodicTimer pace = new(TimeSpan.FromMilliseconds(5));
-        while (!task.IsCompleted && await pace.WaitForNextTickAsync(cancellationToken))
+        try
         {
-            time.Advance(TimeSpan.FromSeconds(1));
-        }
+            for (int i = 0; i < bytes.Length && await pace.WaitForNextTickAsync(cancellationToken); i++)
+            {
+                await socket.SendAsync(bytes.AsMemory(i, 1), cancellationToken);
+            }
 
-        await task;
+            Assert.Fail("All of it was taken.");
+        }
+        catch (SocketException)
+        {
+            // The host has hung up.
+        }
     }
 
     private static async Task ReadToEndAsync(Socket socket, CancellationToken cancellationToken)

@@ -166,6 +166,8 @@ internal sealed partial class DcutrService : IAsyncDisposable
             using CancellationTokenSource timeout = new(_options.ExchangeTimeout, _context.Time);
             using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, stopping.Token);
             IReadOnlyList<Multiaddr> addresses = await ReadAsync(stream, HolePunch.Types.Type.Connect, stop.Token);
+            // Its connect may be here before its message is: half a round trip is an estimate, and this machine may be busy.
+            using IDisposable expectation = _swarm.ExpectPunch(relayed.RemotePeer, addresses);
             await LengthPrefixed.WriteAsync(stream, CreateConnect(), stop.Token);
             await ReadAsync(stream, HolePunch.Types.Type.Sync, stop.Token);
             await stream.CloseWriteAsync(stop.Token);
@@ -198,6 +200,11 @@ internal sealed partial class DcutrService : IAsyncDisposable
         _swarm.Opened += OnOpened;
         try
         {
+            if (_swarm.Connections.TryGetDirect(peer, out _))
+            {
+                return true;
+            }
+
             Task<bool> punch = PunchAsync(peer, addresses, isInitiator, stop.Token);
             Task waiting = Task.Delay(Timeout.InfiniteTimeSpan, _context.Time, stop.Token);
             await Task.WhenAny(punch, arrived.Task);

@@ -1,0 +1,148 @@
+using System.Net;
+using System.Net.Sockets;
+using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Libp2p;
+using Cocoon.Protocol.Libp2p.Swarm;
+using Cocoon.Protocol.Multiformats;
+using Cocoon.Tests.EndToEnd;
+using Cocoon.Tests.Support;
+using NUnit.Framework;
+
+namespace Cocoon.Tests.Protocol.Libp2p;
+
+/// <summary>Dials one after the other, as RFC 8305 has it.</summary>
+public sealed class DialScheduleTests
+{
+    private const string Relay = "/ip4/198.51.100.9/tcp/1/p2p/12D3KooWA4Xop1JaT3MHxwYMkCepYsv4iPVopMXwCz5iHYdBfeSB/p2p-circuit";
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    [Test]
+    public void Of_TwoFamilies_TakesTurns_BeginningWithTheFirst()
+    {
+        Assert.That(
+            Schedule("/ip4/8.8.8.1/tcp/1", "/ip4/8.8.8.2/tcp/1", "/ip4/8.8.8.3/tcp/1", "/ip6/2a00::1/tcp/1", "/dns/example.org/tcp/1"),
+            Is.EqualTo(new[] { "/ip4/8.8.8.1/tcp/1 0", "/ip6/2a00::1/tcp/1 250", "/ip4/8.8.8.2/tcp/1 500", "/dns/example.org/tcp/1 750", "/ip4/8.8.8.3/tcp/1 1000" }));
+    }
+
+    [Test]
+    public void Of_PrivateAddresses_GoesFaster() =>
+        Assert.That(Schedule("/ip4/192.168.1.2/tcp/1", "/ip4/10.0.0.2/tcp/1", "/ip4/8.8.8.8/tcp/1"), Is.EqualTo(new[] { "/ip4/192.168.1.2/tcp/1 0", "/ip4/10.0.0.2/tcp/1 30", "/ip4/8.8.8.8/tcp/1 60" }));
+
+    [Test]
+    public void Of_Relays_ComeAfterTheirHeadStart_NotAfterAllDirectOnes()
+    {
+        string[] direct = [.. Enumerable.Range(1, 4).Select(i => $"/ip4/8.8.8.{i}/tcp/1")];
+        Assert.That(Schedule([Relay, .. direct]), Is.EqualTo(new[] { $"{direct[0]} 0", $"{direct[1]} 250", $"{direct[2]} 500", $"{Relay} 500", $"{direct[3]} 750" }));
+        Assert.That(Schedule(Relay), Is.EqualTo(new[] { $"{Relay} 0" }), "nothing to wait for");
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Connect_FirstAddressIsSilent_TriesTheNextBesideItInItsTime(CancellationToken cancellationToken)
+    {
+        ManualTimeProvider time = new();
+        await using Libp2pHost target = await TestHosts.StartAsync(), dialler = await StartAsync(time);
+        using TcpListener silent = new(IPAddress.Loopback, 0);
+        silent.Start();
+        dialler.AddAddresses(target.LocalPeer, [Multiaddr.FromEndPoint((IPEndPoint)silent.LocalEndpoint), target.Addresses[0]], TimeSpan.FromHours(1));
+        Task connect = dialler.ConnectAsync(target.LocalPeer, cancellationToken).AsTask();
+        using Socket held = await silent.AcceptSocketAsync(cancellationToken);
+        Assert.That(target.Connections, Is.Empty, "time stands still: the first one is alone");
+        await time.AdvanceUntilAsync(connect, cancellationToken, TimeSpan.FromMilliseconds(10));
+        Assert.That(dialler.Connections.Single().RemoteAddress, Is.EqualTo(target.Addresses[0]));
+        await EndsAsync(held, cancellationToken);
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Connect_FirstAddressRefuses_TakesTheNextAtOnce(CancellationToken cancellationToken)
+    {
+        // Time stands still: only the refusal can begin the second dial.
+        await using Libp2pHost target = await TestHosts.StartAsync(), dialler = await StartAsync(new ManualTimeProvider());
+        dialler.AddAddresses(target.LocalPeer, [Multiaddr.Parse("/ip4/127.0.0.1/tcp/1"), target.Addresses[0]], TimeSpan.FromHours(1));
+        await dialler.ConnectAsync(target.LocalPeer, cancellationToken);
+        Assert.That(dialler.Connections.Single().RemoteAddress, Is.EqualTo(target.Addresses[0]));
+    }
+
+    [Test]
+    public async Task Race_Won_CancelsTheOthers_AndDropsWhatTheyStillBring()
+    {
+        ManualTimeProvider time = new();
+        TaskCompletionSource<Result> first = new(), late = new();
+        StaggeredRace<Result> race = new(parallel: 2, time);
+        race.Add(TimeSpan.Zero, _ => first.Task);
+        race.Add(TimeSpan.FromSeconds(1), token =>
+        {
+            // It is cancelled too late to stop.
+            token.Register(() => late.TrySetResult(new Result()));
+            return late.Task;
+        });
+        Task<Result?> running = race.RunAsync(CancellationToken.None);
+        time.Advance(TimeSpan.FromSeconds(1));
+        Result winner = new();
+        await Eventually.TrueAsync("both run", () => time.ArmedTimers == 0, Patience, CancellationToken.None);
+        first.SetResult(winner);
+        Assert.That(await running, Is.SameAs(winner));
+        Assert.That((winner.IsDisposed, (await late.Task).IsDisposed), Is.EqualTo((false, true)));
+    }
+
+    [Test]
+    public async Task Race_Cancelled_BeginsNothingMore()
+    {
+        using CancellationTokenSource stop = new();
+        int begun = 0;
+        StaggeredRace<Result> race = new(parallel: 2, new ManualTimeProvider());
+        for (int i = 0; i < 5; i++)
+        {
+            race.Add(TimeSpan.Zero, token =>
+            {
+                begun++;
+                TaskCompletionSource<Result> pending = new();
+                token.Register(() => pending.TrySetCanceled(token));
+                return pending.Task;
+            });
+        }
+
+        Task<Result?> running = race.RunAsync(stop.Token);
+        await stop.CancelAsync();
+        Assert.That(await running, Is.Null);
+        Assert.That(begun, Is.EqualTo(2));
+    }
+
+    private static string[] Schedule(params string[] addresses) =>
+        [.. DialSchedule.Of([.. addresses.Select(Multiaddr.Parse)], new Libp2pLimits()).Select(attempt => $"{attempt.Address} {attempt.At.TotalMilliseconds}")];
+
+    /// <summary>The loser is hung up.</summary>
+    private static async Task EndsAsync(Socket socket, CancellationToken cancellationToken)
+    {
+        byte[] buffer = new byte[4096];
+        try
+        {
+            while (await socket.ReceiveAsync(buffer, cancellationToken) > 0)
+            {
+            }
+        }
+        catch (SocketException)
+        {
+            // Reset: an end all the same.
+        }
+    }
+
+    private static async Task<Libp2pHost> StartAsync(TimeProvider time)
+    {
+        Libp2pHost host = new(new Libp2pHostOptions { Identity = Ed25519PrivateKey.Generate(), AllowPrivateAddresses = true, TimeProvider = time });
+        await host.StartAsync(CancellationToken.None);
+        return host;
+    }
+
+    private sealed class Result : IAsyncDisposable
+    {
+        public bool IsDisposed { get; private set; }
+
+        public ValueTask DisposeAsync()
+        {
+            IsDisposed = true;
+            return ValueTask.CompletedTask;
+        }
+    }
+}
