@@ -34,6 +34,7 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
     private readonly IdentifyService _identify;
     private readonly OwnAddresses _own = new();
     private readonly ILogger _logger;
+    private readonly StreamScopes _streams;
     private readonly Channel<PeerEvent> _events =
         Channel.CreateBounded<PeerEvent>(new BoundedChannelOptions(EventCapacity) { SingleReader = true });
 
@@ -50,6 +51,7 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
         _store = new PeerStore(options.Limits, options.TimeProvider);
         _storeFile = options.PeerStorePath is { } path ? new PeerStoreFile(path, options.Limits.StoredPeers) : null;
         ConnectionContext context = new(options.Limits, options.TimeProvider, _logger);
+        _streams = context.Streams;
         _swarm = new PeerSwarm(_identity, _handlers, _store, context, options.AllowPrivateAddresses);
         _identify = new IdentifyService(options.Identity, options.AgentVersion, () => Addresses, _handlers, _swarm, _store, context);
         _swarm.Opened += OnOpened;
@@ -86,6 +88,9 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
     public IReadOnlyList<string> Protocols => _handlers.Protocols;
 
     public IReadOnlyList<PeerConnectionInfo> Connections => [.. _swarm.Connections.All.Select(connection => connection.Describe())];
+
+    /// <summary>Streams that remotes have open here, over all connections.</summary>
+    public int InboundStreams => _streams.Count;
 
     /// <summary>Loads the saved peers, opens the listeners and starts to serve.</summary>
     /// <exception cref="SocketException">A listening address is taken or not ours.</exception>

@@ -271,7 +271,7 @@ internal sealed partial class YamuxSession
                 throw new Libp2pException(Libp2pErrorCode.ResourceLimit, "The remote opens streams and does not read.");
             }
 
-            if (_closing || _error is not null || _inboundCount >= Limits.InboundStreams || !TryTakeToken(ref _streamTokens))
+            if (_closing || _error is not null || _inboundCount >= Limits.InboundStreams || !TryTakeToken(ref _streamTokens) || _tryAdmit?.Invoke() == false)
             {
                 _urgent.Enqueue(new YamuxHeader(YamuxFrameType.WindowUpdate, YamuxFlags.Rst, header.StreamId, 0));
                 Pump();

@@ -25,6 +25,8 @@ internal sealed partial class YamuxSession : IAsyncDisposable
     private readonly NoiseChannel _channel;
     private readonly bool _isClient;
     private readonly Action<YamuxStream> _accept;
+    private readonly Func<bool>? _tryAdmit;
+    private readonly Action? _release;
     private readonly Lock _lock = new();
     private readonly Dictionary<uint, YamuxStream> _streams = [];
     private readonly Queue<YamuxStream> _control = new();
@@ -50,12 +52,24 @@ internal sealed partial class YamuxSession : IAsyncDisposable
     /// <param name="channel">Owned from now on.</param>
     /// <param name="isClient">The side that dialled (the security initiator).</param>
     /// <param name="accept">Called on the receive loop for each inbound stream; returns at once.</param>
+    /// <param name="tryAdmit">Whether there is room for one more inbound stream beyond this session; called under the session's lock.</param>
+    /// <param name="release">Called once for each stream that was admitted, when it is gone.</param>
     public YamuxSession(
-        NoiseChannel channel, bool isClient, Libp2pLimits limits, MemoryBudget nodeMemory, MemoryBudget nodeWindows, TimeProvider time, Action<YamuxStream> accept)
+        NoiseChannel channel,
+        bool isClient,
+        Libp2pLimits limits,
+        MemoryBudget nodeMemory,
+        MemoryBudget nodeWindows,
+        TimeProvider time,
+        Action<YamuxStream> accept,
+        Func<bool>? tryAdmit = null,
+        Action? release = null)
     {
         _channel = channel;
         _isClient = isClient;
         _accept = accept;
+        _tryAdmit = tryAdmit;
+        _release = release;
         Limits = limits;
         Time = time;
         Memory = new MemoryBudget(limits.ConnectionMemory, nodeMemory);
@@ -535,6 +549,7 @@ internal sealed partial class YamuxSession : IAsyncDisposable
         if (stream.IsInbound)
         {
             _inboundCount--;
+            _release?.Invoke();
         }
         else
         {

@@ -8,5 +8,7 @@ internal sealed record ConnectionContext(Libp2pLimits Limits, TimeProvider Time,
 {
     public MemoryBudget StreamMemory { get; } = new(Limits.NodeMemory);
 
+    public StreamScopes Streams { get; } = new(Limits);
+
     public MemoryBudget WindowMemory { get; } = new(Limits.NodeMemory);
 }

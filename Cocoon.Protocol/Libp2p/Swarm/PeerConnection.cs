@@ -15,6 +15,7 @@ internal sealed partial class PeerConnection : IAsyncDisposable
     private readonly NoiseChannel _channel;
     private readonly StreamHandlers _handlers;
     private readonly Libp2pLimits _limits;
+    private readonly StreamScopes _scopes;
     private readonly ILogger _logger;
     private readonly ConcurrentDictionary<Task, PeerStreamSlot> _inbound = new();
     private readonly Dictionary<string, int> _inboundByProtocol = [];
@@ -24,10 +25,20 @@ internal sealed partial class PeerConnection : IAsyncDisposable
         _channel = channel;
         _handlers = handlers;
         _limits = context.Limits;
+        _scopes = context.Streams;
         _logger = context.Logger;
         IsOutbound = isOutbound;
         OpenedAt = context.Time.GetUtcNow();
-        Session = new YamuxSession(channel, isOutbound, context.Limits, context.StreamMemory, context.WindowMemory, context.Time, Accept);
+        Session = new YamuxSession(
+            channel,
+            isOutbound,
+            context.Limits,
+            context.StreamMemory,
+            context.WindowMemory,
+            context.Time,
+            Accept,
+            () => context.Streams.TryOpen(channel.RemotePeer),
+            () => context.Streams.Close(channel.RemotePeer));
     }
 
     public PeerId RemotePeer => _channel.RemotePeer;
@@ -165,6 +176,7 @@ internal sealed partial class PeerConnection : IAsyncDisposable
         {
             if (protocol is not null)
             {
+                _scopes.Leave(protocol);
                 lock (_inboundByProtocol)
                 {
                     _inboundByProtocol[protocol]--;
@@ -184,7 +196,7 @@ internal sealed partial class PeerConnection : IAsyncDisposable
         lock (_inboundByProtocol)
         {
             int count = _inboundByProtocol.GetValueOrDefault(protocol);
-            if (count >= _limits.GetStreamLimit(protocol))
+            if (count >= _limits.GetStreamLimit(protocol) || !_scopes.TryEnter(protocol))
             {
                 return false;
             }

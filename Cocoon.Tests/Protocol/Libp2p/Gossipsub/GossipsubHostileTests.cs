@@ -1,3 +1,5 @@
+using System.Buffers;
+using Cocoon.Protocol.Buffers;
 using Cocoon.Protocol.Libp2p.Protocols.Gossipsub;
 using Cocoon.Tests.Support;
 using NUnit.Framework;
@@ -83,6 +85,65 @@ public sealed class GossipsubHostileTests
             Assert.That(node.MeshSize, Is.Zero);
             Assert.That(node.Router.ScoreOf(peer.Peer), Is.LessThan(-80));
         }
+    }
+
+    /// <summary>Peer exchange is off: what a PRUNE brings of it is skipped, and its back-off is no way to shut somebody out for ever.</summary>
+    [Test]
+    public async Task PeerExchange_InAPrune_LeadsToNobody_AndItsBackoffEnds()
+    {
+        await VirtualLoop.Enter();
+        await using GossipNetwork network = new();
+        GossipNode node = network.Add(), stranger = network.Add();
+        await node.SubscribeAsync();
+        await stranger.SubscribeAsync();
+        RawGossipPeer peer = new(network);
+        await peer.ConnectAsync(node);
+        await network.Time.UntilAsync(() => node.MeshSize == 1, "mesh");
+        byte[] named = stranger.Host.LocalPeer.Memory.ToArray();
+        await peer.SendControlAsync(control =>
+        {
+            // PeerInfo { peerID 1, signedPeerRecord 2 }, as often as the frame takes it, and a back-off of 2^63 seconds.
+            byte[] topic = System.Text.Encoding.UTF8.GetBytes(GossipNetwork.Topic);
+            byte[] info = [0x12, (byte)(named.Length + 2), 0x0a, (byte)named.Length, .. named];
+            byte[] prune = [0x0a, (byte)topic.Length, .. topic, .. Enumerable.Repeat(info, 2000).SelectMany(bytes => bytes), 0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
+            ProtobufWriter.WriteLengthPrefix(control, 4, prune.Length);
+            control.Write(prune);
+        });
+        await network.Time.UntilAsync(() => node.MeshSize == 0, "PRUNE");
+        await network.Time.PassAsync(TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(1));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(node.Host.Connections.Select(c => c.Peer), Is.EqualTo(new[] { peer.Peer }), "nobody was dialled");
+            Assert.That(node.Host.GetAddresses(stranger.Host.LocalPeer), Is.Empty);
+            Assert.That(node.Router.ScoreOf(peer.Peer), Is.GreaterThanOrEqualTo(0), "older peers may send it: no offence");
+        }
+
+        await network.Time.PassAsync(TimeSpan.FromMinutes(62), TimeSpan.FromSeconds(10));
+        await network.Time.UntilAsync(() => node.MeshSize == 1, "grafted again");
+    }
+
+    [Test]
+    public async Task IDontWantFlood_IsHeededUpToItsBound()
+    {
+        await VirtualLoop.Enter();
+        await using GossipNetwork network = new();
+        GossipNode node = network.Add(options => options.FloodPublish = false);
+        await node.SubscribeAsync();
+        RawGossipPeer flooder = new(network), source = new(network);
+        await flooder.ConnectAsync(node);
+        await source.ConnectAsync(node);
+        await network.Time.UntilAsync(() => node.MeshSize == 2, "mesh");
+        GossipMessage wanted = source.Message("wanted", 1);
+        MessageId[] noise = [.. Enumerable.Range(0, 4000).Select(i => MessageId.Of(source.Peer.Memory.Span, BitConverter.GetBytes((ulong)i + 1000)))];
+        foreach (MessageId[] some in noise.Append(wanted.Id).Chunk(500))
+        {
+            await flooder.SendControlAsync(control => GossipRpcWriter.WriteIDontWant(control, some));
+        }
+
+        await VirtualTime.SettleAsync();
+        await source.SendMessageAsync(wanted);
+        await network.Time.UntilAsync(() => flooder.Messages.Any(), "a message that was refused beyond the bound");
+        Assert.That(node.Texts, Is.EqualTo(new[] { "wanted" }));
     }
 
     [Test]

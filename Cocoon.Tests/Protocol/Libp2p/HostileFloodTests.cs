@@ -1,0 +1,196 @@
+using System.Net;
+using System.Net.Sockets;
+using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Libp2p;
+using Cocoon.Protocol.Libp2p.Multistream;
+using Cocoon.Protocol.Libp2p.Muxers;
+using Cocoon.Protocol.Multiformats;
+using Cocoon.Tests.EndToEnd;
+using Cocoon.Tests.Support;
+using NUnit.Framework;
+
+namespace Cocoon.Tests.Protocol.Libp2p;
+
+/// <summary>More connections and streams than anybody needs: the flooder runs into its own bound, and others are served.</summary>
+[CancelAfter(90_000)]
+public sealed class HostileFloodTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    private static bool IsReset(YamuxHeader frame) => (frame.Flags & YamuxFlags.Rst) != 0;
+
+    [Test]
+    public async Task Streams_OfOnePeer_AreLimitedOverAllItsConnections(CancellationToken cancellationToken)
+    {
+        await using Libp2pHost host = await TestHosts.StartAsync(new Libp2pLimits { InboundStreamsPerPeer = 6 });
+        using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+        await using (RawPeer first = await RawPeer.ConnectAsync(host, cancellationToken, key), second = await RawPeer.ConnectAsync(host, cancellationToken, key))
+        {
+            await OpenAsync(first, 4, cancellationToken);
+            await Eventually.TrueAsync("four streams", () => host.InboundStreams == 4, Patience, cancellationToken);
+            await OpenAsync(second, 3, cancellationToken);
+            Assert.That((await second.NextAsync(IsReset, cancellationToken))?.StreamId, Is.EqualTo(5), "the third of the second connection");
+            await using RawPeer other = await RawPeer.ConnectAsync(host, cancellationToken);
+            await OpenAsync(other, 1, cancellationToken);
+            Assert.That(await other.NextAsync(frame => frame.Type == YamuxFrameType.Data, cancellationToken), Is.Not.Null, "another peer is served");
+        }
+
+        await Eventually.TrueAsync("every place is given back", () => host.InboundStreams == 0, Patience, cancellationToken);
+    }
+
+    [Test]
+    public async Task Streams_OfAllPeers_AreLimited_AndPlacesComeBack(CancellationToken cancellationToken)
+    {
+        await using Libp2pHost host = await TestHosts.StartAsync(new Libp2pLimits { NodeInboundStreams = 8, StreamsByProtocol = new Dictionary<string, int>() });
+        await using Libp2pHost honest = await TestHosts.StartAsync();
+        await honest.ConnectAsync(host.FullAddress(), cancellationToken);
+        await Eventually.TrueAsync("identify is over", () => host.InboundStreams == 0 && honest.Connections.Any(c => c.AgentVersion.Length > 0), Patience, cancellationToken);
+        List<RawPeer> flooders = [];
+        for (int i = 0; i < 3; i++)
+        {
+            flooders.Add(await RawPeer.ConnectAsync(host, cancellationToken));
+            await OpenAsync(flooders[i], 4, cancellationToken);
+        }
+
+        Assert.That(await flooders[2].NextAsync(IsReset, cancellationToken), Is.Not.Null);
+        await Eventually.TrueAsync("full", () => host.InboundStreams == 8, Patience, cancellationToken);
+        await Assert.ThatAsync(() => honest.PingAsync(host.LocalPeer, cancellationToken).AsTask(), Throws.InstanceOf<IOException>(), "refused, not kept waiting");
+        foreach (RawPeer flooder in flooders)
+        {
+            await flooder.DisposeAsync();
+        }
+
+        await Eventually.TrueAsync("every place is given back", () => host.InboundStreams == 0, Patience, cancellationToken);
+        await honest.PingAsync(host.LocalPeer, cancellationToken);
+    }
+
+    [Test]
+    public async Task Streams_OfOneProtocol_AreLimitedOverAllPeers_AndOthersGoOn(CancellationToken cancellationToken)
+    {
+        await using Libp2pHost host = await TestHosts.StartAsync(new Libp2pLimits { NodeStreamsPerProtocol = 4 }), honest = await TestHosts.StartAsync();
+        List<RawPeer> flooders = [];
+        for (int i = 0; i < 2; i++)
+        {
+            flooders.Add(await RawPeer.ConnectAsync(host, cancellationToken));
+            await OpenAsync(flooders[i], 3, cancellationToken);
+        }
+
+        Assert.That(await flooders[1].NextAsync(IsReset, cancellationToken), Is.Not.Null);
+        await honest.ConnectAsync(host.FullAddress(), cancellationToken);
+        await honest.PingAsync(host.LocalPeer, cancellationToken);
+        await Assert.ThatAsync(() => EchoAsync(honest, host, cancellationToken), Throws.InstanceOf<IOException>());
+        foreach (RawPeer flooder in flooders)
+        {
+            await flooder.DisposeAsync();
+        }
+
+        await Eventually.TrueAsync("every place is given back", () => host.InboundStreams == 0, Patience, cancellationToken);
+        Assert.That(await EchoAsync(honest, host, cancellationToken), Has.Length.EqualTo(100));
+    }
+
+    [Test]
+    public async Task Connections_OpenedAndLeftAlone_FromOneAddress_LeaveRoomForAnother(CancellationToken cancellationToken)
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            Assert.Ignore("needs Linux: all of 127.0.0.0/8 is loopback there");
+        }
+
+        // Without the LAN setting the limits of an address hold on loopback too; time stands still, so that no place is freed by waiting.
+        await using Libp2pHost host = new(new Libp2pHostOptions
+        {
+            Identity = Ed25519PrivateKey.Generate(),
+            ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],
+            TimeProvider = new ManualTimeProvider(),
+        });
+        await host.StartAsync(cancellationToken);
+        List<Socket> flood = [];
+        for (int i = 0; i < 300; i++)
+        {
+            flood.Add(await ConnectFromAsync("127.0.0.1", host, cancellationToken));
+        }
+
+        int refused = 0;
+        foreach (Socket socket in flood.Skip(new Libp2pLimits().PendingUpgradesPerIp))
+        {
+            refused += await IsHungUpAsync(socket, cancellationToken) ? 1 : 0;
+        }
+
+        using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+        await using RawPeer honest = await RawPeer.DialAsync(await ConnectFromAsync("127.0.0.2", host, cancellationToken), key, host, cancellationToken);
+        Assert.That(refused, Is.EqualTo(296), "all but those that may be in their handshake");
+        Assert.That(await honest.NextAsync(frame => frame.Type == YamuxFrameType.Ping, cancellationToken), Is.Not.Null);
+        flood.ForEach(socket => socket.Dispose());
+    }
+
+    [Test]
+    public async Task Stream_WhoseReaderNeverOpensItsWindow_HoldsNothingForLong(CancellationToken cancellationToken)
+    {
+        ManualTimeProvider time = new();
+        await using Libp2pHost host = new(new Libp2pHostOptions
+        {
+            Identity = Ed25519PrivateKey.Generate(),
+            ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],
+            AllowPrivateAddresses = true,
+            TimeProvider = time,
+            Limits = new Libp2pLimits { KeepAliveInterval = TimeSpan.FromHours(1), PingInterval = TimeSpan.FromHours(1), CloseTimeout = TimeSpan.Zero },
+        });
+        host.Handle(TestHosts.EchoProtocol, TestHosts.EchoAsync);
+        await host.StartAsync(cancellationToken);
+        await using RawPeer peer = await RawPeer.ConnectAsync(host, cancellationToken);
+        Assert.That(await peer.NextAsync(frame => frame.Type == YamuxFrameType.Ping, cancellationToken), Is.Not.Null);
+        await peer.OpenAsync(1, TestHosts.EchoProtocol, cancellationToken);
+
+        // Each byte comes back, and none of them is acknowledged: after 256 KiB the host may send no more, and stops to read.
+        byte[] body = new byte[32 * 1024];
+        for (int sent = 0; sent < 11; sent++)
+        {
+            if (sent == 7)
+            {
+                Assert.That(await peer.NextAsync(frame => frame is { Type: YamuxFrameType.WindowUpdate, StreamId: 1, Length: >= 4 * 32 * 1024 }, cancellationToken), Is.Not.Null);
+            }
+
+            await peer.SendAsync((byte[])[.. RawPeer.Frame(YamuxFrameType.Data, YamuxFlags.None, 1, (uint)body.Length), .. body], cancellationToken);
+        }
+
+        Task<YamuxHeader?> reset = peer.NextAsync(frame => frame.StreamId == 1 && IsReset(frame), cancellationToken);
+        await time.AdvanceUntilAsync(reset, cancellationToken);
+        await peer.SendAsync(YamuxFrameType.Ping, YamuxFlags.Syn, 0, 9, cancellationToken);
+        Assert.That(await peer.NextAsync(frame => frame is { Type: YamuxFrameType.Ping, Flags: YamuxFlags.Ack, Length: 9 }, cancellationToken), Is.Not.Null, "the connection stays");
+        Assert.That(host.InboundStreams, Is.Zero);
+    }
+
+    private static async Task OpenAsync(RawPeer peer, int count, CancellationToken cancellationToken)
+    {
+        for (uint i = 0; i < count; i++)
+        {
+            await peer.OpenAsync((2 * i) + 1, TestHosts.EchoProtocol, cancellationToken);
+        }
+    }
+
+    private static async Task<byte[]> EchoAsync(Libp2pHost from, Libp2pHost to, CancellationToken cancellationToken)
+    {
+        await using IPeerStream stream = await from.OpenStreamAsync(to.LocalPeer, [TestHosts.EchoProtocol], cancellationToken);
+        return await TestHosts.ExchangeAsync(stream, new byte[100], cancellationToken);
+    }
+
+    private static async Task<Socket> ConnectFromAsync(string address, Libp2pHost host, CancellationToken cancellationToken)
+    {
+        Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Parse(address), 0));
+        await socket.ConnectAsync(host.ListenEndPoints[0], cancellationToken);
+        return socket;
+    }
+
+    private static async Task<bool> IsHungUpAsync(Socket socket, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await socket.ReceiveAsync(new byte[1], cancellationToken) == 0;
+        }
+        catch (SocketException)
+        {
+            return true;
+        }
+    }
+}
