@@ -32,7 +32,7 @@ internal static class DialSchedule
 
     private static IEnumerable<Multiaddr> Interleave(IReadOnlyList<Multiaddr> addresses)
     {
-        AddressFamily? first = FamilyOf(addresses.FirstOrDefault());
+        AddressFamily? first = addresses.Count > 0 ? FamilyOf(addresses[0]) : null;
         Queue<Multiaddr> same = new(addresses.Where(address => FamilyOf(address) == first)), other = new(addresses.Where(address => FamilyOf(address) != first));
         while (same.Count + other.Count > 0)
         {
@@ -49,7 +49,7 @@ internal static class DialSchedule
     }
 
     /// <summary><c>null</c> for names, which may be either.</summary>
-    private static AddressFamily? FamilyOf(Multiaddr? address) => address?.IpAddress?.AddressFamily;
+    private static AddressFamily? FamilyOf(Multiaddr address) => address.IpAddress?.AddressFamily;
 
     private static bool IsNear(Multiaddr address) => address.IpAddress is { } ip && IpScopes.Of(ip) is IpScope.Loopback or IpScope.Private;
 }

@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
 using Cocoon.Protocol.Cryptography;
-using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Libp2p.Swarm;
 using Cocoon.Protocol.Multiformats;

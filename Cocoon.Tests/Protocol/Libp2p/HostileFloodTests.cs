@@ -2,7 +2,6 @@ using System.Net;
 using System.Net.Sockets;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Libp2p;
-using Cocoon.Protocol.Libp2p.Multistream;
 using Cocoon.Protocol.Libp2p.Muxers;
 using Cocoon.Protocol.Multiformats;
 using Cocoon.Tests.EndToEnd;
