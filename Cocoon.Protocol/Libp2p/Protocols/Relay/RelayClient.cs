@@ -74,22 +74,14 @@ internal sealed partial class RelayClient : IAsyncDisposable
     public async Task<HeldReservation> ReserveAsync(Multiaddr relay, CancellationToken cancellationToken)
     {
         PeerConnection connection = await _swarm.ConnectAsync(relay, cancellationToken);
-        HeldReservation reservation;
         try
         {
-            reservation = await ReserveAsync(connection, cancellationToken);
+            return await ReserveAsync(connection, relay.WithPeer(connection.RemotePeer), cancellationToken);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             throw new Libp2pException(Libp2pErrorCode.TimedOut, $"The relay {connection.RemotePeer} did not answer in time.");
         }
-
-        lock (_lock)
-        {
-            _named[connection.RemotePeer] = relay.WithPeer(connection.RemotePeer);
-        }
-
-        return reservation;
     }
 
     public async ValueTask DisposeAsync()
@@ -240,7 +232,7 @@ internal sealed partial class RelayClient : IAsyncDisposable
     {
         try
         {
-            await ReserveAsync(connection, _stopping.Token);
+            await ReserveAsync(connection, named: null, _stopping.Token);
             return true;
         }
         catch (Exception exception) when (exception is IOException || (exception is OperationCanceledException && !_stopping.IsCancellationRequested))
@@ -251,7 +243,8 @@ internal sealed partial class RelayClient : IAsyncDisposable
         }
     }
 
-    private async Task<HeldReservation> ReserveAsync(PeerConnection connection, CancellationToken cancellationToken)
+    /// <param name="named">The relay's address where the user named it: it is kept from then on.</param>
+    private async Task<HeldReservation> ReserveAsync(PeerConnection connection, Multiaddr? named, CancellationToken cancellationToken)
     {
         if (connection.IsRelayed)
         {
@@ -274,7 +267,7 @@ internal sealed partial class RelayClient : IAsyncDisposable
         }
 
         HeldReservation reservation = Read(connection, granted, CircuitProtocol.ReadLimit(answer.Limit));
-        Keep(reservation);
+        Keep(reservation, named);
         return reservation;
     }
 
@@ -318,12 +311,18 @@ internal sealed partial class RelayClient : IAsyncDisposable
             .Select(address => Multiaddr.Parse($"{address.WithPeer(connection.RemotePeer)}/p2p-circuit"));
     }
 
-    private void Keep(HeldReservation reservation)
+    private void Keep(HeldReservation reservation, Multiaddr? named)
     {
         DateTimeOffset now = _context.Time.GetUtcNow();
         bool lost;
         lock (_lock)
         {
+            if (named is not null)
+            {
+                // Together with the reservation: the loop gives up those that nobody named as soon as they are not needed.
+                _named[reservation.Relay] = named;
+            }
+
             _held[reservation.Relay] = new Held(reservation, now + ((reservation.Expires - now) / 2));
             _refused.Remove(reservation.Relay);
             lost = !_swarm.Connections.TryGetDirect(reservation.Relay, out _);

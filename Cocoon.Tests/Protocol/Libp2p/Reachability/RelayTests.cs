@@ -89,6 +89,19 @@ public sealed class RelayTests
         Assert.That(listener.HeldReservations, Is.Empty);
     }
 
+    /// <summary>The loop gives up what it chose itself once it is not needed, at whatever moment it looks.</summary>
+    [Test, CancelAfter(60_000)]
+    public async Task Reservation_OfANamedRelay_IsNeverGivenUpBecauseNoneIsNeeded(CancellationToken cancellationToken)
+    {
+        Libp2pHost relay = await AddAsync(RelayHosts.StartRelayAsync());
+        Libp2pHost host = await AddAsync(RelayHosts.StartAsync(client: new RelayClientOptions { Interval = TimeSpan.FromMilliseconds(1) }));
+
+        // Called in the middle of it, and long enough for the loop to come by many times.
+        host.AddressesChanged += () => SpinWait.SpinUntil(() => host.HeldReservations.Count == 0, TimeSpan.FromMilliseconds(200));
+        await host.ReserveAsync(relay.FullAddress(), cancellationToken);
+        Assert.That(host.HeldReservations, Has.Count.EqualTo(1));
+    }
+
     [Test, CancelAfter(60_000)]
     public async Task CircuitSearch_ReservesAtAConnectedRelay(CancellationToken cancellationToken)
     {
