@@ -26,7 +26,7 @@ internal sealed class NodeOptionSet
         HelpName = "FILE",
     };
 
-    private readonly Option<string[]> _listen = new("--listen") { Description = "Multiaddr to listen on; may be repeated", DefaultValueFactory = _ => [], HelpName = "ADDR" };
+    private readonly Option<string[]> _listen = new("--listen") { Description = "Multiaddr to listen on; may be repeated (a node that serves: port 4484 of all addresses, IPv4 and IPv6)", DefaultValueFactory = _ => [], HelpName = "ADDR" };
     private readonly Option<string[]> _bootstrap = new("--bootstrap")
     {
         Description = "Multiaddr with /p2p/ID of a peer to join by; may be repeated",

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Cocoon.Node.Discovery;
 using Cocoon.Node.Hosting;
@@ -15,7 +16,7 @@ namespace Cocoon.Node.Peers;
 /// <summary>The node's libp2p host with its DHT and gossip, and the order in which they start and stop.</summary>
 internal sealed partial class PeerNetwork : IHostedService, IProviderLookup, IAsyncDisposable
 {
-    private const string DefaultListen = "/ip4/0.0.0.0/tcp/4484";
+    private static readonly string[] DefaultListen = Socket.OSSupportsIPv6 ? ["/ip4/0.0.0.0/tcp/4484", "/ip6/::/tcp/4484"] : ["/ip4/0.0.0.0/tcp/4484"];
 
     private readonly BootstrapList _bootstrap;
     private readonly ILogger<PeerNetwork> _logger;
@@ -35,7 +36,7 @@ internal sealed partial class PeerNetwork : IHostedService, IProviderLookup, IAs
         Host = new Libp2pHost(new Libp2pHostOptions
         {
             Identity = identity.Key,
-            ListenAddresses = dialsOnly ? [] : [.. (options.Listen.Count > 0 ? options.Listen : [DefaultListen]).Select(Multiaddr.Parse)],
+            ListenAddresses = dialsOnly ? [] : [.. (options.Listen.Count > 0 ? options.Listen : DefaultListen).Select(Multiaddr.Parse)],
             AgentVersion = agent.Value,
             AllowPrivateAddresses = options.AllowPrivateAddresses,
             AutoNat = dialsOnly ? null : new AutoNatOptions(),
