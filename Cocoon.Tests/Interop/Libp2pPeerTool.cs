@@ -94,6 +94,21 @@ internal sealed class Libp2pPeerTool : IAsyncDisposable
             options[arguments[i]].Add(arguments[i + 1]);
         }
 
+        foreach (string address in options.GetValueOrDefault("--listen", []).Concat(options.GetValueOrDefault("--reserve", [])))
+        {
+            if (!Multiaddr.TryParse(address, out _))
+            {
+                await errors.WriteLineAsync($"error: no multiaddr: {address}");
+                return 2;
+            }
+        }
+
+        if (options.TryGetValue("--kad-mode", out List<string>? modes) && modes.Exists(mode => mode is not ("server" or "client")))
+        {
+            await errors.WriteLineAsync("error: --kad-mode is server or client");
+            return 2;
+        }
+
         string Single(string name, string otherwise) => options.TryGetValue(name, out List<string>? values) ? values[^1] : otherwise;
         await using Libp2pPeerTool peer = new(
             [.. options.GetValueOrDefault("--listen", ["/ip4/127.0.0.1/tcp/0"]).Select(Multiaddr.Parse)],
@@ -406,6 +421,12 @@ internal sealed class Libp2pPeerTool : IAsyncDisposable
         await _output.WaitAsync();
         try
         {
+            if (!_introduced)
+            {
+                _early.Add(line.ToJsonString());
+                return;
+            }
+
             await _writer.WriteLineAsync(line.ToJsonString());
             await _writer.FlushAsync();
         }

@@ -9,12 +9,12 @@ internal static class TestHosts
 {
     public const string EchoProtocol = "/echo/1.0.0";
 
-    public static async Task<Libp2pHost> StartAsync(Libp2pLimits? limits = null, string? peerStorePath = null, Ed25519PrivateKey? key = null, bool servePerf = false)
+    public static async Task<Libp2pHost> StartAsync(Libp2pLimits? limits = null, string? peerStorePath = null, Ed25519PrivateKey? key = null, bool servePerf = false, string listen = "/ip4/127.0.0.1/tcp/0")
     {
         Libp2pHost host = new(new Libp2pHostOptions
         {
             Identity = key ?? Ed25519PrivateKey.Generate(),
-            ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],
+            ListenAddresses = [Multiaddr.Parse(listen)],
             AllowPrivateAddresses = true,
             PeerStorePath = peerStorePath,
             ServePerf = servePerf,

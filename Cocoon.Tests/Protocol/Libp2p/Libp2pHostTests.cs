@@ -1,7 +1,12 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Libp2p.Protocols.Perf;
+using Cocoon.Protocol.Multiformats;
+using Cocoon.Tests.EndToEnd;
 using Cocoon.Tests.Support;
 using NUnit.Framework;
 
@@ -31,6 +36,74 @@ public sealed class Libp2pHostTests
             Assert.That(info.RoundTrip, Is.Not.Null.And.GreaterThan(TimeSpan.Zero));
             Assert.That(roundTrip, Is.LessThan(TimeSpan.FromSeconds(2)));
             Assert.That(b.GetAddresses(a.LocalPeer), Does.Contain(a.Addresses[0]));
+        }
+    }
+
+    /// <summary>Dials leave from the listening port, so that what others observe is an address of ours.</summary>
+    [TestCase("/ip4/127.0.0.1/tcp/0"), TestCase("/ip6/::1/tcp/0"), CancelAfter(60_000)]
+    public async Task Connect_OverEitherFamily_LeavesFromTheListeningPort(string listen, CancellationToken cancellationToken)
+    {
+        if (listen.StartsWith("/ip6", StringComparison.Ordinal) && !HasIpv6())
+        {
+            Assert.Ignore("needs ::1");
+        }
+
+        await using Libp2pHost a = await TestHosts.StartAsync(listen: listen), b = await TestHosts.StartAsync(listen: listen);
+        Task<PeerEvent.Connected> connected = b.NextAsync<PeerEvent.Connected>(cancellationToken);
+        await a.ConnectAsync(b.FullAddress(), cancellationToken);
+        await connected;
+        await a.PingAsync(b.LocalPeer, cancellationToken);
+        Assert.That(b.Connections.Single().RemoteAddress, Is.EqualTo(a.Addresses[0]));
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Trim_AboveTheHighWatermark_GoesToTheLowOne_AndSparesTheProtectedAndTheOld(CancellationToken cancellationToken)
+    {
+        ManualTimeProvider time = new();
+        await using Libp2pHost host = new(new Libp2pHostOptions
+        {
+            Identity = Ed25519PrivateKey.Generate(),
+            ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],
+            AllowPrivateAddresses = true,
+            TimeProvider = time,
+            Limits = new Libp2pLimits { ConnectionsLow = 3, ConnectionsHigh = 5, ConnectionGrace = TimeSpan.FromSeconds(1), CloseTimeout = TimeSpan.Zero },
+        });
+        await host.StartAsync(cancellationToken);
+        List<(PeerId Peer, RawPeer Raw)> peers = [];
+        for (int i = 0; i < 8; i++)
+        {
+            using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+            PeerId peer = PeerId.FromPublicKey(key.PublicKey);
+            peers.Add((peer, await RawPeer.ConnectAsync(host, cancellationToken, key)));
+            await Eventually.TrueAsync("open", () => host.Connections.Any(c => c.Peer == peer), TimeSpan.FromSeconds(20), cancellationToken);
+            time.Advance(TimeSpan.FromMilliseconds(500));
+        }
+
+        host.Protect(peers[5].Peer, "a reservation");
+        host.Protect(peers[6].Peer, "a mesh");
+        host.Protect(peers[6].Peer, "another mesh");
+        host.Unprotect(peers[6].Peer, "a mesh");
+
+        time.Advance(TimeSpan.FromSeconds(1));
+        await Eventually.TrueAsync("trimmed", () => host.Connections.Count == 3, TimeSpan.FromSeconds(20), cancellationToken);
+        Assert.That(host.Connections.Select(c => c.Peer), Is.EquivalentTo(new[] { peers[0].Peer, peers[5].Peer, peers[6].Peer }));
+        foreach ((_, RawPeer raw) in peers)
+        {
+            await raw.DisposeAsync();
+        }
+    }
+
+    private static bool HasIpv6()
+    {
+        try
+        {
+            using Socket socket = new(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp);
+            socket.Bind(new IPEndPoint(IPAddress.IPv6Loopback, 0));
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
         }
     }
 
