@@ -6,6 +6,7 @@ using Cocoon.Protocol.Attestation.SevSnp;
 using Cocoon.Protocol.Attestation.Tdx;
 using Cocoon.Tests.Protocol.Attestation;
 using Cocoon.Tests.Protocol.Attestation.Synthetic;
+using Cocoon.Tests.Vectors;
 using NUnit.Framework;
 
 namespace Cocoon.Tests.Fuzzing;
@@ -21,7 +22,14 @@ internal static class AttestationTargets
         new("attestation/rim", 4000, Rim),
         FuzzTarget.Of<EvidenceException>("attestation/event-log", 400, bytes => CcelLog.Parse(bytes).Replay(), EventLogs.Encode((1, EventLogs.Digest(1)), (3, EventLogs.Digest(2)))),
         new("attestation/collateral", 2000, Collateral),
+        .. RecordedEvidence.All.Select(recorded => new FuzzTarget("attestation/recorded-" + recorded.Name, 0, () => Recorded(recorded)) { IsExhaustiveOnly = true }),
     ];
+
+    private static FuzzSubject Recorded(RecordedEvidence recorded)
+    {
+        Assert.That(recorded.IsValid(recorded.Bytes), "as it was recorded");
+        return new FuzzSubject(bytes => Assert.That(!recorded.IsValid(bytes) || bytes.AsSpan().SequenceEqual(recorded.Bytes), "accepted"), recorded.Bytes) { IsThreadSafe = true };
+    }
 
     private static FuzzSubject Tdx()
     {
@@ -43,8 +51,8 @@ internal static class AttestationTargets
     {
         GpuDevice device = new();
         byte[] nonce = new byte[GpuReport.NonceSize];
-        return Refusing(
-            device.Report(nonce), device, bytes => GpuVerifier.Verify(bytes, device.Chain, [], nonce, device.Roots, TdxPlatform.Now).Reasons.Count == 0);
+        GpuChain chain = GpuChain.Verify(device.Chain, device.Roots.Device, TdxPlatform.Now);
+        return Refusing(device.Report(nonce), device, bytes => GpuVerifier.Verify(bytes, chain, [], nonce, device.Roots.Rim, TdxPlatform.Now).Reasons.Count == 0);
     }
 
     private static FuzzSubject Rim()
@@ -65,5 +73,5 @@ internal static class AttestationTargets
 
     // What follows the used bytes is ignored, so evidence that begins with the good one is the good one.
     private static FuzzSubject Refusing(byte[] good, IDisposable owned, Func<byte[], bool> isAccepted) => new(
-        bytes => Assert.That(!isAccepted(bytes) || bytes.AsSpan().StartsWith(good), "accepted"), good) { Owned = owned };
+        bytes => Assert.That(!isAccepted(bytes) || bytes.AsSpan().StartsWith(good), "accepted"), good) { Owned = owned, IsThreadSafe = true };
 }

@@ -14,18 +14,14 @@ internal sealed class FuzzRun(FuzzTarget target, int seed, bool exhaustive = fal
     /// <returns>What went wrong, or <c>null</c>.</returns>
     public FuzzFinding? Run(long count, int workers = 1)
     {
-        if (exhaustive)
+        if (exhaustive && TryAll(workers) is { } found)
         {
-            using FuzzSubject subject = target.Create();
-            long index = -1;
-            foreach (byte[] input in new InputMaker(seed, target.MaxLength, subject.Samples).Exhaustive().Concat(subject.Exhaustive))
-            {
-                Tried++;
-                if (Try(subject, input) is { } error)
-                {
-                    return new FuzzFinding(target, seed, index, input, error);
-                }
-            }
+            return found;
+        }
+
+        if (target.IsExhaustiveOnly)
+        {
+            return null;
         }
 
         Thread[] threads = [.. Enumerable.Range(0, workers - 1).Select(_ => new Thread(() => Work(count)) { IsBackground = true })];
@@ -34,6 +30,41 @@ internal sealed class FuzzRun(FuzzTarget target, int seed, bool exhaustive = fal
         Array.ForEach(threads, thread => thread.Join());
         Tried += Math.Min(count, _next);
         return _finding;
+    }
+
+    private FuzzFinding? TryAll(int workers)
+    {
+        using FuzzSubject subject = target.Create();
+        using IEnumerator<byte[]> inputs = new InputMaker(seed, target.MaxLength, subject.Samples).Exhaustive().Concat(subject.Exhaustive).GetEnumerator();
+        FuzzFinding? finding = null;
+        Thread[] threads = [.. Enumerable.Range(1, (subject.IsThreadSafe ? workers : 1) - 1).Select(_ => new Thread(TryRest) { IsBackground = true })];
+        Array.ForEach(threads, thread => thread.Start());
+        TryRest();
+        Array.ForEach(threads, thread => thread.Join());
+        return finding;
+
+        void TryRest()
+        {
+            while (Volatile.Read(ref finding) is null)
+            {
+                byte[] input;
+                lock (inputs)
+                {
+                    if (!inputs.MoveNext())
+                    {
+                        return;
+                    }
+
+                    input = inputs.Current;
+                    Tried++;
+                }
+
+                if (Try(subject, input) is { } error)
+                {
+                    Interlocked.CompareExchange(ref finding, new FuzzFinding(target, seed, -1, input, error), null);
+                }
+            }
+        }
     }
 
     private void Work(long count)

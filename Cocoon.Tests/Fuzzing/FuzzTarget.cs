@@ -9,6 +9,9 @@ internal sealed record FuzzTarget(string Name, int MaxLength, Func<FuzzSubject> 
     /// <summary>Bytes that one input may allocate; a parser that goes above it trusts a length it did not check.</summary>
     public long MaxAllocation { get; init; } = 4 << 20;
 
+    /// <summary>Too slow for inputs of chance: an exhaustive run tries what belongs to it, and nothing else does.</summary>
+    public bool IsExhaustiveOnly { get; init; }
+
     public override string ToString() => Name;
 
     /// <summary>A target without state, whose only accepted exception is <typeparamref name="TError"/>.</summary>
@@ -40,6 +43,9 @@ internal sealed record FuzzSubject(Action<byte[]> Parse, params byte[][] Samples
 {
     /// <summary>What else an exhaustive run tries, beside every truncation and every flipped bit of each sample.</summary>
     public IEnumerable<byte[]> Exhaustive { get; init; } = [];
+
+    /// <summary>Whether <see cref="Parse"/> may run on several threads at once: then an exhaustive run shares the subject.</summary>
+    public bool IsThreadSafe { get; init; }
 
     /// <summary>Disposed with the subject.</summary>
     public IDisposable? Owned { get; init; }

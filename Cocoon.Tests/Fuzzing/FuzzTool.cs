@@ -13,7 +13,7 @@ internal static class FuzzTool
           --target NAME   a target, or an area such as libp2p; repeatable (default: all)
           --count N       inputs a target (default 1000000)
           --seed S        repeats a run (default: the clock)
-          --exhaustive    also every truncation and every flipped bit of each sample
+          --exhaustive    also every truncation and every flipped bit of each sample, and of recorded evidence where there is some
           --list          prints the targets
         Exit codes: 0 nothing found, 1 a finding, 2 usage.
         """;
@@ -30,7 +30,7 @@ internal static class FuzzTool
             switch (arguments[i])
             {
                 case "--list":
-                    FuzzTargets.All.ToList().ForEach(target => output.WriteLine(target.Name));
+                    FuzzTargets.All.ToList().ForEach(target => output.WriteLine(target.Name + (target.IsExhaustiveOnly ? " (with --exhaustive)" : "")));
                     return 0;
                 case "--exhaustive":
                     exhaustive = true;
@@ -50,7 +50,7 @@ internal static class FuzzTool
             i++;
         }
 
-        FuzzTarget[] chosen = [.. FuzzTargets.All.Where(target => names.Count == 0 || names.Exists(name => target.Name == name || target.Name.StartsWith(name + "/", StringComparison.Ordinal)))];
+        FuzzTarget[] chosen = [.. FuzzTargets.All.Where(target => exhaustive || !target.IsExhaustiveOnly).Where(target => names.Count == 0 || names.Exists(name => target.Name == name || target.Name.StartsWith(name + "/", StringComparison.Ordinal)))];
         if (chosen.Length == 0)
         {
             errors.WriteLine($"error: no such target: {string.Join(", ", names)}\n  fix  scripts/fuzz --list");

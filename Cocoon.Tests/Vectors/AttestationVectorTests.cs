@@ -59,37 +59,6 @@ public sealed class AttestationVectorTests
         IgnoreWhenAbsent();
     }
 
-    [TestCase("tdx/google-v5-90c06f")]
-    [TestCase("snp/genoa-v5")]
-    [TestCase("nvidia/hopper-590.12-ppcie")]
-    [Explicit("every bit and every truncation of a recorded piece of evidence: minutes")]
-    [Category("Slow")]
-    public void RecordedEvidence_EveryBitAndTruncation_IsRefused(string name)
-    {
-        IgnoreWhenAbsent();
-        string path = Path.Combine(TestPaths.Vectors!, "attestation", name, "case.json");
-        JsonObject vector = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
-        DateTimeOffset at = vector["verifyAt"]!.GetValue<DateTimeOffset>();
-        string folder = Path.GetDirectoryName(path)!;
-        Cocoon.Protocol.Attestation.Collateral.CollateralSet collateral = new();
-        string[] members = ["endorsement", "chain", "collateral"];
-        EvidenceFiles.AddCollateral(members.Where(vector.ContainsKey).Select(m => Path.Combine(folder, vector[m]!.GetValue<string>())), collateral);
-        byte[] evidence = File.ReadAllBytes(Path.Combine(folder, (vector["quote"] ?? vector["report"])!.GetValue<string>()));
-        bool isRefused(byte[] bytes) => !(vector["kind"]!.GetValue<string>() switch
-        {
-            "tdx-quote" => RawAppraiser.AppraiseTdx(bytes, collateral, AppraisalPolicy.Default, at),
-            "snp-report" => RawAppraiser.AppraiseSnp(bytes, collateral, AppraisalPolicy.Default, at),
-            _ => RawAppraiser.AppraiseGpu(bytes, collateral, AppraisalPolicy.Default, at),
-        }).IsEvidenceValid;
-        Assert.That(isRefused(evidence), Is.False);
-        for (int length = 0; length < evidence.Length; length++)
-        {
-            Assert.That(isRefused(evidence[..length]), $"length {length}");
-        }
-
-        Protocol.Attestation.EvidenceFlips.EveryBit(evidence, isRefused);
-    }
-
     [Test]
     public void HpkeVectors_OfEveryMode_Match()
     {

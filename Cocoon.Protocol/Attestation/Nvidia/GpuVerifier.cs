@@ -9,6 +9,21 @@ internal sealed record GpuRoots(TrustAnchor Device, TrustAnchor Rim)
     public static GpuRoots Nvidia { get; } = new(VendorRoots.NvidiaDeviceIdentity, VendorRoots.NvidiaRim);
 }
 
+/// <summary>A device's certificates up to the pinned root. They come beside the report, so that nothing in a report can change what is found of them.</summary>
+/// <param name="Certificates">As they were supplied, leaf first.</param>
+internal sealed record GpuChain(IReadOnlyList<Certificate> Certificates, PathFault Fault, DateTimeOffset ValidUntil)
+{
+    public bool IsRootPinned => Fault != PathFault.Broken;
+
+    public static GpuChain Verify(IReadOnlyList<Certificate> certificates, TrustAnchor root, DateTimeOffset now)
+    {
+        CertificatePath? path = certificates.Count == 0 ? null : CertificatePath.Find(certificates[0], certificates, root, now);
+        return path is null || path.Fault == PathFault.Broken
+            ? new GpuChain(certificates, PathFault.Broken, now)
+            : new GpuChain(certificates, path.Fault, path.ValidUntil);
+    }
+}
+
 /// <summary>Verifies NVIDIA GPU reports: device chain, firmware id, signature, nonce, and measurements against signed manifests. Accepts nothing by itself.</summary>
 internal static class GpuVerifier
 {
@@ -21,6 +36,15 @@ internal static class GpuVerifier
         IEnumerable<ReadOnlyMemory<byte>> rims,
         ReadOnlySpan<byte> nonce,
         GpuRoots roots,
+        DateTimeOffset now) => Verify(reportBytes, GpuChain.Verify(certificates, roots.Device, now), rims, nonce, roots.Rim, now);
+
+    /// <inheritdoc cref="Verify(ReadOnlyMemory{byte}, IReadOnlyList{Certificate}, IEnumerable{ReadOnlyMemory{byte}}, ReadOnlySpan{byte}, GpuRoots, DateTimeOffset)"/>
+    public static GpuResult Verify(
+        ReadOnlyMemory<byte> reportBytes,
+        GpuChain chain,
+        IEnumerable<ReadOnlyMemory<byte>> rims,
+        ReadOnlySpan<byte> nonce,
+        TrustAnchor rimRoot,
         DateTimeOffset now)
     {
         GpuReport report;
@@ -34,18 +58,17 @@ internal static class GpuVerifier
         }
 
         List<string> reasons = [];
-        CertificatePath? path = certificates.Count == 0 ? null : CertificatePath.Find(certificates[0], certificates, roots.Device, now);
-        bool isRootPinned = path is not null && path.Fault != PathFault.Broken;
-        if (!isRootPinned)
+        IReadOnlyList<Certificate> certificates = chain.Certificates;
+        if (!chain.IsRootPinned)
         {
             reasons.Add(GpuReasons.Chain);
         }
-        else if (path!.Fault == PathFault.OutsideValidity)
+        else if (chain.Fault == PathFault.OutsideValidity)
         {
             reasons.Add(GpuReasons.CertificateExpired);
         }
 
-        if (isRootPinned && !IsSigned(report, certificates[0]))
+        if (chain.IsRootPinned && !IsSigned(report, certificates[0]))
         {
             reasons.Add(GpuReasons.ReportSignature);
         }
@@ -66,20 +89,19 @@ internal static class GpuVerifier
             reasons.Add(GpuReasons.NonceMismatch);
         }
 
-        RimComparison comparison = RimComparison.Compare(report, rims, roots.Rim, now);
+        RimComparison comparison = RimComparison.Compare(report, rims, rimRoot, now);
         reasons.AddRange(comparison.Reasons);
         GpuFacts facts = new()
         {
             Report = report,
             Chain = [.. certificates],
             IsSignatureChainValid = isChainValid,
-            IsRootPinned = isRootPinned,
+            IsRootPinned = chain.IsRootPinned,
             IsFwidInCertificate = isFwidRight,
             Driver = comparison.Driver,
             Vbios = comparison.Vbios,
         };
-        DateTimeOffset validUntil = isRootPinned ? path!.ValidUntil : now;
-        return new GpuResult(reasons, facts, comparison.ValidUntil < validUntil ? comparison.ValidUntil : validUntil);
+        return new GpuResult(reasons, facts, comparison.ValidUntil < chain.ValidUntil ? comparison.ValidUntil : chain.ValidUntil);
     }
 
     private static bool IsSigned(GpuReport report, Certificate leaf)

@@ -123,13 +123,19 @@ internal sealed class TdxCollateral
         Func<T, (DateTimeOffset IssueDate, DateTimeOffset NextUpdate, uint Number)> dates)
         where T : class
     {
+        if (signers.Count == 0 && supplied.Any())
+        {
+            // Why no certificate may sign it has been said.
+            return null;
+        }
+
         string fault = TdxReasons.CollateralMissing;
         List<(T Document, Certificate Signer)> found = [];
         foreach (SignedJson json in supplied)
         {
             if (signers.Find(s => IsSigned(json, s)) is not { } signer)
             {
-                fault = signers.Count == 0 ? fault : TdxReasons.CollateralSignature;
+                fault = TdxReasons.CollateralSignature;
                 continue;
             }
 

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Security.Cryptography;
 using Cocoon.Protocol.Attestation.Collateral;
 using Cocoon.Protocol.Attestation.EventLog;
 using Cocoon.Protocol.Attestation.Nvidia;
@@ -7,46 +6,24 @@ using Cocoon.Protocol.Attestation.Pki;
 
 namespace Cocoon.Protocol.Attestation.Tdx;
 
-/// <summary>Verifies bundles whose evidence is a TDX quote: the quote, that it is about the binding, its event log, and the GPUs that the binding names.</summary>
-internal sealed class TdxEvidenceVerifier(TrustAnchor root, GpuRoots gpuRoots) : IEvidenceVerifier
+/// <summary>Verifies bundles whose evidence is a TDX quote, with its event log where there is one.</summary>
+internal sealed class TdxEvidenceVerifier(TrustAnchor root, GpuRoots gpuRoots) : HardwareEvidenceVerifier(gpuRoots)
 {
-    public EvidenceKind Kind => EvidenceKind.IntelTdx;
+    public override EvidenceKind Kind => EvidenceKind.IntelTdx;
 
-    public EvidenceFacts Verify(EvidenceBundle bundle, EnclaveBinding binding, DateTimeOffset now)
+    protected override EvidenceFacts VerifyPlatform(
+        EvidenceBundle bundle, CollateralSet collateral, DateTimeOffset now, out ReadOnlySpan<byte> reportData)
     {
-        CollateralSet collateral;
-        try
+        TdxResult result = TdxVerifier.Verify(bundle.Evidence.AsMemory(), collateral, root, now);
+        List<string> reasons = [.. result.Reasons];
+        reportData = [];
+        if (result.Facts is { } facts)
         {
-            collateral = CollateralSet.FromItems(bundle.Collateral);
-        }
-        catch (EvidenceException)
-        {
-            return EvidenceFacts.Refused(ReasonWords.CollateralMalformed);
-        }
-
-        TdxResult quote = TdxVerifier.Verify(bundle.Evidence.AsMemory(), collateral, root, now);
-        if (quote.Facts is not { } facts)
-        {
-            return EvidenceFacts.Refused(quote.Reasons[0]);
+            reportData = facts.Quote.Body.ReportData;
+            CheckEventLog(bundle.EventLog, facts.Quote.Body, reasons);
         }
 
-        List<string> reasons = [.. quote.Reasons];
-        if (!CryptographicOperations.FixedTimeEquals(facts.Quote.Body.ReportData, EnclaveBinding.ReportData(bundle.Binding.AsSpan())))
-        {
-            reasons.Add(ReasonWords.ReportDataMismatch);
-        }
-
-        CheckEventLog(bundle.EventLog, facts.Quote.Body, reasons);
-        BoundGpus gpus = BoundGpus.Verify(bundle, binding, gpuRoots, now);
-        reasons.AddRange(gpus.Reasons);
-        return new EvidenceFacts
-        {
-            Reasons = reasons,
-            Tier = gpus.Tier,
-            ValidUntil = gpus.ValidUntil < quote.ValidUntil ? gpus.ValidUntil : quote.ValidUntil,
-            Tdx = facts,
-            Gpus = gpus.Facts,
-        };
+        return new EvidenceFacts { Reasons = reasons, ValidUntil = result.ValidUntil, Tdx = result.Facts };
     }
 
     private static void CheckEventLog(ImmutableArray<byte> log, TdxReportBody body, List<string> reasons)

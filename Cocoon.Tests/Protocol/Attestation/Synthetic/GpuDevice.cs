@@ -14,18 +14,21 @@ internal sealed class GpuDevice : IDisposable
     public const string DriverVersion = "570.10";
     public const string VbiosVersion = "96.00.5E.00.01";
 
-    private readonly TestAuthority _deviceRoot = TestAuthority.Root("NVIDIA Device Identity CA", isP384: true);
+    private readonly TestAuthority _deviceRoot;
     private readonly TestAuthority _identity;
     private readonly TestAuthority _leaf;
-    private readonly TestAuthority _rimRoot = TestAuthority.Root("NVIDIA CoRIM signing Root CA", isP384: true);
+    private readonly TestAuthority _rimRoot;
     private readonly TestAuthority _rimLeaf;
     private readonly byte[] _fwid = [.. Enumerable.Repeat((byte)0xF1, DiceFwid.Size)];
 
-    public GpuDevice()
+    /// <param name="windows">By the name of a certificate: root, identity, leaf, rim-root or rim; <c>null</c>: ten years.</param>
+    public GpuDevice(Func<string, ValidityWindow?>? windows = null)
     {
-        _identity = _deviceRoot.Issue("NVIDIA GH100 Identity", isAuthority: true, isP384: true);
-        _leaf = _identity.Issue("GH100 A01 GSP FMC", isP384: true, extensions: new X509Extension("2.23.133.5.4.1", (byte[])[1, 2, .. _fwid], false));
-        _rimLeaf = _rimRoot.Issue("NVIDIA RIM signer", isP384: true);
+        _deviceRoot = TestAuthority.Root("NVIDIA Device Identity CA", isP384: true, windows?.Invoke("root"));
+        _rimRoot = TestAuthority.Root("NVIDIA CoRIM signing Root CA", isP384: true, windows?.Invoke("rim-root"));
+        _identity = _deviceRoot.Issue("NVIDIA GH100 Identity", isAuthority: true, isP384: true, window: windows?.Invoke("identity"));
+        _leaf = _identity.Issue("GH100 A01 GSP FMC", isP384: true, window: windows?.Invoke("leaf"), extensions: new X509Extension("2.23.133.5.4.1", (byte[])[1, 2, .. _fwid], false));
+        _rimLeaf = _rimRoot.Issue("NVIDIA RIM signer", isP384: true, window: windows?.Invoke("rim"));
     }
 
     public GpuRoots Roots => new(_deviceRoot.Anchor, _rimRoot.Anchor);

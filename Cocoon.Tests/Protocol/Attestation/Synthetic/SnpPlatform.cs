@@ -17,13 +17,14 @@ internal sealed class SnpPlatform : IDisposable
     private readonly TestAuthority _milan = TestAuthority.Root("ARK-Milan");
     private readonly TestAuthority _turin = TestAuthority.Root("ARK-Turin");
 
-    public SnpPlatform(DateTimeOffset? vcekNotAfter = null)
+    /// <param name="windows">By the name of a certificate: ark, ask, asvk, vcek or vlek; <c>null</c>: ten years.</param>
+    public SnpPlatform(Func<string, ValidityWindow?>? windows = null)
     {
-        Ark = TestAuthority.RsaRoot("ARK-Genoa");
-        Ask = Ark.IssueRsa("SEV-Genoa");
-        Asvk = Ark.IssueRsa("SEV-VLEK-Genoa");
-        Vcek = Ask.Issue("SEV-VCEK", isP384: true, notAfter: vcekNotAfter, extensions: [.. Svns(), new X509Extension(Oid + "4", ChipId, false)]);
-        Vlek = Asvk.Issue("SEV-VLEK", isP384: true, extensions: [.. Svns(), new X509Extension(Oid + "5", Ia5("cloud"), false)]);
+        Ark = TestAuthority.RsaRoot("ARK-Genoa", windows?.Invoke("ark"));
+        Ask = Ark.IssueRsa("SEV-Genoa", windows?.Invoke("ask"));
+        Asvk = Ark.IssueRsa("SEV-VLEK-Genoa", windows?.Invoke("asvk"));
+        Vcek = Ask.Issue("SEV-VCEK", isP384: true, window: windows?.Invoke("vcek"), extensions: [.. Svns(), new X509Extension(Oid + "4", ChipId, false)]);
+        Vlek = Asvk.Issue("SEV-VLEK", isP384: true, window: windows?.Invoke("vlek"), extensions: [.. Svns(), new X509Extension(Oid + "5", Ia5("cloud"), false)]);
     }
 
     public static DateTimeOffset Now { get; } = new(2026, 1, 10, 0, 0, 0, TimeSpan.Zero);

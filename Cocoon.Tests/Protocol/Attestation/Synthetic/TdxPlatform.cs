@@ -18,12 +18,14 @@ internal sealed class TdxPlatform : IDisposable
 
     private readonly ECDsa _attestationKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
 
-    public TdxPlatform(int componentSvn = 5, int pceSvn = 11, DateTimeOffset? pckNotAfter = null)
+    /// <param name="windows">By the name of a certificate: root, pck-ca, pck or tcb-signing; <c>null</c>: ten years.</param>
+    public TdxPlatform(int componentSvn = 5, int pceSvn = 11, Func<string, ValidityWindow?>? windows = null)
     {
-        Root = TestAuthority.Root("Intel SGX Root CA");
-        PckCa = Root.Issue("Intel SGX PCK Platform CA", isAuthority: true);
-        Pck = PckCa.Issue("Intel SGX PCK Certificate", notAfter: pckNotAfter, extensions: new X509Extension(ExtensionOid, PckExtension(componentSvn, pceSvn), false));
-        TcbSigning = Root.Issue("Intel SGX TCB Signing");
+        Root = TestAuthority.Root("Intel SGX Root CA", window: windows?.Invoke("root"));
+        PckCa = Root.Issue("Intel SGX PCK Platform CA", isAuthority: true, window: windows?.Invoke("pck-ca"));
+        Pck = PckCa.Issue(
+            "Intel SGX PCK Certificate", window: windows?.Invoke("pck"), extensions: new X509Extension(ExtensionOid, PckExtension(componentSvn, pceSvn), false));
+        TcbSigning = Root.Issue("Intel SGX TCB Signing", window: windows?.Invoke("tcb-signing"));
         TcbInfo = NewTcbInfo();
         Identity = NewIdentity();
     }

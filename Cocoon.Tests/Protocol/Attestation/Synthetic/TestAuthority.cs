@@ -33,16 +33,18 @@ internal sealed class TestAuthority : IDisposable
     public TrustAnchor Anchor => TrustAnchor.FromCertificate(Certificate);
 
     /// <summary>ECDSA on P-256 with SHA-256, or on P-384 with SHA-384.</summary>
-    public static TestAuthority Root(string name, bool isP384 = false) => Create(name, NewEcdsa(isP384), Hash(isP384), null, true, [], NotBefore, NotAfter);
+    public static TestAuthority Root(string name, bool isP384 = false, ValidityWindow? window = null) =>
+        Create(name, NewEcdsa(isP384), Hash(isP384), null, true, [], window);
 
     /// <summary>RSA with PSS and SHA-384, as AMD's.</summary>
-    public static TestAuthority RsaRoot(string name) => Create(name, RSA.Create(2048), HashAlgorithmName.SHA384, null, true, [], NotBefore, NotAfter);
+    public static TestAuthority RsaRoot(string name, ValidityWindow? window = null) =>
+        Create(name, RSA.Create(2048), HashAlgorithmName.SHA384, null, true, [], window);
 
     public TestAuthority Issue(
-        string name, bool isAuthority = false, bool isP384 = false, DateTimeOffset? notAfter = null, params X509Extension[] extensions) =>
-        Create(name, NewEcdsa(isP384), _hash, this, isAuthority, extensions, NotBefore, notAfter ?? NotAfter);
+        string name, bool isAuthority = false, bool isP384 = false, ValidityWindow? window = null, params X509Extension[] extensions) =>
+        Create(name, NewEcdsa(isP384), _hash, this, isAuthority, extensions, window);
 
-    public TestAuthority IssueRsa(string name) => Create(name, RSA.Create(2048), _hash, this, true, [], NotBefore, NotAfter);
+    public TestAuthority IssueRsa(string name, ValidityWindow? window = null) => Create(name, RSA.Create(2048), _hash, this, true, [], window);
 
     public byte[] Revoke(DateTimeOffset thisUpdate, DateTimeOffset nextUpdate, params ReadOnlySpan<TestAuthority> revoked)
     {
@@ -78,9 +80,9 @@ internal sealed class TestAuthority : IDisposable
         TestAuthority? issuer,
         bool isAuthority,
         X509Extension[] extensions,
-        DateTimeOffset notBefore,
-        DateTimeOffset notAfter)
+        ValidityWindow? window)
     {
+        (DateTimeOffset notBefore, DateTimeOffset notAfter) = window ?? new ValidityWindow(NotBefore, NotAfter);
         X500DistinguishedName subject = new($"CN={name}");
         CertificateRequest request = key is RSA rsa
             ? new CertificateRequest(subject, rsa, hash, RSASignaturePadding.Pss)
@@ -100,3 +102,6 @@ internal sealed class TestAuthority : IDisposable
         return new TestAuthority(key, certificate, signingKey is RSA ? HashAlgorithmName.SHA384 : hash);
     }
 }
+
+/// <summary>First and last moment at which a certificate, list or document counts.</summary>
+internal sealed record ValidityWindow(DateTimeOffset From, DateTimeOffset Until);
