@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using Cocoon.Enclave.Attestation;
-using Cocoon.Enclave.Attestation.Tsm;
 using Cocoon.Enclave.Hardening;
 using Cocoon.Enclave.Inference;
 using Cocoon.Enclave.Ipc;
@@ -157,7 +156,7 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
             return ExitUnprotected;
         }
 
-        _evidenceSource = EvidenceSources.Choose(configure, protections, new ConfigfsTsmReports(), _options.Time);
+        _evidenceSource = EvidenceSources.Choose(configure, protections, _options.Reports, _options.Time);
         if (_evidenceSource is null)
         {
             await FaultAsync("evidence", $"this machine gives no {configure.Evidence} evidence");
@@ -166,9 +165,9 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
 
         try
         {
-            _identity = await EnclaveIdentity.CreateAsync(_evidenceSource, Subject(configure, _engine), _options.Time, _shutdown.Token);
+            _identity = await EnclaveIdentity.CreateAsync(_evidenceSource, Subject(configure, _engine), _options.Suites, _options.Time, _shutdown.Token);
         }
-        catch (Exception e) when (e is TsmException or IOException)
+        catch (EvidenceSourceException e)
         {
             await FaultAsync("evidence", e.Message);
             return ExitUnprotected;
@@ -340,8 +339,16 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
         KeysRotated rotated = new() { KeyEpoch = _identity.Keys.Epoch, Keys = { _identity.Keys.Records } };
         if (now - _identity.Current.MadeAt >= EnclaveIdentity.EvidenceLifetime)
         {
-            await _identity.RefreshEvidenceAsync(cancellationToken);
-            rotated.EvidenceBundle = ByteString.CopyFrom(_identity.Current.Bundle);
+            try
+            {
+                await _identity.RefreshEvidenceAsync(cancellationToken);
+                rotated.EvidenceBundle = ByteString.CopyFrom(_identity.Current.Bundle);
+            }
+            catch (EvidenceSourceException e)
+            {
+                // The keys rotate nevertheless; with the next ones it is tried again, well before clients call the evidence stale.
+                Log.NoEvidence(_logger, e.Message);
+            }
         }
 
         await _writer.WriteAsync(new EnclaveFrame { KeysRotated = rotated }, cancellationToken);
@@ -381,5 +388,8 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
     {
         [LoggerMessage(2000, LogLevel.Information, "enclave keys rotated, epoch {Epoch}")]
         public static partial void KeysRotated(ILogger logger, ulong epoch);
+
+        [LoggerMessage(2003, LogLevel.Warning, "the machine gave no fresh evidence: {Reason}")]
+        public static partial void NoEvidence(ILogger logger, string reason);
     }
 }

@@ -1,5 +1,7 @@
+using Cocoon.Enclave.Attestation.Tsm;
 using Cocoon.Enclave.Hardening;
 using Cocoon.Enclave.Inference;
+using Cocoon.Protocol.Cryptography.Hpke;
 using Cocoon.Protocol.Enclaves.Proto;
 using Microsoft.Extensions.Logging;
 
@@ -17,6 +19,12 @@ internal sealed class EnclaveHostOptions
     public required EngineLoader LoadEngine { get; init; }
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>Where the kernel hands out hardware evidence.</summary>
+    public ITsmReports Reports { get; init; } = new ConfigfsTsmReports();
+
+    /// <summary>Suites that receiving keys are made for, best first.</summary>
+    public IReadOnlyList<HpkeSuite> Suites { get; init; } = HpkeSuite.Offered;
 
     /// <summary>Makes keys although a required protection is off. The evidence says so.</summary>
     public bool AllowUnprotected { get; init; }

@@ -2,6 +2,7 @@ using Cocoon.Enclave.Devices;
 using Cocoon.Enclave.Hardening;
 using Cocoon.Enclave.Inference.LlamaCpp.Interop;
 using Cocoon.Enclave.Ipc;
+using Cocoon.Protocol.Cryptography.Hpke;
 
 namespace Cocoon.Enclave;
 
@@ -45,8 +46,11 @@ internal static class EnclaveProcess
     }
 
     /// <param name="loadEngine">The embedded engine when <c>null</c>.</param>
+    /// <param name="suites">Suites of the receiving keys.</param>
+    /// <param name="cancellationToken">Ends the process in order.</param>
     /// <returns>The exit code. Does not return when Landlock takes over: the process then starts again in place.</returns>
-    public static async Task<int> RunAsync(EnclaveProcessArguments arguments, EngineLoader? loadEngine, CancellationToken cancellationToken)
+    public static async Task<int> RunAsync(
+        EnclaveProcessArguments arguments, EngineLoader? loadEngine, IReadOnlyList<HpkeSuite> suites, CancellationToken cancellationToken)
     {
         await ConfineAsync(arguments, NativesFolder.Find(arguments.Natives));
         (Stream input, Stream output) = StandardPipes.Take();
@@ -58,6 +62,7 @@ internal static class EnclaveProcess
                 Protection = Protection(arguments),
                 LoadEngine = loadEngine ?? (arguments.UpstreamPort > 0 ? UpstreamLoader.LoadAsync : LlamaCppLoader.For(arguments.Natives)),
                 AllowUnprotected = arguments.AllowUnprotected,
+                Suites = suites,
                 WarmUp = true,
             };
             return await EnclaveHost.RunAsync(input, output, options, cancellationToken);

@@ -23,6 +23,13 @@ internal static class Program
                 return await Node.Enclaves.EnclaveTool.RunChildAsync(args[1..]);
             case [Node.Enclaves.EnclaveTool.ParentVerb]:
                 return await Node.Enclaves.EnclaveTool.RunParentAsync();
+            case [EndToEnd.UnsealedProgram.Verb, .. string[] rest]:
+                return await EndToEnd.UnsealedProgram.RunAsync(rest);
+            case [Cocoon.Node.Cli.EnclaveCommand.Name, ..]:
+                // The enclave of a node that this executable is.
+                return await EndToEnd.UnsealedProgram.RunAsync(args);
+            case [EndToEnd.MemorySearchTool.Verb, string processId, string text]:
+                return EndToEnd.MemorySearchTool.Run(int.Parse(processId, System.Globalization.CultureInfo.InvariantCulture), text, Console.Out);
             case [Fuzzing.FuzzTool.Verb, .. string[] rest]:
                 return Fuzzing.FuzzTool.Run(rest, Console.Out, Console.Error);
             case [Simulation.SimulateTool.Verb, .. string[] rest]:

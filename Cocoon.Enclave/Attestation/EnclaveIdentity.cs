@@ -30,13 +30,13 @@ internal sealed class EnclaveIdentity : IDisposable
     private readonly SecretBytes _bootSecret = SecretBytes.Random(32);
     private volatile Evidence _evidence;
 
-    private EnclaveIdentity(IEvidenceSource source, IdentitySubject subject, TimeProvider time)
+    private EnclaveIdentity(IEvidenceSource source, IdentitySubject subject, IReadOnlyList<HpkeSuite> suites, TimeProvider time)
     {
         _source = source;
         _subject = subject;
         _time = time;
         Key = Ed25519PrivateKey.Generate();
-        Keys = new KeyRing(Key, HpkeSuite.Offered, time);
+        Keys = new KeyRing(Key, suites, time);
         _evidence = new Evidence([], [], [], time.GetUtcNow());
     }
 
@@ -51,18 +51,21 @@ internal sealed class EnclaveIdentity : IDisposable
 
     public Evidence Current => _evidence;
 
+    /// <param name="suites">Those that receiving keys are made for, best first.</param>
     public static async Task<EnclaveIdentity> CreateAsync(
-        IEvidenceSource source, IdentitySubject subject, TimeProvider time, CancellationToken cancellationToken)
+        IEvidenceSource source, IdentitySubject subject, IReadOnlyList<HpkeSuite> suites, TimeProvider time, CancellationToken cancellationToken)
     {
-        EnclaveIdentity identity = new(source, subject, time);
+        EnclaveIdentity identity = new(source, subject, suites, time);
         await identity.RefreshEvidenceAsync(cancellationToken);
         return identity;
     }
 
+    /// <exception cref="EvidenceSourceException">The machine gave none; the current evidence stays.</exception>
     public async Task RefreshEvidenceAsync(CancellationToken cancellationToken) => _evidence = await CollectAsync([], cancellationToken);
 
     /// <summary>Evidence made now, for one client that asks for it.</summary>
     /// <param name="challenge">32 bytes that only this evidence holds.</param>
+    /// <exception cref="EvidenceSourceException">The machine gave none.</exception>
     public Task<Evidence> CollectFreshAsync(ImmutableArray<byte> challenge, CancellationToken cancellationToken) => CollectAsync(challenge, cancellationToken);
 
     private async Task<Evidence> CollectAsync(ImmutableArray<byte> challenge, CancellationToken cancellationToken)
@@ -81,9 +84,16 @@ internal sealed class EnclaveIdentity : IDisposable
             Beacon = _subject.Beacon,
             Challenge = challenge,
         };
-        EvidenceBundle bundle = await _source.CollectAsync(binding, cancellationToken);
-        byte[] bytes = bundle.Encode();
-        return new Evidence(bytes, EvidenceBundle.Digest(bytes), EnclaveBinding.ReportData(bundle.Binding.AsSpan()), _time.GetUtcNow());
+        try
+        {
+            EvidenceBundle bundle = await _source.CollectAsync(binding, cancellationToken);
+            byte[] bytes = bundle.Encode();
+            return new Evidence(bytes, EvidenceBundle.Digest(bytes), EnclaveBinding.ReportData(bundle.Binding.AsSpan()), _time.GetUtcNow());
+        }
+        catch (Exception e) when (e is Tsm.TsmException or EvidenceException or IOException or UnauthorizedAccessException)
+        {
+            throw new EvidenceSourceException(e);
+        }
     }
 
     /// <summary>The key under which this payer's prefixes are cached: nothing that host, channel or wallet knows.</summary>

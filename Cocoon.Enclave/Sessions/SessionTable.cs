@@ -1,5 +1,4 @@
 using Cocoon.Enclave.Attestation;
-using Cocoon.Protocol.Attestation;
 using Cocoon.Protocol.Enclaves;
 using Cocoon.Protocol.Enclaves.Proto;
 using Cocoon.Protocol.Sessions;
@@ -89,9 +88,9 @@ internal sealed class SessionTable(EnclaveSessionContext context, PipeFrameWrite
         {
             // Ending, or the host is gone.
         }
-        catch (EvidenceException)
+        catch (EvidenceSourceException)
         {
-            await new SessionOutput(pipe, open.Handle).RefusedAsync("evidence", shutdown);
+            await new SessionOutput(pipe, open.Handle).RefusedAsync(SessionReasons.Evidence, shutdown);
         }
     }
 
@@ -127,7 +126,7 @@ internal sealed class SessionTable(EnclaveSessionContext context, PipeFrameWrite
     {
         if (Find(start.Handle) is not { } session)
         {
-            await new SessionOutput(pipe, start.Handle).RefusedAsync("unknown-session", shutdown);
+            await new SessionOutput(pipe, start.Handle).RefusedAsync(SessionReasons.UnknownSession, shutdown);
             return;
         }
 

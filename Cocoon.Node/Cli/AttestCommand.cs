@@ -6,6 +6,7 @@ using Cocoon.Node.Cli.Rendering;
 using Cocoon.Node.Control;
 using Cocoon.Protocol.Attestation;
 using Cocoon.Protocol.Attestation.Collateral;
+using Cocoon.Protocol.Sessions;
 
 namespace Cocoon.Node.Cli;
 
@@ -90,8 +91,8 @@ internal static class AttestCommand
         return command;
     }
 
-    /// <summary>Those of evidence and sessions, then those of other files that <c>verify --case</c> reads.</summary>
-    internal static IEnumerable<ReasonWord> AllReasons => ReasonWords.Described.Concat(NrasToken.Reasons).Concat(HpkeVectors.Reasons);
+    /// <summary>Those of evidence, those of sessions, then those of other files that <c>verify --case</c> reads.</summary>
+    internal static IEnumerable<ReasonWord> AllReasons => ReasonWords.Described.Concat(SessionReasons.All).Concat(NrasToken.Reasons).Concat(HpkeVectors.Reasons);
 
     /// <summary>A reason word with its meaning behind it.</summary>
     internal static string Explain(string word) => $"{word}: {AllReasons.FirstOrDefault(r => r.Word == word)?.Meaning}";

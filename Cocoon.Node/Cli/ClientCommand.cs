@@ -3,6 +3,7 @@ using Cocoon.Node.Attestation;
 using Cocoon.Node.Hosting;
 using Cocoon.Node.OpenAi;
 using Cocoon.Node.Sessions;
+using Cocoon.Protocol.Cryptography.Hpke;
 using Cocoon.Protocol.PrivacyRelay;
 using Cocoon.Protocol.Sessions.Proto;
 
@@ -11,7 +12,8 @@ namespace Cocoon.Node.Cli;
 /// <summary><c>cocoon client</c>: the light client with its OpenAI-compatible endpoint on localhost.</summary>
 internal static class ClientCommand
 {
-    public static Command Build()
+    /// <param name="suites">Suites that the client seals to.</param>
+    public static Command Build(IReadOnlyList<HpkeSuite> suites)
     {
         NodeOptionSet common = new();
         Option<string> api = new("--api") { Description = "Loopback address of the OpenAI API", DefaultValueFactory = _ => "127.0.0.1:8484", HelpName = "HOST:PORT" };
@@ -53,6 +55,7 @@ internal static class ClientCommand
                 Shape = parsed,
                 Relays = parse.GetValue(relays),
                 Spending = spending.Read(parse),
+                Suites = suites,
             };
             return await NodeRunner.RunAsync(
                 node, serving: null, client, common.IsVerbose(parse), common.PrintsReadyJson(parse), cancellationToken);

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Cocoon.Enclave;
 using Cocoon.Enclave.Devices;
+using Cocoon.Protocol.Cryptography.Hpke;
 
 namespace Cocoon.Node.Cli;
 
@@ -11,7 +12,8 @@ internal static class EnclaveCommand
 {
     public const string Name = "enclave";
 
-    public static Command Build()
+    /// <param name="suites">Suites of the receiving keys.</param>
+    public static Command Build(IReadOnlyList<HpkeSuite> suites)
     {
         Option<int> parent = new("--parent") { Description = "Process id of the supervisor." };
         Option<string[]> read = new("--read") { Description = "A path that the engine reads.", AllowMultipleArgumentsPerToken = false };
@@ -44,7 +46,7 @@ internal static class EnclaveCommand
                 : result.GetValue(devices) ? EnclaveProcess.ListDevicesAsync(arguments, cancellationToken)
                 : result.GetValue(bench) is { } configuration
                     ? EnclaveProcess.BenchAsync(arguments, configuration, result.GetValue(sequences) ?? [1], Math.Max(1, result.GetValue(rounds)), cancellationToken)
-                : EnclaveProcess.RunAsync(arguments, loadEngine: null, cancellationToken);
+                : EnclaveProcess.RunAsync(arguments, loadEngine: null, suites, cancellationToken);
         });
         return command;
     }

@@ -1,14 +1,19 @@
 using System.CommandLine;
+using Cocoon.Protocol.Cryptography.Hpke;
 
 namespace Cocoon.Node.Cli;
 
 /// <summary>The table of contents of the command line: one file per command beside this one.</summary>
 internal static class RootCommandBuilder
 {
-    public static RootCommand Build() => new("Cocoon: private, paid, peer-to-peer AI inference on TON.")
+    public static RootCommand Build() => Build(HpkeSuite.Accepted, HpkeSuite.Offered);
+
+    /// <param name="accepted">Suites that a light client seals to.</param>
+    /// <param name="offered">Suites that an enclave makes keys for, best first.</param>
+    internal static RootCommand Build(IReadOnlyList<HpkeSuite> accepted, IReadOnlyList<HpkeSuite> offered) => new("Cocoon: private, paid, peer-to-peer AI inference on TON.")
     {
         UpCommand.Build(),
-        ClientCommand.Build(),
+        ClientCommand.Build(accepted),
         ChatCommand.Build(),
         StatusCommand.Build(),
         PeersCommand.Build(),
@@ -35,6 +40,6 @@ internal static class RootCommandBuilder
         RegistryCommand.Build(),
         VerifyCommand.Build(),
         AttestCommand.Build(),
-        EnclaveCommand.Build(),
+        EnclaveCommand.Build(offered),
     };
 }

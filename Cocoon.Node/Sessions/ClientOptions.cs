@@ -1,5 +1,6 @@
 using Cocoon.Node.Payments;
 using Cocoon.Protocol.Attestation;
+using Cocoon.Protocol.Cryptography.Hpke;
 using Cocoon.Protocol.Sessions.Proto;
 
 namespace Cocoon.Node.Sessions;
@@ -17,6 +18,9 @@ internal sealed class ClientOptions
 
     /// <summary>What evidence is accepted; <see cref="AllowOpenTier"/> and a request's own word add simulated evidence to it.</summary>
     public AppraisalPolicy Policy { get; set; } = AppraisalPolicy.Default;
+
+    /// <summary>Suites that requests are sealed under; a key of any other is not usable.</summary>
+    public IReadOnlyList<HpkeSuite> Suites { get; init; } = HpkeSuite.Accepted;
 
     /// <summary>Accept simulated evidence, which is tier open.</summary>
     public bool AllowSimulated => AllowOpenTier;

@@ -282,7 +282,7 @@ internal sealed partial class InferenceClient(
     public async Task<ReadOnlyMemory<byte>> FetchEvidenceAsync(VerifiedOffer offer, CancellationToken cancellationToken)
     {
         KnownEvidence shown = new();
-        WelcomeVerifier verifier = new(_appraisals, shown, time);
+        WelcomeVerifier verifier = new(_appraisals, shown, options.Value.Suites, time);
         AppraisalPolicy policy = options.Value.Policy.AllowingSimulated(true);
         await using OpenedSession session =
             await OpenedSession.OpenAsync(streams, offer, streams.LeastRelays, verifier, policy, knownEvidence: null, time, cancellationToken);
@@ -291,7 +291,7 @@ internal sealed partial class InferenceClient(
 
     private async Task<OpenedSession> OpenAsync(VerifiedOffer offer, Ask ask, CancellationToken cancellationToken)
     {
-        WelcomeVerifier verifier = new(_appraisals, _evidence, time);
+        WelcomeVerifier verifier = new(_appraisals, _evidence, options.Value.Suites, time);
         AppraisalPolicy policy = options.Value.Policy.AllowingSimulated(ask.AllowOpenTier);
         ReadOnlyMemory<byte>? known = _evidence.Contains(offer.Offer.EvidenceDigest.Span) ? offer.Offer.EvidenceDigest.Memory : null;
         OpenedSession session = await OpenedSession.OpenAsync(streams, offer, Relays(ask), verifier, policy, known, time, cancellationToken);

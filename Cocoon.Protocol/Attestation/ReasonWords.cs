@@ -42,6 +42,7 @@ internal static class ReasonWords
     public const string QuoteTooLong = "quote.valid_too_long";
     public const string QuoteDearer = "quote.dearer_than_offer";
     public const string QuoteStep = "quote.step_too_large";
+    public const string QuoteUnit = "quote.unit_too_small";
 
     /// <summary>Every word with its meaning, what the evidence shows before what a policy does not accept.</summary>
     public static IReadOnlyList<ReasonWord> Described { get; } =
@@ -84,6 +85,7 @@ internal static class ReasonWords
         new(QuoteTooLong, "the price quote is valid for longer than allowed"),
         new(QuoteDearer, "the price quote is dearer than the offer"),
         new(QuoteStep, "the price quote asks for too large a step"),
+        new(QuoteUnit, "the price quote would let the host count tokens while they are made"),
     ];
 
     public static IReadOnlyList<string> All { get; } = [.. Described.Select(r => r.Word)];

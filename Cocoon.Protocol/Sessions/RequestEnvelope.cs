@@ -9,15 +9,12 @@ internal readonly ref struct RequestEnvelope
     public const int KeyIdSize = 8;
     public const int HeaderSize = KeyIdSize + (3 * sizeof(ushort));
 
-    private RequestEnvelope(HpkeSuite suite, ReadOnlySpan<byte> header, ReadOnlySpan<byte> encapsulation, ReadOnlySpan<byte> ciphertext)
+    private RequestEnvelope(ReadOnlySpan<byte> header, ReadOnlySpan<byte> encapsulation, ReadOnlySpan<byte> ciphertext)
     {
-        Suite = suite;
         Header = header;
         Encapsulation = encapsulation;
         Ciphertext = ciphertext;
     }
-
-    public HpkeSuite Suite { get; }
 
     public ReadOnlySpan<byte> Header { get; }
 
@@ -25,30 +22,25 @@ internal readonly ref struct RequestEnvelope
 
     public ReadOnlySpan<byte> Ciphertext { get; }
 
-    public ReadOnlySpan<byte> KeyId => Header[..KeyIdSize];
+    /// <summary>The key that the request was sealed to.</summary>
+    /// <exception cref="SessionException">Too short.</exception>
+    public static ReadOnlySpan<byte> KeyIdOf(ReadOnlySpan<byte> bytes) => bytes.Length < HeaderSize
+        ? throw new SessionException(SessionErrorCode.Malformed, "sealed request too short")
+        : bytes[..KeyIdSize];
 
-    /// <exception cref="SessionException">Too short, or a suite that this machine does not use.</exception>
-    public static RequestEnvelope Read(ReadOnlySpan<byte> bytes)
+    /// <param name="suite">That of the key that the request names.</param>
+    /// <exception cref="SessionException">Too short, or sealed under another suite.</exception>
+    public static RequestEnvelope Read(ReadOnlySpan<byte> bytes, HpkeSuite suite)
     {
-        if (bytes.Length < HeaderSize)
+        if (!bytes.StartsWith(WriteHeader(KeyIdOf(bytes), suite)))
         {
-            throw new SessionException(SessionErrorCode.Malformed, "sealed request too short");
-        }
-
-        ReadOnlySpan<byte> ids = bytes[KeyIdSize..HeaderSize];
-        if (!HpkeSuite.TryGet(
-            BinaryPrimitives.ReadUInt16BigEndian(ids),
-            BinaryPrimitives.ReadUInt16BigEndian(ids[2..]),
-            BinaryPrimitives.ReadUInt16BigEndian(ids[4..]),
-            out HpkeSuite? suite))
-        {
-            throw new SessionException(SessionErrorCode.UnknownKey, "unsupported suite");
+            throw new SessionException(SessionErrorCode.UnknownKey, "suite of another key");
         }
 
         ReadOnlySpan<byte> rest = bytes[HeaderSize..];
         return rest.Length < suite.Kem.EncapsulationSize + HpkeAead.TagSize
             ? throw new SessionException(SessionErrorCode.Malformed, "sealed request too short")
-            : new RequestEnvelope(suite, bytes[..HeaderSize], rest[..suite.Kem.EncapsulationSize], rest[suite.Kem.EncapsulationSize..]);
+            : new RequestEnvelope(bytes[..HeaderSize], rest[..suite.Kem.EncapsulationSize], rest[suite.Kem.EncapsulationSize..]);
     }
 
     public static byte[] WriteHeader(ReadOnlySpan<byte> keyId, HpkeSuite suite)

@@ -39,16 +39,9 @@ internal sealed class RequestOpener(IRequestKeys keys, TimeProvider time)
     {
         RoutingHeader header = ParseHeader(headerBytes);
         CheckHeader(header, session);
-        RequestEnvelope envelope = RequestEnvelope.Read(sealedBytes);
-        RequestKey key = keys.Find(envelope.KeyId) ?? throw new SessionException(SessionErrorCode.UnknownKey, "no such key");
-        if (key.Suite != envelope.Suite)
-        {
-            throw new SessionException(SessionErrorCode.UnknownKey, "suite of another key");
-        }
-
-        using HpkeContext context =
-            key.Suite.TrySetupRecipient(key.Key, envelope.Encapsulation, RequestEnvelope.Info(envelope.Header, session.ReportData))
-            ?? throw new SessionException(SessionErrorCode.Undecryptable, "sealed request");
+        RequestKey key = keys.Find(RequestEnvelope.KeyIdOf(sealedBytes)) ?? throw new SessionException(SessionErrorCode.UnknownKey, "no such key");
+        RequestEnvelope envelope = RequestEnvelope.Read(sealedBytes, key.Suite);
+        using HpkeContext context = Decapsulate(key, envelope, session) ?? throw new SessionException(SessionErrorCode.Undecryptable, "sealed request");
         byte[] padded = context.TryOpen(RequestEnvelope.AssociatedData(session.TranscriptHash, headerBytes), envelope.Ciphertext)
             ?? throw new SessionException(SessionErrorCode.Undecryptable, "sealed request");
 
@@ -73,6 +66,19 @@ internal sealed class RequestOpener(IRequestKeys keys, TimeProvider time)
         }
 
         return new OpenedRequest(header, request, new ResponseSealer(key.Suite, context, envelope.Encapsulation));
+    }
+
+    private static HpkeContext? Decapsulate(RequestKey key, RequestEnvelope envelope, OpeningSession session)
+    {
+        try
+        {
+            return key.Suite.TrySetupRecipient(key.Key, envelope.Encapsulation, RequestEnvelope.Info(envelope.Header, session.ReportData));
+        }
+        catch (ObjectDisposedException)
+        {
+            // Its time ended between the look-up and now.
+            throw new SessionException(SessionErrorCode.UnknownKey, "the key is erased");
+        }
     }
 
     private void CheckHeader(RoutingHeader header, OpeningSession session)

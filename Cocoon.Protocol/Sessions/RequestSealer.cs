@@ -13,15 +13,16 @@ internal sealed record SealedCall(byte[] Header, byte[] Sealed, ResponseOpener R
 /// <summary>The client's side of sealing.</summary>
 internal static class RequestSealer
 {
+    /// <param name="suite">That of the key.</param>
     /// <param name="key">A record whose signature by the attested identity key was verified.</param>
     /// <param name="reportData">64 bytes, from the appraised evidence.</param>
-    /// <exception cref="SessionException">The key's suite is unknown, its point bad, or the request too large.</exception>
+    /// <exception cref="SessionException">The key is of another suite, its point bad, or the request too large.</exception>
     public static SealedCall Seal(
-        KeyRecord key, ReadOnlySpan<byte> reportData, ReadOnlySpan<byte> transcriptHash, RoutingHeader header, SealedRequest request)
+        HpkeSuite suite, KeyRecord key, ReadOnlySpan<byte> reportData, ReadOnlySpan<byte> transcriptHash, RoutingHeader header, SealedRequest request)
     {
-        if (!HpkeSuite.TryGet(key.Kem, key.Kdf, key.Aead, out HpkeSuite? suite) || key.KeyId.Length != RequestEnvelope.KeyIdSize)
+        if (!suite.Is(key.Kem, key.Kdf, key.Aead) || key.KeyId.Length != RequestEnvelope.KeyIdSize)
         {
-            throw new SessionException(SessionErrorCode.UnknownKey, "unsupported suite");
+            throw new SessionException(SessionErrorCode.UnknownKey, "suite of another key");
         }
 
         byte[] headerBytes = header.ToByteArray();

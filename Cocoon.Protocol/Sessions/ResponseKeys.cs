@@ -33,7 +33,7 @@ internal static class ResponseKeys
         HKDF.Extract(HashAlgorithmName.SHA256, exported, salt, prk);
         HKDF.Expand(HashAlgorithmName.SHA256, prk, key, "key"u8);
         HKDF.Expand(HashAlgorithmName.SHA256, prk, baseNonce, "nonce"u8);
-        HpkeAead aead = new(suite.AeadId, key);
+        HpkeAead aead = suite.CreateAead(key);
         CryptographicOperations.ZeroMemory(salt);
         CryptographicOperations.ZeroMemory(prk);
         CryptographicOperations.ZeroMemory(key);

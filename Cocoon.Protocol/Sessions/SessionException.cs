@@ -43,16 +43,16 @@ internal sealed class SessionException(SessionErrorCode code, string message) : 
     /// <summary>The stable word for refusals, logs and counters.</summary>
     public string Word => Code switch
     {
-        SessionErrorCode.UnknownKey => "unknown-key",
-        SessionErrorCode.Undecryptable => "undecryptable",
-        SessionErrorCode.Replayed => "replayed",
-        SessionErrorCode.Expired => "expired",
-        SessionErrorCode.Mismatch => "mismatch",
-        SessionErrorCode.Tampered => "tampered",
-        SessionErrorCode.Truncated => "truncated",
-        SessionErrorCode.TooLarge => "too-large",
-        SessionErrorCode.KeyExhausted => "key-exhausted",
-        SessionErrorCode.Busy => "busy",
-        _ => "malformed",
+        SessionErrorCode.UnknownKey => SessionReasons.UnknownKey,
+        SessionErrorCode.Undecryptable => SessionReasons.Undecryptable,
+        SessionErrorCode.Replayed => SessionReasons.Replayed,
+        SessionErrorCode.Expired => SessionReasons.Expired,
+        SessionErrorCode.Mismatch => SessionReasons.Mismatch,
+        SessionErrorCode.Tampered => SessionReasons.Tampered,
+        SessionErrorCode.Truncated => SessionReasons.Truncated,
+        SessionErrorCode.TooLarge => SessionReasons.TooLarge,
+        SessionErrorCode.KeyExhausted => SessionReasons.KeyExhausted,
+        SessionErrorCode.Busy => SessionReasons.Busy,
+        _ => SessionReasons.Malformed,
     };
 }

@@ -30,6 +30,9 @@ internal sealed record AppraisedEnclave
     /// <summary>The newest key that can be used now.</summary>
     public required KeyRecord Key { get; init; }
 
+    /// <summary>That of <see cref="Key"/>.</summary>
+    public required HpkeSuite Suite { get; init; }
+
     public required Quote Quote { get; init; }
 
     public required SignedQuote SignedQuote { get; init; }
@@ -57,7 +60,7 @@ internal sealed record AppraisedEnclave
         header.ModelId = ByteString.CopyFrom(model.ToArray());
         request.Prices = Quote.Prices.Clone();
         request.Channel = header.Channel;
-        return RequestSealer.Seal(Key, Claims.ReportData.AsSpan(), TranscriptHash, header, request);
+        return RequestSealer.Seal(Suite, Key, Claims.ReportData.AsSpan(), TranscriptHash, header, request);
     }
 }
 
@@ -68,7 +71,8 @@ internal sealed record WelcomeResult(AppraisedEnclave? Enclave, ImmutableArray<s
 }
 
 /// <summary>The client's appraisal of a Welcome: evidence, keys, liveness and quote, offline and in process.</summary>
-internal sealed class WelcomeVerifier(AppraisalCache appraisals, KnownEvidence knownEvidence, TimeProvider time)
+/// <param name="suites">Those that this client seals to.</param>
+internal sealed class WelcomeVerifier(AppraisalCache appraisals, KnownEvidence knownEvidence, IReadOnlyList<HpkeSuite> suites, TimeProvider time)
 {
     public const int MaxKeys = 4;
 
@@ -77,6 +81,9 @@ internal sealed class WelcomeVerifier(AppraisalCache appraisals, KnownEvidence k
 
     /// <summary>Most tokens that one step may cover, per class: four default steps. The client leads by a step, so it is the money at risk.</summary>
     private const uint MaxStepPromptTokens = 8192, MaxStepCompletionTokens = 256;
+
+    /// <summary>Fewest tokens in which the host may learn the cost of a paced answer: with finer ones it would count tokens every two seconds.</summary>
+    private const uint MinUnitTokens = 64;
 
     private static readonly TimeSpan ClockSkew = TimeSpan.FromMinutes(5);
 
@@ -115,11 +122,11 @@ internal sealed class WelcomeVerifier(AppraisalCache appraisals, KnownEvidence k
             reasons.Add(ReasonWords.WelcomeLiveness);
         }
 
-        KeyRecord? key = ChooseKey(reasons, body, claims, expectation.Policy, now);
+        (KeyRecord key, HpkeSuite suite)? chosen = ChooseKey(reasons, body, claims, expectation.Policy, now);
         AddIf(reasons, AttestationWords.TryParseTier(expectation.OfferTier, out Tier offered) && offered > claims.Tier, ReasonWords.OfferTier);
         Quote? quote = CheckQuote(reasons, body.Quote, sent, expectation, now);
         reasons.AddRange(attestation.Reasons);
-        if (reasons.Count > 0 || key is null || quote is null)
+        if (reasons.Count > 0 || chosen is not var (key, suite) || quote is null)
         {
             return new WelcomeResult(null, [.. reasons], attestation);
         }
@@ -132,6 +139,7 @@ internal sealed class WelcomeVerifier(AppraisalCache appraisals, KnownEvidence k
                 TranscriptHash = transcript,
                 SessionId = SessionTranscript.SessionId(transcript),
                 Key = key,
+                Suite = suite,
                 Quote = quote,
                 SignedQuote = body.Quote,
                 QuoteDigest = SHA256.HashData(body.Quote.Quote.Span),
@@ -169,7 +177,7 @@ internal sealed class WelcomeVerifier(AppraisalCache appraisals, KnownEvidence k
     }
 
     /// <summary>The newest usable key, the post-quantum one of its epoch.</summary>
-    private static KeyRecord? ChooseKey(List<string> reasons, WelcomeBody body, EnclaveClaims claims, AppraisalPolicy policy, DateTimeOffset now)
+    private (KeyRecord Key, HpkeSuite Suite)? ChooseKey(List<string> reasons, WelcomeBody body, EnclaveClaims claims, AppraisalPolicy policy, DateTimeOffset now)
     {
         if (body.Keys.Count > MaxKeys)
         {
@@ -177,8 +185,7 @@ internal sealed class WelcomeVerifier(AppraisalCache appraisals, KnownEvidence k
             return null;
         }
 
-        KeyRecord? best = null;
-        bool isBestHybrid = false;
+        (KeyRecord Key, HpkeSuite Suite)? best = null;
         foreach (SignedKeyRecord signed in body.Keys)
         {
             if (!SignedRecords.TryVerifyKey(claims.IdentityKey.AsSpan(), signed, out KeyRecord? record))
@@ -188,14 +195,14 @@ internal sealed class WelcomeVerifier(AppraisalCache appraisals, KnownEvidence k
             }
 
             bool usable = record.KeyId.Length == RequestEnvelope.KeyIdSize
-                && HpkeSuite.TryGet(record.Kem, record.Kdf, record.Aead, out HpkeSuite? suite)
-                && record.PublicKey.Length == suite.Kem.PublicKeySize
                 && record.NotBeforeMs <= (ulong)(now + ClockSkew).ToUnixTimeMilliseconds()
                 && record.NotAfterMs > (ulong)now.ToUnixTimeMilliseconds();
-            bool isHybrid = record.Kem == XWingKem.KemId;
-            if (usable && (best is null || (record.Epoch, isHybrid).CompareTo((best.Epoch, isBestHybrid)) > 0))
+            if (usable
+                && suites.FirstOrDefault(s => s.Is(record.Kem, record.Kdf, record.Aead)) is { } suite
+                && record.PublicKey.Length == suite.Kem.PublicKeySize
+                && (best is not var (key, bestSuite) || (record.Epoch, suite.IsPostQuantum).CompareTo((key.Epoch, bestSuite.IsPostQuantum)) > 0))
             {
-                (best, isBestHybrid) = (record, isHybrid);
+                best = (record, suite);
             }
         }
 
@@ -206,7 +213,8 @@ internal sealed class WelcomeVerifier(AppraisalCache appraisals, KnownEvidence k
         }
 
         // The evidence says which suites the enclave has: one that both sides can use does not get lost on the way by chance.
-        AddIf(reasons, !isBestHybrid && HpkeSuite.C is not null && claims.Keys.Any(k => k.Kem == XWingKem.KemId), ReasonWords.WelcomeDowngrade);
+        bool isBestHybrid = best.Value.Suite.IsPostQuantum;
+        AddIf(reasons, !isBestHybrid && suites.Any(s => s.IsPostQuantum) && claims.Keys.Any(k => k.Kem == XWingKem.KemId), ReasonWords.WelcomeDowngrade);
         AddIf(reasons, !isBestHybrid && policy.RequirePostQuantum, ReasonWords.PolicyPostQuantum);
         return best;
     }
@@ -238,6 +246,7 @@ internal sealed class WelcomeVerifier(AppraisalCache appraisals, KnownEvidence k
         AddIf(reasons, quote.NotAfterMs > (ulong)(now + MaxQuoteLifetime + ClockSkew).ToUnixTimeMilliseconds(), ReasonWords.QuoteTooLong);
         AddIf(reasons, !Metering.NotDearer(quote.Prices, expectation.OfferPrices), ReasonWords.QuoteDearer);
         AddIf(reasons, quote.StepNanoton > MaxStep(quote.Prices), ReasonWords.QuoteStep);
+        AddIf(reasons, quote.UnitTokens < MinUnitTokens, ReasonWords.QuoteUnit);
         return reasons.Count == before ? quote : null;
     }
 

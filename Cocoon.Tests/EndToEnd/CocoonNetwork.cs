@@ -23,7 +23,7 @@ internal sealed class CocoonNetwork : IAsyncDisposable
     {
         _directory = directory;
         Devnet = devnet;
-        Chain = new TcpForwarder(new IPEndPoint(IPAddress.Loopback, devnet.Url.Port), record: false);
+        Chain = new TcpForwarder(new IPEndPoint(IPAddress.Loopback, devnet.Url.Port));
     }
 
     public DevnetProcess Devnet { get; }
@@ -59,9 +59,11 @@ internal sealed class CocoonNetwork : IAsyncDisposable
     }
 
     /// <summary>A provider that is ready to serve, with half a TON for its claims.</summary>
+    /// <param name="command">Stands for the program of the build.</param>
+    /// <param name="directory">Data directory; <c>null</c>: one of the network's.</param>
     public async Task<CocoonNode> StartProviderAsync(
         string name, decimal priceIn, decimal priceOut, CancellationToken cancellationToken, string? model = null, string modelName = ModelName,
-        IReadOnlyList<string>? options = null)
+        IReadOnlyList<string>? options = null, IReadOnlyList<string>? command = null, string? directory = null)
     {
         CocoonNode provider = await StartAsync(
             name,
@@ -70,7 +72,9 @@ internal sealed class CocoonNetwork : IAsyncDisposable
                 "--price-in", priceIn.ToString(CultureInfo.InvariantCulture), "--price-out", priceOut.ToString(CultureInfo.InvariantCulture),
                 .. options ?? [],
             ],
-            cancellationToken);
+            cancellationToken,
+            command,
+            directory);
         await FundAsync(provider, Ton / 2, cancellationToken);
         return provider;
     }
@@ -78,8 +82,10 @@ internal sealed class CocoonNetwork : IAsyncDisposable
     /// <param name="ton">What the wallet gets, nanoTON.</param>
     /// <param name="lite">Reads the chain through the devnet's lite-server.</param>
     /// <param name="bootstrap">Address to join by; <c>null</c>: the bootstrap node's.</param>
+    /// <param name="command">Stands for the program of the build.</param>
     public async Task<CocoonNode> StartClientAsync(
-        string name, ulong ton, CancellationToken cancellationToken, string? bootstrap = null, string shape = "fast", bool lite = false, string[]? options = null)
+        string name, ulong ton, CancellationToken cancellationToken, string? bootstrap = null, string shape = "fast", bool lite = false, string[]? options = null,
+        IReadOnlyList<string>? command = null)
     {
         CocoonNode client = await StartAsync(
             name,
@@ -87,7 +93,8 @@ internal sealed class CocoonNetwork : IAsyncDisposable
                 "client", .. Common(bootstrap ?? Bootstrap.Address), "--api", "127.0.0.1:0", "--allow-open", "--shape", shape,
                 .. lite ? (string[])["--ton-config", LiteConfigIn(_directory)] : [], .. options ?? [],
             ],
-            cancellationToken);
+            cancellationToken,
+            command);
         if (ton > 0)
         {
             await FundAsync(client, ton, cancellationToken);
@@ -154,9 +161,10 @@ internal sealed class CocoonNetwork : IAsyncDisposable
 
     private string[] Common(string bootstrap) => ["--ton", $"http://127.0.0.1:{Chain.Port}/api/v2", "--bootstrap", bootstrap, "--lan", "--no-mdns"];
 
-    private async Task<CocoonNode> StartAsync(string name, IReadOnlyList<string> arguments, CancellationToken cancellationToken)
+    private async Task<CocoonNode> StartAsync(
+        string name, IReadOnlyList<string> arguments, CancellationToken cancellationToken, IReadOnlyList<string>? command = null, string? directory = null)
     {
-        CocoonNode node = await CocoonNode.StartAsync(name, arguments, Path.Combine(_directory, name), cancellationToken);
+        CocoonNode node = await CocoonNode.StartAsync(name, arguments, directory ?? Path.Combine(_directory, name), cancellationToken, command);
         lock (_nodes)
         {
             _nodes.Add(node);

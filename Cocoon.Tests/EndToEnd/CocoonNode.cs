@@ -60,11 +60,11 @@ internal sealed class CocoonNode : IAsyncDisposable
 
     public bool IsAlive => Signals.IsAlive(ProcessId);
 
-    /// <param name="prefix">What goes before the command line, such as a network namespace's.</param>
+    /// <param name="command">The program's command line before its arguments; <c>null</c>: that of the build.</param>
     public static async Task<CocoonNode> StartAsync(
-        string name, IReadOnlyList<string> arguments, string dataDirectory, CancellationToken cancellationToken, IReadOnlyList<string>? prefix = null)
+        string name, IReadOnlyList<string> arguments, string dataDirectory, CancellationToken cancellationToken, IReadOnlyList<string>? command = null)
     {
-        CocoonNode node = Launch(name, arguments, dataDirectory, crashAt: null, prefix);
+        CocoonNode node = Launch(name, arguments, dataDirectory, crashAt: null, command);
         try
         {
             await node._ready.Task.WaitAsync(s_startTime, cancellationToken);
@@ -79,11 +79,11 @@ internal sealed class CocoonNode : IAsyncDisposable
 
     /// <summary>Starts the process without waiting for it to be ready: it may be meant to die before.</summary>
     /// <param name="crashAt">Step at which the process shall end as by SIGKILL; <c>null</c>: none.</param>
-    /// <param name="prefix">What goes before the command line, such as a network namespace's.</param>
+    /// <param name="command">The program's command line before its arguments; <c>null</c>: that of the build.</param>
     public static CocoonNode Launch(
-        string name, IReadOnlyList<string> arguments, string dataDirectory, string? crashAt, IReadOnlyList<string>? prefix = null)
+        string name, IReadOnlyList<string> arguments, string dataDirectory, string? crashAt, IReadOnlyList<string>? command = null)
     {
-        ProcessStartInfo start = CocoonProgram.Launch([.. arguments, "--ready-json", "--data", dataDirectory], prefix);
+        ProcessStartInfo start = CocoonProgram.Launch([.. arguments, "--ready-json", "--data", dataDirectory], command);
         if (crashAt is not null)
         {
             start.Environment[CrashPoint.Variable] = crashAt;

@@ -8,10 +8,15 @@ internal static class CocoonProgram
 {
     public static string Assembly { get; } = Path.Combine(AppContext.BaseDirectory, "cocoon.dll");
 
-    public static ProcessStartInfo Launch(IEnumerable<string> arguments, IReadOnlyList<string>? prefix = null)
+    /// <summary>The program as a command line without its arguments.</summary>
+    public static IReadOnlyList<string> Command { get; } = [Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", Assembly];
+
+    /// <param name="arguments">Its arguments.</param>
+    /// <param name="command">Runs it, or stands for it; <c>null</c>: <see cref="Command"/>.</param>
+    public static ProcessStartInfo Launch(IEnumerable<string> arguments, IReadOnlyList<string>? command = null)
     {
-        string[] command = [.. prefix ?? [], Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", Assembly, .. arguments];
-        ProcessStartInfo start = new(command[0], command[1..])
+        command ??= Command;
+        ProcessStartInfo start = new(command[0], [.. command.Skip(1), .. arguments])
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,

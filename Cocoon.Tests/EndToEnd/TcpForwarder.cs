@@ -3,24 +3,17 @@ using System.Net.Sockets;
 
 namespace Cocoon.Tests.EndToEnd;
 
-/// <summary>A wire between two processes that a test can listen to and cut: forwards TCP connections and keeps a copy of every byte.</summary>
+/// <summary>A wire between two processes that a test can cut: forwards TCP connections.</summary>
 internal sealed class TcpForwarder : IAsyncDisposable
 {
-    private const int MaxRecorded = 256 << 20;
-
     private readonly IPEndPoint _target;
-    private readonly Lock _lock = new();
-    private readonly MemoryStream _sent = new();
-    private readonly MemoryStream _received = new();
-    private readonly bool _record;
     private CancellationTokenSource _cut = new();
     private TcpListener _listener;
     private Task _accepting;
 
-    public TcpForwarder(IPEndPoint target, bool record)
+    public TcpForwarder(IPEndPoint target)
     {
         _target = target;
-        _record = record;
         _listener = new TcpListener(IPAddress.Loopback, 0);
         _listener.Start();
         Port = ((IPEndPoint)_listener.LocalEndpoint).Port;
@@ -28,12 +21,6 @@ internal sealed class TcpForwarder : IAsyncDisposable
     }
 
     public int Port { get; }
-
-    /// <summary>What the target wrote so far.</summary>
-    public byte[] FromTarget => Copy(_received);
-
-    /// <summary>What was written to the target so far.</summary>
-    public byte[] ToTarget => Copy(_sent);
 
     /// <summary>Ends every connection and refuses new ones.</summary>
     public async Task CutAsync()
@@ -60,14 +47,6 @@ internal sealed class TcpForwarder : IAsyncDisposable
         _listener.Dispose();
     }
 
-    private byte[] Copy(MemoryStream recorded)
-    {
-        lock (_lock)
-        {
-            return recorded.ToArray();
-        }
-    }
-
     private async Task AcceptAsync(TcpListener listener, CancellationToken cancellationToken)
     {
         List<Task> connections = [];
@@ -92,7 +71,7 @@ internal sealed class TcpForwarder : IAsyncDisposable
             try
             {
                 await target.ConnectAsync(_target, cancellationToken);
-                await Task.WhenAll(PumpAsync(dialer, target, _sent, cancellationToken), PumpAsync(target, dialer, _received, cancellationToken));
+                await Task.WhenAll(PumpAsync(dialer, target, cancellationToken), PumpAsync(target, dialer, cancellationToken));
             }
             catch (Exception exception) when (exception is OperationCanceledException or SocketException)
             {
@@ -101,20 +80,12 @@ internal sealed class TcpForwarder : IAsyncDisposable
         }
     }
 
-    private async Task PumpAsync(Socket from, Socket to, MemoryStream record, CancellationToken cancellationToken)
+    private static async Task PumpAsync(Socket from, Socket to, CancellationToken cancellationToken)
     {
         byte[] buffer = new byte[64 * 1024];
         int read;
         while ((read = await from.ReceiveAsync(buffer, cancellationToken)) > 0)
         {
-            lock (_lock)
-            {
-                if (_record && record.Length < MaxRecorded)
-                {
-                    record.Write(buffer, 0, read);
-                }
-            }
-
             await to.SendAsync(buffer.AsMemory(0, read), cancellationToken);
         }
 

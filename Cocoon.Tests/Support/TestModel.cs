@@ -87,7 +87,8 @@ internal static partial class TestModel
         return path;
     }
 
-    public static void Write(Stream target, TestModelMode mode, TestModelSize size, TestModelWeights weights)
+    /// <param name="says">What a chain model says instead of <see cref="Sentence"/>: no token may stand in it twice.</param>
+    public static void Write(Stream target, TestModelMode mode, TestModelSize size, TestModelWeights weights, string? says = null)
     {
         (int layers, int embd, int heads, int kv, int ff, int context) = size switch
         {
@@ -157,7 +158,7 @@ internal static partial class TestModel
         else
         {
             GgufWeights table = type == GgufWeights.Q4 ? GgufWeights.Q8 : type;
-            (float[] embedding, float[] output) = SuccessorTables(random, tokens, merges, embd, end, mode == TestModelMode.Caller ? Call : Sentence);
+            (float[] embedding, float[] output) = SuccessorTables(random, tokens, merges, embd, end, says ?? (mode == TestModelMode.Caller ? Call : Sentence));
             gguf.Add("token_embd.weight", table, embd, tokens.Count, () => GgufWriter.Pack(table, embedding));
             gguf.Add("output.weight", table, embd, tokens.Count, () => GgufWriter.Pack(table, output));
         }

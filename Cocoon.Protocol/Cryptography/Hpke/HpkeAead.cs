@@ -11,29 +11,22 @@ internal static class HpkeAeadId
 
 /// <summary>An AEAD under one key: 32-byte key, 12-byte nonce, 16-byte tag at the end of the ciphertext.</summary>
 /// <remarks>Not thread-safe. The caller never repeats a nonce.</remarks>
-internal sealed class HpkeAead : IDisposable
+internal abstract class HpkeAead : IDisposable
 {
     public const int KeySize = 32;
     public const int NonceSize = 12;
     public const int TagSize = 16;
 
-    private readonly ChaCha20Poly1305? _chaCha;
-    private readonly AesGcm? _aes;
-
     /// <exception cref="ArgumentException">An identifier that <see cref="IsSupported"/> refuses.</exception>
-    public HpkeAead(ushort id, ReadOnlySpan<byte> key)
+    public static HpkeAead Create(ushort id, ReadOnlySpan<byte> key)
     {
-        switch (id)
+        ArgumentOutOfRangeException.ThrowIfNotEqual(key.Length, KeySize);
+        return id switch
         {
-            case HpkeAeadId.ChaCha20Poly1305:
-                _chaCha = new ChaCha20Poly1305(key);
-                break;
-            case HpkeAeadId.Aes256Gcm when key.Length == KeySize:
-                _aes = new AesGcm(key, TagSize);
-                break;
-            default:
-                throw new ArgumentException("unsupported AEAD or key size", nameof(id));
-        }
+            HpkeAeadId.ChaCha20Poly1305 => new ChaCha20Poly1305Aead(key),
+            HpkeAeadId.Aes256Gcm => new Aes256GcmAead(key),
+            _ => throw new ArgumentException("unsupported AEAD", nameof(id)),
+        };
     }
 
     public static bool IsSupported(ushort id) => id switch
@@ -44,19 +37,8 @@ internal sealed class HpkeAead : IDisposable
     };
 
     /// <param name="ciphertext">Exactly the plaintext's length and <see cref="TagSize"/>.</param>
-    public void Encrypt(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext, ReadOnlySpan<byte> associatedData)
-    {
-        Span<byte> body = ciphertext[..plaintext.Length];
-        Span<byte> tag = ciphertext.Slice(plaintext.Length, TagSize);
-        if (_chaCha is not null)
-        {
-            _chaCha.Encrypt(nonce, plaintext, body, tag, associatedData);
-        }
-        else
-        {
-            _aes!.Encrypt(nonce, plaintext, body, tag, associatedData);
-        }
-    }
+    public void Encrypt(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext, ReadOnlySpan<byte> associatedData) =>
+        Encrypt(nonce, plaintext, ciphertext[..plaintext.Length], ciphertext.Slice(plaintext.Length, TagSize), associatedData);
 
     /// <summary><c>false</c> for a wrong tag or length; the plaintext is then zeroed.</summary>
     public bool TryDecrypt(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext, ReadOnlySpan<byte> associatedData)
@@ -66,19 +48,9 @@ internal sealed class HpkeAead : IDisposable
             return false;
         }
 
-        ReadOnlySpan<byte> body = ciphertext[..^TagSize];
-        ReadOnlySpan<byte> tag = ciphertext[^TagSize..];
         try
         {
-            if (_chaCha is not null)
-            {
-                _chaCha.Decrypt(nonce, body, tag, plaintext, associatedData);
-            }
-            else
-            {
-                _aes!.Decrypt(nonce, body, tag, plaintext, associatedData);
-            }
-
+            Decrypt(nonce, ciphertext[..^TagSize], ciphertext[^TagSize..], plaintext, associatedData);
             return true;
         }
         catch (AuthenticationTagMismatchException)
@@ -88,9 +60,42 @@ internal sealed class HpkeAead : IDisposable
         }
     }
 
-    public void Dispose()
-    {
-        _chaCha?.Dispose();
-        _aes?.Dispose();
-    }
+    public abstract void Dispose();
+
+    protected abstract void Encrypt(
+        ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext, Span<byte> tag, ReadOnlySpan<byte> associatedData);
+
+    /// <exception cref="AuthenticationTagMismatchException">The tag is not that of the ciphertext.</exception>
+    protected abstract void Decrypt(
+        ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> ciphertext, ReadOnlySpan<byte> tag, Span<byte> plaintext, ReadOnlySpan<byte> associatedData);
+}
+
+internal sealed class ChaCha20Poly1305Aead(ReadOnlySpan<byte> key) : HpkeAead
+{
+    private readonly ChaCha20Poly1305 _cipher = new(key);
+
+    public override void Dispose() => _cipher.Dispose();
+
+    protected override void Encrypt(
+        ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext, Span<byte> tag, ReadOnlySpan<byte> associatedData) =>
+        _cipher.Encrypt(nonce, plaintext, ciphertext, tag, associatedData);
+
+    protected override void Decrypt(
+        ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> ciphertext, ReadOnlySpan<byte> tag, Span<byte> plaintext, ReadOnlySpan<byte> associatedData) =>
+        _cipher.Decrypt(nonce, ciphertext, tag, plaintext, associatedData);
+}
+
+internal sealed class Aes256GcmAead(ReadOnlySpan<byte> key) : HpkeAead
+{
+    private readonly AesGcm _cipher = new(key, TagSize);
+
+    public override void Dispose() => _cipher.Dispose();
+
+    protected override void Encrypt(
+        ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext, Span<byte> tag, ReadOnlySpan<byte> associatedData) =>
+        _cipher.Encrypt(nonce, plaintext, ciphertext, tag, associatedData);
+
+    protected override void Decrypt(
+        ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> ciphertext, ReadOnlySpan<byte> tag, Span<byte> plaintext, ReadOnlySpan<byte> associatedData) =>
+        _cipher.Decrypt(nonce, ciphertext, tag, plaintext, associatedData);
 }

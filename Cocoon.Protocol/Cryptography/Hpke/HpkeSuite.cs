@@ -5,7 +5,7 @@ using System.Security.Cryptography;
 namespace Cocoon.Protocol.Cryptography.Hpke;
 
 /// <summary>A ciphersuite of RFC 9180 and its base mode: the sender stays anonymous, the recipient is known by attestation.</summary>
-internal sealed class HpkeSuite
+internal class HpkeSuite
 {
     private const byte ModeBase = 0x00;
 
@@ -33,6 +33,9 @@ internal sealed class HpkeSuite
     /// <summary>What an enclave of this build makes keys for, best first.</summary>
     public static IReadOnlyList<HpkeSuite> Offered => C is { } hybrid ? [hybrid, A] : [A];
 
+    /// <summary>What a client of this build seals to, on this machine.</summary>
+    public static IReadOnlyList<HpkeSuite> Accepted => [.. new[] { C, A, B }.OfType<HpkeSuite>().Where(s => HpkeAead.IsSupported(s.AeadId))];
+
     public IKem Kem { get; }
 
     /// <summary>Whether a recording of today stays closed to a quantum computer of tomorrow.</summary>
@@ -42,19 +45,8 @@ internal sealed class HpkeSuite
 
     public ushort AeadId { get; }
 
-    /// <summary>The suite with these identifiers, when this build and machine can use it.</summary>
-    public static bool TryGet(uint kem, uint kdf, uint aead, [NotNullWhen(true)] out HpkeSuite? suite)
-    {
-        suite = (kem, kdf, aead) switch
-        {
-            (X25519Kem.KemId, LabeledKdf.HkdfSha256, HpkeAeadId.ChaCha20Poly1305) => A,
-            (X25519Kem.KemId, LabeledKdf.HkdfSha256, HpkeAeadId.Aes256Gcm) => B,
-            (XWingKem.KemId, LabeledKdf.HkdfSha256, HpkeAeadId.ChaCha20Poly1305) => C,
-            _ => null,
-        };
-        suite = suite is not null && HpkeAead.IsSupported(suite.AeadId) ? suite : null;
-        return suite is not null;
-    }
+    /// <summary>Whether these are the identifiers of this suite.</summary>
+    public bool Is(uint kem, uint kdf, uint aead) => kem == Kem.Id && kdf == KdfId && aead == AeadId;
 
     /// <summary>Gives this process an ML-KEM where the platform has none: tests run suite C with an independent implementation.</summary>
     internal static void UseMlKem(IMlKem768 mlKem) => C ??= new HpkeSuite(new XWingKem(mlKem), HpkeAeadId.ChaCha20Poly1305);
@@ -96,10 +88,13 @@ internal sealed class HpkeSuite
         LabeledKdf.Expand(secret, _suiteId, "key"u8, schedule, key);
         LabeledKdf.Expand(secret, _suiteId, "base_nonce"u8, schedule, baseNonce);
         LabeledKdf.Expand(secret, _suiteId, "exp"u8, schedule, exporter);
-        HpkeContext context = new(new HpkeAead(AeadId, key), baseNonce, new SecretBytes(exporter), _suiteId);
+        HpkeContext context = new(CreateAead(key), baseNonce, new SecretBytes(exporter), _suiteId);
         CryptographicOperations.ZeroMemory(secret);
         CryptographicOperations.ZeroMemory(key);
         CryptographicOperations.ZeroMemory(exporter);
         return context;
     }
+
+    /// <summary>The suite's AEAD under a key of this session, for requests and answers alike.</summary>
+    internal virtual HpkeAead CreateAead(ReadOnlySpan<byte> key) => HpkeAead.Create(AeadId, key);
 }

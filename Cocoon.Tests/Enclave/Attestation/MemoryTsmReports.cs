@@ -25,11 +25,20 @@ internal sealed class MemoryTsmReports(string provider, Func<byte[], byte[]> mak
 
     public void Create(string entry)
     {
-        Created++;
-        _entries.Add(entry, (0, []));
+        lock (_entries)
+        {
+            Created++;
+            _entries.Add(entry, (0, []));
+        }
     }
 
-    public void Remove(string entry) => _entries.Remove(entry);
+    public void Remove(string entry)
+    {
+        lock (_entries)
+        {
+            _entries.Remove(entry);
+        }
+    }
 
     public byte[] Read(string entry, string attribute, int limit)
     {
@@ -38,14 +47,14 @@ internal sealed class MemoryTsmReports(string provider, Func<byte[], byte[]> mak
             case "provider":
                 return Encoding.ASCII.GetBytes(provider + "\n");
             case "generation":
-                return Encoding.ASCII.GetBytes(_entries[entry].Generation.ToString(CultureInfo.InvariantCulture) + "\n");
+                return Encoding.ASCII.GetBytes(Entry(entry).Generation.ToString(CultureInfo.InvariantCulture) + "\n");
             case "outblob":
                 if (_beforeReport.TryDequeue(out Action<string>? action))
                 {
                     action(entry);
                 }
 
-                byte[] report = makeReport(_entries[entry].InBlob);
+                byte[] report = makeReport(Entry(entry).InBlob);
                 return report.Length <= limit ? report : throw new IOException("too long");
             case "auxblob":
                 return Auxiliary ?? throw new FileNotFoundException(attribute);
@@ -54,6 +63,19 @@ internal sealed class MemoryTsmReports(string provider, Func<byte[], byte[]> mak
         }
     }
 
-    public void Write(string entry, string attribute, ReadOnlySpan<byte> value) =>
-        _entries[entry] = (_entries[entry].Generation + 1, attribute == "inblob" ? value.ToArray() : _entries[entry].InBlob);
+    public void Write(string entry, string attribute, ReadOnlySpan<byte> value)
+    {
+        lock (_entries)
+        {
+            _entries[entry] = (_entries[entry].Generation + 1, attribute == "inblob" ? value.ToArray() : _entries[entry].InBlob);
+        }
+    }
+
+    private (ulong Generation, byte[] InBlob) Entry(string entry)
+    {
+        lock (_entries)
+        {
+            return _entries[entry];
+        }
+    }
 }

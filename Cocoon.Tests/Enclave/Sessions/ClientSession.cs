@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using Cocoon.Node.Enclaves;
 using Cocoon.Protocol.Attestation;
 using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Cryptography.Hpke;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Inference;
 using Cocoon.Protocol.Payments.Proto;
@@ -50,7 +51,7 @@ internal sealed class ClientSession(IEnclaveSession session, AppraisedEnclave en
         };
         byte[] helloBytes = hello.ToByteArray();
         IEnclaveSession session = await open(helloBytes, SignedRecords.SignQuote(peerKey, quote)).WaitAsync(EnclavePair.Patience);
-        WelcomeResult result = new WelcomeVerifier(new AppraisalCache(EvidenceAppraiser.Standard), new KnownEvidence(), time).Verify(
+        WelcomeResult result = new WelcomeVerifier(new AppraisalCache(EvidenceAppraiser.Standard), new KnownEvidence(), HpkeSuite.Accepted, time).Verify(
             helloBytes,
             session.Welcome,
             new WelcomeExpectation(PeerId.FromPublicKey(peerKey.PublicKey), prices, "open", AppraisalPolicy.Default with { Id = "test", AllowSimulated = true }));

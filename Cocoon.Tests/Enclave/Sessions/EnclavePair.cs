@@ -1,5 +1,6 @@
 using System.IO.Pipelines;
 using Cocoon.Enclave;
+using Cocoon.Enclave.Attestation.Tsm;
 using Cocoon.Node.Enclaves;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Enclaves.Proto;
@@ -21,7 +22,7 @@ internal sealed class EnclavePair : IAsyncDisposable
     private readonly Ed25519PrivateKey _peerKey = Ed25519PrivateKey.Generate();
     private readonly CancellationTokenSource _stop = new();
 
-    private EnclavePair(ManualTimeProvider? time, FakeEngine engine, string[] missing)
+    private EnclavePair(ManualTimeProvider? time, FakeEngine engine, ITsmReports? reports, string[] missing)
     {
         Time = time;
         Engine = engine;
@@ -31,6 +32,7 @@ internal sealed class EnclavePair : IAsyncDisposable
             Protection = new NoProtection(missing),
             LoadEngine = (_, _, _, _) => Task.FromResult<Cocoon.Enclave.Inference.IInferenceEngine>(engine),
             Time = time ?? TimeProvider.System,
+            Reports = reports ?? new ConfigfsTsmReports(),
         };
         Run = Task.Run(() => EnclaveHost.RunAsync(_toEnclave.Reader.AsStream(), _toHost.Writer.AsStream(), options, _stop.Token));
         Connection = new EnclaveConnection(_toHost.Reader.AsStream(), _toEnclave.Writer.AsStream(), 64, Notices.Enqueue);
@@ -54,22 +56,22 @@ internal sealed class EnclavePair : IAsyncDisposable
 
     public Prices Prices { get; } = new() { Prompt = 1_000_000, Cached = 500_000, Completion = 3_000_000 };
 
-    public static async Task<EnclavePair> StartAsync(ManualTimeProvider? time = null, FakeEngine? engine = null)
+    public static async Task<EnclavePair> StartAsync(ManualTimeProvider? time = null, FakeEngine? engine = null, ITsmReports? reports = null)
     {
-        EnclavePair pair = Create(time, engine);
+        EnclavePair pair = new(time, engine ?? new FakeEngine(), reports, []);
         await pair.ConfigureAsync();
         pair.Ready = await pair.Connection.Ready.WaitAsync(Patience);
         return pair;
     }
 
     public static EnclavePair Create(ManualTimeProvider? time = null, FakeEngine? engine = null, params string[] missing) =>
-        new(time, engine ?? new FakeEngine(), missing);
+        new(time, engine ?? new FakeEngine(), reports: null, missing);
 
     public ValueTask ConfigureAsync() => Connection.PostAsync(
         new HostFrame { Configure = new Configure { ModelPath = "/fake", PeerId = ByteString.CopyFrom(Peer.Bytes) } }, CancellationToken.None);
 
     /// <summary>Hello, Welcome, appraisal.</summary>
-    public Task<ClientSession> OpenAsync(uint unit = 1, bool fresh = false) => ClientSession.OpenAsync(
+    public Task<ClientSession> OpenAsync(uint unit = 64, bool fresh = false) => ClientSession.OpenAsync(
         (hello, quote) => Connection.OpenAsync(hello, quote, CancellationToken.None), _peerKey, Model, Prices, unit, Time ?? TimeProvider.System, fresh);
 
     public async ValueTask DisposeAsync()

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Cocoon.Enclave;
 using Cocoon.Node.Enclaves;
+using Cocoon.Protocol.Cryptography.Hpke;
 using Cocoon.Tests.Enclave.Sessions;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -14,14 +15,17 @@ internal static class EnclaveTool
 
     private static readonly string[] Denied = ["mem", "maps", "environ"];
 
-    public static EnclaveSupervisorOptions Options { get; } = new()
+    public static EnclaveSupervisorOptions Options { get; } = For(new byte[38]);
+
+    /// <param name="prefix">Before the command line, such as a program that changes the environment.</param>
+    public static EnclaveSupervisorOptions For(ReadOnlyMemory<byte> peerId, params string[] prefix) => new()
     {
         ModelPath = "/usr/share/none.gguf",
-        PeerId = new byte[38],
+        PeerId = peerId,
         FirstBackoff = TimeSpan.FromMilliseconds(10),
         Command =
         [
-            Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "/usr/bin/dotnet", "exec", typeof(EnclaveTool).Assembly.Location, ChildVerb,
+            .. prefix, Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "/usr/bin/dotnet", "exec", typeof(EnclaveTool).Assembly.Location, ChildVerb,
         ],
     };
 
@@ -35,7 +39,10 @@ internal static class EnclaveTool
             args.Contains(EnclaveProcess.ConfinedArgument),
             AllowUnprotected: false);
         return EnclaveProcess.RunAsync(
-            arguments, (_, _, _, _) => Task.FromResult<Cocoon.Enclave.Inference.IInferenceEngine>(new FakeEngine()), CancellationToken.None);
+            arguments,
+            (_, _, _, _) => Task.FromResult<Cocoon.Enclave.Inference.IInferenceEngine>(new LoudEngine()),
+            HpkeSuite.Offered,
+            CancellationToken.None);
     }
 
     /// <summary>Prints the enclave's process id, then what of it this process may read, and waits to be killed.</summary>

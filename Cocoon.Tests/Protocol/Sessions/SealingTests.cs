@@ -53,7 +53,7 @@ public sealed class SealingTests
         using ResponseOpener response = call.Response;
         RoutingHeader rewritten = pair.Header.Clone();
         rewritten.OutputBucket = 512;
-        AssertCode(SessionErrorCode.Undecryptable, () => pair.Opener.Open(pair.Session, rewritten.ToByteArray(), call.Sealed));
+        AssertRefused(SessionReasons.Undecryptable, () => pair.Opener.Open(pair.Session, rewritten.ToByteArray(), call.Sealed));
     }
 
     [Test]
@@ -63,10 +63,10 @@ public sealed class SealingTests
         SealedCall call = pair.Seal();
         using ResponseOpener response = call.Response;
         OpeningSession otherEvidence = pair.Session with { ReportData = RandomNumberGenerator.GetBytes(64) };
-        AssertCode(SessionErrorCode.Undecryptable, () => pair.Opener.Open(otherEvidence, call.Header, call.Sealed));
+        AssertRefused(SessionReasons.Undecryptable, () => pair.Opener.Open(otherEvidence, call.Header, call.Sealed));
         byte[] transcript = [.. pair.Session.TranscriptHash];
         transcript[31] ^= 1;
-        AssertCode(SessionErrorCode.Undecryptable, () => pair.Opener.Open(pair.Session with { TranscriptHash = transcript }, call.Header, call.Sealed));
+        AssertRefused(SessionReasons.Undecryptable, () => pair.Opener.Open(pair.Session with { TranscriptHash = transcript }, call.Header, call.Sealed));
     }
 
     [Test]
@@ -76,7 +76,7 @@ public sealed class SealingTests
         SealedCall call = pair.Seal();
         using ResponseOpener response = call.Response;
         pair.Opener.Open(pair.Session, call.Header, call.Sealed).Response.Dispose();
-        AssertCode(SessionErrorCode.Replayed, () => pair.Opener.Open(pair.Session, call.Header, call.Sealed));
+        AssertRefused(SessionReasons.Replayed, () => pair.Opener.Open(pair.Session, call.Header, call.Sealed));
     }
 
     [Test]
@@ -86,10 +86,29 @@ public sealed class SealingTests
         SealedCall first = pair.Seal();
         SealedCall second = pair.Seal();
         pair.Opener.Open(pair.Session, first.Header, first.Sealed).Response.Dispose();
-        AssertCode(SessionErrorCode.KeyExhausted, () => pair.Opener.Open(pair.Session, second.Header, second.Sealed));
-        AssertCode(SessionErrorCode.Replayed, () => pair.Opener.Open(pair.Session, first.Header, first.Sealed));
+        AssertRefused(SessionReasons.KeyExhausted, () => pair.Opener.Open(pair.Session, second.Header, second.Sealed));
+        AssertRefused(SessionReasons.Replayed, () => pair.Opener.Open(pair.Session, first.Header, first.Sealed));
         first.Response.Dispose();
         second.Response.Dispose();
+    }
+
+    [Test]
+    public void Request_ToAKeyThatIsErasedMeanwhile_IsUnknown()
+    {
+        SessionPair pair = new(_time);
+        SealedCall call = pair.Seal();
+        using ResponseOpener response = call.Response;
+        pair.Dispose();
+        AssertRefused(SessionReasons.UnknownKey, () => pair.Opener.Open(pair.Session, call.Header, call.Sealed));
+    }
+
+    [Test]
+    public void Request_WithAHeaderBeyondItsLimit_IsTooLarge()
+    {
+        using SessionPair pair = new(_time);
+        SealedCall call = pair.Seal();
+        using ResponseOpener response = call.Response;
+        AssertRefused(SessionReasons.TooLarge, () => pair.Opener.Open(pair.Session, new byte[1025], call.Sealed));
     }
 
     [Test]
@@ -99,7 +118,7 @@ public sealed class SealingTests
         SealedCall call = pair.Seal();
         using ResponseOpener response = call.Response;
         _time.Advance(TimeSpan.FromSeconds(30));
-        AssertCode(SessionErrorCode.Expired, () => pair.Opener.Open(pair.Session, call.Header, call.Sealed));
+        AssertRefused(SessionReasons.Expired, () => pair.Opener.Open(pair.Session, call.Header, call.Sealed));
     }
 
     [Test]
@@ -108,11 +127,11 @@ public sealed class SealingTests
         using SessionPair pair = new(_time);
         pair.Request.Channel = ByteString.CopyFrom(RandomNumberGenerator.GetBytes(32));
         SealedCall channel = pair.Seal();
-        AssertCode(SessionErrorCode.Mismatch, () => pair.Opener.Open(pair.Session, channel.Header, channel.Sealed));
+        AssertRefused(SessionReasons.Mismatch, () => pair.Opener.Open(pair.Session, channel.Header, channel.Sealed));
         pair.Request.Channel = pair.Header.Channel;
         pair.Request.Prices = new Prices { Prompt = 1 };
         SealedCall prices = pair.Seal();
-        AssertCode(SessionErrorCode.Mismatch, () => pair.Opener.Open(pair.Session, prices.Header, prices.Sealed));
+        AssertRefused(SessionReasons.Mismatch, () => pair.Opener.Open(pair.Session, prices.Header, prices.Sealed));
         channel.Response.Dispose();
         prices.Response.Dispose();
     }
@@ -155,7 +174,7 @@ public sealed class SealingTests
         using SessionPair pair = new(_time);
         (ResponseSealer sealer, AnswerReader reader) = Exchange(pair);
         reader.Read(sealer.Seal(new byte[ResponseShape.FrameSize], isFinal: false));
-        AssertCode(SessionErrorCode.Truncated, reader.ThrowIfIncomplete);
+        AssertRefused(SessionReasons.Truncated, reader.ThrowIfIncomplete);
         sealer.Dispose();
         reader.Dispose();
     }
@@ -184,8 +203,8 @@ public sealed class SealingTests
             "cut" => chunks[1][..^1],
             _ => foreign.Seal(new byte[ResponseShape.FrameSize], isFinal: false),
         };
-        AssertCode(SessionErrorCode.Tampered, () => reader.Read(next));
-        AssertCode(SessionErrorCode.Tampered, () => reader.Read(chunks[1]));
+        AssertRefused(SessionReasons.Tampered, () => reader.Read(next));
+        AssertRefused(SessionReasons.Tampered, () => reader.Read(chunks[1]));
         Assert.That(reader.IsComplete, Is.False);
         foreach (IDisposable d in new IDisposable[] { sealer, reader, foreign, foreignReader })
         {
@@ -200,7 +219,7 @@ public sealed class SealingTests
         (ResponseSealer sealer, AnswerReader reader) = Exchange(pair);
         byte[] last = sealer.Seal(new byte[ResponseShape.FrameSize], isFinal: true);
         reader.Read(last);
-        AssertCode(SessionErrorCode.Tampered, () => reader.Read(last));
+        AssertRefused(SessionReasons.Tampered, () => reader.Read(last));
         Assert.That(() => sealer.Seal(new byte[ResponseShape.FrameSize], isFinal: true), Throws.InvalidOperationException);
         sealer.Dispose();
         reader.Dispose();
@@ -215,8 +234,8 @@ public sealed class SealingTests
         byte[] chunk = opened.Response.Seal(new byte[ResponseShape.FrameSize], isFinal: true);
 
         // Whoever has the receiving key rebuilds the HPKE context, but neither ephemeral secret.
-        RequestEnvelope envelope = RequestEnvelope.Read(call.Sealed);
-        RequestKey key = pair.Find(envelope.KeyId)!;
+        RequestKey key = pair.Find(RequestEnvelope.KeyIdOf(call.Sealed))!;
+        RequestEnvelope envelope = RequestEnvelope.Read(call.Sealed, key.Suite);
         using HpkeContext context =
             key.Suite.TrySetupRecipient(key.Key, envelope.Encapsulation, RequestEnvelope.Info(envelope.Header, pair.Session.ReportData))!;
         using ResponseOpener thief = new(
@@ -235,6 +254,5 @@ public sealed class SealingTests
 
     private static AnswerEvent Delta(string text) => new() { Delta = new Delta { Text = text, DueNanoton = (ulong)text.Length } };
 
-    private static void AssertCode(SessionErrorCode code, Action action) =>
-        Assert.That(Assert.Throws<SessionException>(() => action())!.Code, Is.EqualTo(code));
+    private static void AssertRefused(string word, Action action) => Assert.That(Assert.Throws<SessionException>(() => action())!.Word, Is.EqualTo(word));
 }

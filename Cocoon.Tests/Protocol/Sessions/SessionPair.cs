@@ -63,7 +63,7 @@ internal sealed class SessionPair : IRequestKeys, IDisposable
 
     public SealedRequest Request { get; }
 
-    public SealedCall Seal() => RequestSealer.Seal(Record, Session.ReportData, Session.TranscriptHash, Header, Request);
+    public SealedCall Seal() => RequestSealer.Seal(_requestKey.Suite, Record, Session.ReportData, Session.TranscriptHash, Header, Request);
 
     public RequestKey? Find(ReadOnlySpan<byte> keyId) => Record.KeyId.Span.SequenceEqual(keyId) ? _requestKey : null;
 

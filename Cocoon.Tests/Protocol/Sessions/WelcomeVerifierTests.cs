@@ -213,6 +213,7 @@ public sealed class WelcomeVerifierTests
     [TestCase(ReasonWords.QuoteTooLong)]
     [TestCase(ReasonWords.QuoteDearer)]
     [TestCase(ReasonWords.QuoteStep)]
+    [TestCase(ReasonWords.QuoteUnit)]
     [TestCase(ReasonWords.QuoteMalformed)]
     public void Verify_QuoteWithAFlaw_IsRefusedByItsWord(string word)
     {
@@ -235,6 +236,9 @@ public sealed class WelcomeVerifierTests
                 break;
             case ReasonWords.QuoteStep:
                 _quote.StepNanoton = 2;
+                break;
+            case ReasonWords.QuoteUnit:
+                _quote.UnitTokens = 63;
                 break;
             default:
                 _quote.Prices = null;
@@ -282,7 +286,7 @@ public sealed class WelcomeVerifierTests
     }
 
     private WelcomeResult Verify(Welcome welcome, AppraisalPolicy? policy = null) =>
-        new WelcomeVerifier(new AppraisalCache(EvidenceAppraiser.Standard), _known, _time).Verify(
+        new WelcomeVerifier(new AppraisalCache(EvidenceAppraiser.Standard), _known, HpkeSuite.Accepted, _time).Verify(
             _hello.ToByteArray(),
             welcome,
             new WelcomeExpectation(_peer, new Prices { Prompt = 10, Cached = 1, Completion = 30 }, _offerTier, policy ?? Policy));

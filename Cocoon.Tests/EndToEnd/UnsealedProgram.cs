@@ -1,0 +1,24 @@
+using Cocoon.Node.Cli;
+using Cocoon.Protocol.Cryptography.Hpke;
+using Cocoon.Tests.Support;
+
+namespace Cocoon.Tests.EndToEnd;
+
+/// <summary>
+/// The whole program with its sealing switched off: light client, provider node and enclave are the product's, but the suite that they
+/// agree on encrypts nothing. It shows that a search for plaintext finds some where there is some.
+/// </summary>
+/// <remarks>The product has no such suite and no option that names another: only code that composes it can, as here.</remarks>
+internal static class UnsealedProgram
+{
+    public const string Verb = "unsealed";
+
+    public static IReadOnlyList<string> Command { get; } =
+        [Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", "exec", typeof(UnsealedProgram).Assembly.Location, Verb];
+
+    public static Task<int> RunAsync(string[] arguments)
+    {
+        HpkeSuite[] suites = [new UnsealedSuite()];
+        return RootCommandBuilder.Build(suites, suites).Parse(arguments).InvokeAsync();
+    }
+}
