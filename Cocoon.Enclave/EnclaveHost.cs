@@ -148,6 +148,7 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
             return ExitUnprotected;
         }
 
+        _options.Protection.Silence();
         Protections protections = _options.Protection.Report();
         await _writer.WriteAsync(new EnclaveFrame { Protections = protections }, _shutdown.Token);
         if (_options.Protection.Missing is { Count: > 0 } missing && !_options.AllowUnprotected)

@@ -11,6 +11,9 @@ internal interface IProcessProtection
     /// <summary>The system call filter for every thread, before any key exists.</summary>
     void ApplyFilter();
 
+    /// <summary>Before user data can be in memory: what libraries and the runtime print from here on goes nowhere.</summary>
+    void Silence();
+
     /// <summary>What each protection reported. Part of the evidence.</summary>
     Protections Report();
 

@@ -34,6 +34,9 @@ internal static unsafe class Landlock
     private static readonly string[] GpuPaths = ["/sys/dev/char", "/sys/class/drm", "/sys/devices", "/etc/vulkan"];
     private static readonly string[] SystemFiles = ["/etc/ld.so.cache", "/etc/ssl/openssl.cnf", "/etc/localtime"];
 
+    // Nothing that holds a disk, memory or another process's terminal.
+    private static readonly string[] Devices = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", .. GpuDevices.Present];
+
     /// <summary>The kernel's Landlock version; 0 where there is none.</summary>
     public static int Version
     {
@@ -98,7 +101,11 @@ internal static unsafe class Landlock
         // Evidence: the kernel's report entries are folders that come and go, and the firmware's log is a file.
         Allow(descriptor, Attestation.Tsm.ConfigfsTsmReports.Folder, ReadFile | ReadDirectory | WriteFile | MakeDirectory | RemoveDirectory);
         Allow(descriptor, Attestation.EvidenceSources.EventLogPath, ReadFile);
-        Allow(descriptor, "/dev", ReadFile | ReadDirectory | WriteFile);
+        foreach (string path in Devices)
+        {
+            Allow(descriptor, path, Directory.Exists(path) ? ReadFile | ReadDirectory | WriteFile : ReadFile | WriteFile);
+        }
+
         if (connectPort > 0 && version >= FirstNetworkVersion)
         {
             NetPort rule = new() { Rights = TcpConnect, Port = (ulong)connectPort };
@@ -111,6 +118,7 @@ internal static unsafe class Landlock
             return $"restrict: errno {Marshal.GetLastPInvokeError()}";
         }
 
+        Capabilities.DropAtExecve();
         string[] arguments = [.. Lines("/proc/self/cmdline"), .. extraArguments];
         LibC.execve(Environment.ProcessPath!, Pointers(arguments), Pointers(Lines("/proc/self/environ")));
         return $"execve: errno {Marshal.GetLastPInvokeError()}";

@@ -10,16 +10,20 @@ internal static unsafe partial class LibC
     public const int PR_SET_DUMPABLE = 4;
     public const int PR_SET_NO_NEW_PRIVS = 38;
     public const int PR_GET_NO_NEW_PRIVS = 39;
+    public const int PR_CAPBSET_DROP = 24;
     public const int RLIMIT_CORE = 4;
+    public const int RLIMIT_MEMLOCK = 8;
     public const int SIGKILL = 9;
     public const int MCL_CURRENT = 1;
     public const int MCL_FUTURE = 2;
     public const int MCL_ONFAULT = 4;
     public const int MADV_DONTDUMP = 16;
+    public const int O_RDONLY = 0;
     public const int O_RDWR = 2;
     public const int O_PATH = 0x200000;
     public const int O_CLOEXEC = 0x80000;
     public const int EPERM = 1;
+    public const int EACCES = 13;
     public const int ENOSYS = 38;
 
     private const string Library = "libc";

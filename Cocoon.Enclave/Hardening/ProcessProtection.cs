@@ -1,5 +1,6 @@
 using System.Collections;
 using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Cocoon.Protocol.Enclaves.Proto;
 
@@ -16,7 +17,9 @@ internal sealed unsafe class ProcessProtection(int expectedParent, bool isConfin
     public const string Off = "off";
     public const string Unavailable = "unavailable";
 
-    private static readonly string[] Required = ["no_new_privs", "seccomp", "dumpable", "core", "pdeathsig"];
+    /// <summary>Without these no key is made. The others depend on the system's age and limits.</summary>
+    internal static IReadOnlyList<string> Required { get; } =
+        ["no_new_privs", "seccomp", "dumpable", "core", "pdeathsig", "output", "environment", "diagnostics"];
 
     // Variables that the supervisor sets, and those a person may set for the runtime or the GPU driver; nothing that loads code.
     private static readonly string[] AllowedEnvironment =
@@ -42,7 +45,7 @@ internal sealed unsafe class ProcessProtection(int expectedParent, bool isConfin
     {
         if (!OperatingSystem.IsLinux())
         {
-            foreach (string name in Required.Append("memlock").Append("landlock"))
+            foreach (string name in Required.SkipLast(2).Append("memlock").Append("capabilities").Append("landlock"))
             {
                 Add(name, Unavailable, "not Linux");
             }
@@ -50,7 +53,7 @@ internal sealed unsafe class ProcessProtection(int expectedParent, bool isConfin
         else
         {
             // A thread from before the filter: the self-test proves by it that the filter reached every thread.
-            _tester = new SelfTester();
+            _tester = new SelfTester(isConfined);
             ApplyLinux();
         }
 
@@ -83,6 +86,27 @@ internal sealed unsafe class ProcessProtection(int expectedParent, bool isConfin
         Add("seccomp", problem is null ? On : Off, problem ?? $"{table.Denied.Length + (upstreamPort > 0 ? 1 : 3)} calls, all threads");
     }
 
+    public void Silence()
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return;
+        }
+
+        // Whoever printed before has a descriptor of its own for the same pipe: the runtime's console is one.
+        string? output = LinkOf(2);
+        int[] descriptors = [.. Directory.GetFiles("/proc/self/fd").Select(f => int.Parse(Path.GetFileName(f), CultureInfo.InvariantCulture)).Where(d => LinkOf(d) == output)];
+        int nothing = LibC.open("/dev/null", LibC.O_RDWR | LibC.O_CLOEXEC);
+        bool isSilent = nothing >= 0 && descriptors.Union([1, 2]).All(d => LibC.dup2(nothing, d) == d);
+        Add("output", isSilent ? On : Off, isSilent ? "nothing that is printed leaves" : $"errno {Marshal.GetLastPInvokeError()}");
+        if (nothing >= 0)
+        {
+            LibC.close(nothing);
+        }
+    }
+
+    private static string? LinkOf(int descriptor) => new FileInfo(string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{descriptor}")).LinkTarget;
+
     public SelfTestReport SelfTest() => _tester?.Run() ?? new SelfTestReport();
 
     private void ApplyLinux()
@@ -99,6 +123,8 @@ internal sealed unsafe class ProcessProtection(int expectedParent, bool isConfin
         LibC.prctl(LibC.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         AddCall("no_new_privs", LibC.prctl(LibC.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) - 1);
         LockMemory();
+        ulong capabilities = Capabilities.Effective;
+        Add("capabilities", (capabilities & ~Capabilities.Kept) == 0 ? On : Off, $"{capabilities:x16} left");
         Add("landlock", isConfined ? On : Unavailable, isConfined ? Landlock.Describe() : "");
     }
 
@@ -106,7 +132,7 @@ internal sealed unsafe class ProcessProtection(int expectedParent, bool isConfin
     private void ReportUpstream()
     {
         bool keepsPort = isConfined && Landlock.ConfinesTcp;
-        string port = upstreamPort.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        string port = upstreamPort.ToString(CultureInfo.InvariantCulture);
         Add("profile", On, "upstream");
         Add(
             "network", keepsPort ? On : Off,

@@ -15,11 +15,20 @@ internal sealed unsafe class SelfTester
     private const int NoSuchDumpable = 2;
     private const int PtracePeek = 2;
 
+    // Every machine has them, and no engine needs them.
+    private const string OutsideFile = "/etc/passwd", OutsideFolder = "/tmp";
+
     private readonly object _meeting = new();
+    private readonly bool _isConfined;
     private bool _isAsked;
     private SelfTestReport.Types.Check? _answer;
 
-    public SelfTester() => new Thread(AnswerFromOldThread) { IsBackground = true, Name = "self-test" }.Start();
+    /// <param name="isConfined">Landlock is on, so that files outside of its set must not open either.</param>
+    public SelfTester(bool isConfined = false)
+    {
+        _isConfined = isConfined;
+        new Thread(AnswerFromOldThread) { IsBackground = true, Name = "self-test" }.Start();
+    }
 
     public SelfTestReport Run()
     {
@@ -40,6 +49,12 @@ internal sealed unsafe class SelfTester
         report.Checks.Add(Try("bpf", table.Bpf, -1));
         report.Checks.Add(Try("set-dumpable", table.Prctl, LibC.PR_SET_DUMPABLE, NoSuchDumpable));
         report.Checks.Add(Try("clone3", SyscallTable.Clone3, expected: LibC.ENOSYS));
+        if (_isConfined)
+        {
+            report.Checks.Add(Open("file-outside", OutsideFile));
+            report.Checks.Add(Open("folder-outside", OutsideFolder));
+        }
+
         report.Checks.Add(StartProcess());
         report.Checks.Add(ThreadsStillWork());
         report.Checks.Add(AskOldThread());
@@ -76,6 +91,23 @@ internal sealed unsafe class SelfTester
             Name = name,
             Blocked = result < 0 && error == expected,
             Detail = result < 0 ? $"errno {error}" : "allowed",
+        };
+    }
+
+    private static SelfTestReport.Types.Check Open(string name, string path)
+    {
+        int descriptor = LibC.open(path, LibC.O_RDONLY | LibC.O_CLOEXEC);
+        int error = Marshal.GetLastPInvokeError();
+        if (descriptor >= 0)
+        {
+            LibC.close(descriptor);
+        }
+
+        return new SelfTestReport.Types.Check
+        {
+            Name = name,
+            Blocked = descriptor < 0 && error == LibC.EACCES,
+            Detail = descriptor < 0 ? $"errno {error}" : "allowed",
         };
     }
 

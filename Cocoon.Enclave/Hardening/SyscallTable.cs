@@ -31,6 +31,10 @@ internal sealed record SyscallTable
 
     public required int ProcessVmReadv { get; init; }
 
+    public required int Capget { get; init; }
+
+    public required int Capset { get; init; }
+
     /// <summary>Everything that is answered with EPERM, whatever its arguments.</summary>
     public required ImmutableArray<int> Denied { get; init; }
 
@@ -57,6 +61,8 @@ internal sealed record SyscallTable
         Unshare = 272,
         Bpf = 321,
         ProcessVmReadv = 310,
+        Capget = 125,
+        Capset = 126,
         Denied =
         [
             41, 42, 43, 49, 50, 53, 288, // socket, connect, accept, bind, listen, socketpair, accept4
@@ -84,6 +90,8 @@ internal sealed record SyscallTable
         Unshare = 97,
         Bpf = 280,
         ProcessVmReadv = 270,
+        Capget = 90,
+        Capset = 91,
         Denied =
         [
             198, 203, 202, 200, 201, 199, 242, // socket, connect, accept, bind, listen, socketpair, accept4

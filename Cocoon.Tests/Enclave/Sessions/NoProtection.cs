@@ -16,6 +16,10 @@ internal sealed class NoProtection(params string[] missing) : IProcessProtection
     {
     }
 
+    public void Silence()
+    {
+    }
+
     public Protections Report() => new() { Items = { new Protections.Types.Protection { Name = "seccomp", State = "off" } } };
 
     public SelfTestReport SelfTest() => new();

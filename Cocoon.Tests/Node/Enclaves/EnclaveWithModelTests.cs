@@ -23,6 +23,7 @@ public sealed class EnclaveWithModelTests
     private readonly Prices _prices = new() { Prompt = 40_000_000, Cached = 10_000_000, Completion = 160_000_000 };
     private EnclaveSupervisor _supervisor = null!;
     private EnclaveInfo _info = null!;
+    private string? _natives;
 
     [OneTimeSetUp]
     public async Task StartAsync()
@@ -33,23 +34,8 @@ public sealed class EnclaveWithModelTests
             return;
         }
 
-        EnclaveSupervisorOptions options = new()
-        {
-            ModelPath = TestModel.Ensure(),
-            PeerId = PeerId.FromPublicKey(_peerKey.PublicKey).ToArray(),
-            Slots = 2,
-            ContextTokens = 256,
-            Threads = 1,
-            NativesPath = natives,
-            Command =
-            [
-                Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "/usr/bin/dotnet",
-                "exec",
-                typeof(EnclaveCommand).Assembly.Location,
-                EnclaveCommand.Name,
-            ],
-        };
-        _supervisor = new EnclaveSupervisor(options, TimeProvider.System, NullLogger<EnclaveSupervisor>.Instance);
+        _natives = natives;
+        _supervisor = new EnclaveSupervisor(Options(TestModel.Ensure()), TimeProvider.System, NullLogger<EnclaveSupervisor>.Instance);
         await _supervisor.StartAsync(CancellationToken.None);
         _info = await _supervisor.WaitReadyAsync(CancellationToken.None).WaitAsync(Patience);
     }
@@ -102,6 +88,57 @@ public sealed class EnclaveWithModelTests
             Assert.That(await File.ReadAllTextAsync(Path.Combine(thread, "status")), Does.Contain("Seccomp:\t2").And.Contain("NoNewPrivs:\t1"));
         }
     }
+
+    /// <summary>What a person was talked into serving: files that lie where llama.cpp or our own reader would believe them.</summary>
+    [TestCase("no heads", "llama.attention.head_count", 0u)]
+    [TestCase("more heads than there is room for", "llama.attention.head_count", 0xFFFF_FFFFu)]
+    [TestCase("more layers than there are", "llama.block_count", 0x7FFF_FFFFu)]
+    [TestCase("a vocabulary without its end", "tokenizer.ggml.eos_token_id", 0xFFFF_FFFEu)]
+    public async Task Model_ThatLies_CostsItsChildOnly(string what, string key, uint value)
+    {
+        using Storage.TemporaryDirectory folder = new();
+        byte[] file = await File.ReadAllBytesAsync(TestModel.Ensure());
+        int at = file.AsSpan().IndexOf(System.Text.Encoding.ASCII.GetBytes(key)) + key.Length + sizeof(uint);
+        BitConverter.TryWriteBytes(file.AsSpan(at), value);
+        string path = folder.File("hostile.gguf");
+        await File.WriteAllBytesAsync(path, file);
+        await using EnclaveSupervisor supervisor = new(Options(path), TimeProvider.System, NullLogger<EnclaveSupervisor>.Instance);
+        TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        supervisor.Changed += () =>
+        {
+            if (supervisor.Status is EnclaveStatus.Restarting or EnclaveStatus.Ready)
+            {
+                ended.TrySetResult();
+            }
+        };
+        await supervisor.StartAsync(CancellationToken.None);
+        await ended.Task.WaitAsync(Patience);
+        await TestContext.Out.WriteLineAsync($"{what}: {supervisor.LastFault ?? "served nevertheless"}");
+        Assert.That(supervisor.Status == EnclaveStatus.Ready || supervisor.LastFault is { Length: > 0 }, "it says why");
+
+        // Another model's enclave beside it goes on.
+        await using ClientSession client = await OpenAsync();
+        await client.StartAsync(client.Seal());
+        Assert.That((await client.FinishAsync()).Outcome, Is.EqualTo("finished"));
+    }
+
+    private EnclaveSupervisorOptions Options(string model) => new()
+    {
+        ModelPath = model,
+        PeerId = PeerId.FromPublicKey(_peerKey.PublicKey).ToArray(),
+        Slots = 2,
+        ContextTokens = 256,
+        Threads = 1,
+        NativesPath = _natives,
+        FirstBackoff = TimeSpan.FromMinutes(10),
+        Command =
+        [
+            Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "/usr/bin/dotnet",
+            "exec",
+            typeof(EnclaveCommand).Assembly.Location,
+            EnclaveCommand.Name,
+        ],
+    };
 
     private Task<ClientSession> OpenAsync() => ClientSession.OpenAsync(
         (hello, quote) => _supervisor.OpenAsync(hello, quote, CancellationToken.None),
