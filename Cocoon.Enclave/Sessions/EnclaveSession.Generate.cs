@@ -26,8 +26,10 @@ internal sealed partial class EnclaveSession
                     }
 
                     TokenCounts wanted = new((uint)parked.PromptTokens, (uint)parked.CachedTokens, (uint)parked.CompletionTokens);
-                    parkTimer.Change(ParkTimeout(opened.Header.Shape), Timeout.InfiniteTimeSpan);
                     await sender.BlockAsync(state.Used, wanted, shutdown);
+
+                    // The time to pay begins when the sender knows what for.
+                    parkTimer.Change(ParkTimeout(opened.Header.Shape), Timeout.InfiniteTimeSpan);
                 }
                 else if (state.Apply(happened) is { } answer)
                 {

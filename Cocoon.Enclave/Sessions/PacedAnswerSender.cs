@@ -26,6 +26,9 @@ internal sealed class PacedAnswerSender : AnswerSender
     private readonly Task _loop;
     private TokenCounts _used;
     private TokenCounts? _wanted;
+
+    // What the client has been told of that it waits for: the host hears of nothing else, or it would ask for money that the client does not know of.
+    private TokenCounts? _announced;
     private ulong? _finalDue;
     private AnswerEvent? _started;
     private ulong _told;
@@ -208,7 +211,11 @@ internal sealed class PacedAnswerSender : AnswerSender
 
     private void AppendBlocked() => _writer.Append(new AnswerEvent { Delta = Progress() });
 
-    private Delta Progress() => new() { DueNanoton = _due(_used), BlockedDue = _wanted is { } wanted ? _due(wanted.RoundUp(_unit)) : 0 };
+    private Delta Progress()
+    {
+        _announced = _wanted;
+        return new Delta { DueNanoton = _due(_used), BlockedDue = _wanted is { } wanted ? _due(wanted.RoundUp(_unit)) : 0 };
+    }
 
     private async ValueTask TellHostAsync(CancellationToken cancellationToken)
     {
@@ -218,8 +225,8 @@ internal sealed class PacedAnswerSender : AnswerSender
         lock (_lock)
         {
             isFinal = _finalDue is not null;
-            isBlocked = !isFinal && _wanted is not null;
-            due = _finalDue ?? _due((_wanted ?? _used).RoundUp(_unit));
+            isBlocked = !isFinal && _wanted is not null && _wanted == _announced;
+            due = _finalDue ?? _due((isBlocked ? _wanted!.Value : _used).RoundUp(_unit));
             if (_isFinalTold || (!isFinal && !isBlocked && due <= _told))
             {
                 return;

@@ -72,8 +72,16 @@ public sealed class AnswerShapeTests
     public async Task Steady_Parked_KeepsTickingAndIsBlockedAtAnEdge()
     {
         await using EnclavePair pair = await EnclavePair.StartAsync(_time);
-        await using ClientSession client = await pair.OpenAsync(unit: 1);
+        await using ClientSession client = await pair.OpenAsync(unit: 64);
+        int armed = _time.ArmedTimers;
         await client.StartAsync(client.Seal(Shape.Steady), upToDue: 0);
+
+        // The sender's ticks and the time to pay: frames would drive the clock past it before a slow machine has parked the slot.
+        while (_time.ArmedTimers < armed + 2)
+        {
+            await Task.Yield();
+        }
+
         EnclaveEvent.Metered? blocked = null;
         int frames = 0;
         while (blocked is null)
@@ -84,16 +92,15 @@ public sealed class AnswerShapeTests
                     frames++;
                     _time.Advance(ResponseShape.Tick);
                     break;
-                case EnclaveEvent.Metered metered when metered.IsBlocked || metered.DueNanoton > 0:
-                    // An edge may come before the engine began: then it says nothing yet.
+                case EnclaveEvent.Metered metered:
                     blocked = metered;
                     break;
             }
         }
 
         Assert.That((frames - 1) % ResponseShape.TicksPerBlock, Is.Zero);
-        Assert.That((blocked.IsBlocked, blocked.DueNanoton), Is.EqualTo((true, 9UL)));
-        Assert.That(client.Answers.Last(a => a.Delta is not null).Delta.BlockedDue, Is.EqualTo(9));
+        Assert.That((blocked.IsBlocked, blocked.DueNanoton), Is.EqualTo((true, 64UL + 32)), "fresh and cached prompt, each a whole unit");
+        Assert.That(client.Answers.Last(a => a.Delta is not null).Delta.BlockedDue, Is.EqualTo(96));
         await client.Host.AllowAsync(1000, CancellationToken.None);
         Assert.That((await DriveAsync(client)).Outcome, Is.EqualTo("finished"));
     }
