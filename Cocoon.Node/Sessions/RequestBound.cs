@@ -11,6 +11,15 @@ internal static class RequestBound
 {
     private const uint TemplateTokensPerMessage = 32, TemplateTokens = 128;
 
+    /// <summary>Of one generated token with all that can be asked about it: its text, and twenty likelier ones.</summary>
+    private const long BytesPerToken = 4 << 10;
+
+    /// <summary>Texts of one embedding request, as OpenAI has it.</summary>
+    private const int MaxInputs = 2048;
+
+    /// <summary>What comes beside tokens: progress on the prompt, the end, the receipt.</summary>
+    private const long BytesBeside = 1 << 20;
+
     public const uint DefaultMaxTokens = 1024;
 
     public static uint PromptTokens(Ask ask) =>
@@ -22,6 +31,11 @@ internal static class RequestBound
         uint wanted = ask.MaxTokens ?? DefaultMaxTokens;
         return quote.MaxOutputTokens == 0 ? wanted : Math.Min(wanted, quote.MaxOutputTokens);
     }
+
+    /// <summary>Most bytes of an answer, its frames opened: an enclave that sends more has no answer in mind.</summary>
+    public static long AnswerBytes(Ask ask, Quote quote) => BytesBeside + (ask.Endpoint == SealedRequest.Types.Endpoint.Embeddings
+        ? (long)AnswerReader.MaxEventSize * Math.Clamp(ask.Body.Length / 2, 1, MaxInputs)
+        : BytesPerToken * Math.Min(int.MaxValue, (long)CompletionTokens(ask, quote) * ask.Choices));
 
     public static ulong Due(Ask ask, Quote quote) => Math.Min(
         ask.MaxDueNanoton ?? ulong.MaxValue,

@@ -54,6 +54,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
             SignedReceipt? receipt = null;
             SignedSettlement? settlement = null;
             bool begun = false;
+            long room = RequestBound.AnswerBytes(ask, session.Enclave.Quote);
             TimeSpan waited = TimeSpan.Zero;
             while (settlement is null)
             {
@@ -69,6 +70,12 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
                         foreach (AnswerEvent happened in Open(reader, message.Sealed.Data.Span))
                         {
                             waited = TimeSpan.Zero;
+                            room -= happened.CalculateSize();
+                            if (room < 0)
+                            {
+                                throw SessionFailures.Lost(session.Offer, "it sends more than the answer can have", atRisk: AtRisk());
+                            }
+
                             switch (happened.BodyCase)
                             {
                                 case AnswerEvent.BodyOneofCase.Started:

@@ -26,6 +26,8 @@ internal sealed class SessionRunTests
 {
     private static readonly TimeSpan Guard = TimeSpan.FromSeconds(60);
 
+    private delegate Task Misbehaviour(SessionLink link, Request request, StubEnclave enclave, CancellationToken cancellationToken);
+
     [Test]
     public async Task RunAsync_Declined_LeavesTheChannelFreeAndTheVoucherAsCredit()
     {
@@ -33,7 +35,7 @@ internal sealed class SessionRunTests
         ulong vouched = 0;
         for (int i = 0; i < 3; i++)
         {
-            InferenceException? declined = await AskAsync(fixture, static async (link, _, ct) =>
+            InferenceException? declined = await AskAsync(fixture, static async (link, _, _, ct) =>
                 await link.WriteAsync(ProviderSession.Declined(DeclineReason.DeclineSlots, "full", 0), ct));
             Assert.That(declined!.Failure, Is.EqualTo(InferenceFailure.Overloaded));
             Assert.That(fixture.Channel.HasLiveSessions, Is.False, "a channel with a live session can never be closed");
@@ -50,7 +52,7 @@ internal sealed class SessionRunTests
     public async Task RunAsync_LostBeforeItWasAccepted_LeavesTheChannelFreeAndOwesAtMostItsShare()
     {
         await using ClientChannelTests.Fixture fixture = new();
-        InferenceException? lost = await AskAsync(fixture, static (link, _, _) =>
+        InferenceException? lost = await AskAsync(fixture, static (link, _, _, _) =>
         {
             link.Stream.Reset();
             return Task.CompletedTask;
@@ -61,8 +63,50 @@ internal sealed class SessionRunTests
         Assert.That(fixture.Channel.Record.Due, Is.EqualTo(vouched));
     }
 
-    private static async Task<InferenceException?> AskAsync(
-        ClientChannelTests.Fixture fixture, Func<SessionLink, Request, CancellationToken, Task> misbehave)
+    /// <summary>In tier open an enclave is whatever its owner makes it: one that talks for ever must not fill the client's memory.</summary>
+    [Test]
+    public async Task RunAsync_EnclaveThatNeverStopsTalking_IsLostOnceItSaidMoreThanAnAnswerHas()
+    {
+        await using ClientChannelTests.Fixture fixture = new();
+        long sent = 0;
+        InferenceException? lost = await AskAsync(
+            fixture,
+            async (link, request, enclave, ct) =>
+            {
+                await link.WriteAsync(new ProviderMessage { Accepted = new Accepted { HighestTotal = fixture.Channel.HighestTotal } }, ct);
+                using ResponseSealer sealer = enclave.Open(request).Response;
+                AnswerEvent endless = new() { Delta = new Delta { Text = new string('a', 16 << 10) } };
+                byte[] frames = new byte[ResponseShape.FrameSize * ResponseShape.MaxFramesPerChunk];
+                try
+                {
+                    while (sent < 64 << 20)
+                    {
+                        AnswerWriter writer = new();
+                        writer.Append(endless);
+                        int count = writer.PendingFrames;
+                        for (int i = 0; i < count; i++)
+                        {
+                            writer.TakeFrame(frames.AsSpan(i * ResponseShape.FrameSize, ResponseShape.FrameSize));
+                        }
+
+                        byte[] chunk = sealer.Seal(frames.AsSpan(0, count * ResponseShape.FrameSize), isFinal: false);
+                        await link.WriteAsync(new ProviderMessage { Sealed = new SealedFrame { Data = ByteString.CopyFrom(chunk) } }, ct);
+                        sent += chunk.Length;
+                    }
+                }
+                catch (IOException)
+                {
+                    // The client has hung up.
+                }
+            },
+            isHeard: true);
+        Assert.That(lost!.Failure, Is.EqualTo(InferenceFailure.ProviderLost));
+        Assert.That(sent, Is.LessThan(8 << 20));
+        Assert.That(fixture.Channel.HasLiveSessions, Is.False);
+    }
+
+    /// <param name="isHeard">Whether parts of an answer may come before the failure.</param>
+    private static async Task<InferenceException?> AskAsync(ClientChannelTests.Fixture fixture, Misbehaviour misbehave, bool isHeard = false)
     {
         using CancellationTokenSource guard = new(Guard);
         using TemporaryDirectory directory = new();
@@ -75,19 +119,20 @@ internal sealed class SessionRunTests
         offer.ModelId = ByteString.CopyFrom(EvidenceSamples.Model.ToArray());
         offer.Prices = new Prices { Prompt = 1_000_000, Cached = 1_000_000, Completion = 1_000_000 };
         VerifiedOffer signed = OfferWriter.Sign(offer, provider.LocalPeer, provider.Key);
+        using StubEnclave enclave = new(provider, signed, fixture.Time);
         provider.Handle(SessionLink.ProtocolId, async (stream, ct) =>
         {
             using SessionLink link = new(stream);
             (ClientMessage Message, byte[] Bytes)? hello = await link.ReadClientMessageAsync(SessionLink.MaxHello, ct);
-            await link.WriteAsync(new ProviderMessage { Welcome = Welcome(hello!.Value.Message.Hello, hello.Value.Bytes, signed, provider, fixture.Time) }, ct);
+            await link.WriteAsync(new ProviderMessage { Welcome = enclave.Welcome(hello!.Value.Message.Hello, hello.Value.Bytes) }, ct);
             (ClientMessage Message, byte[] Bytes)? request = await link.ReadClientMessageAsync(SessionLink.MaxMessage, ct);
-            await misbehave(link, request!.Value.Message.Request, ct);
+            await misbehave(link, request!.Value.Message.Request, enclave, ct);
         });
         await using OpenedSession session = await OpenedSession.OpenAsync(
             new DirectStreams(client),
             signed,
             relays: 0,
-            new WelcomeVerifier(new AppraisalCache(EvidenceAppraiser.Standard), new KnownEvidence(), fixture.Time),
+            new WelcomeVerifier(new AppraisalCache(EvidenceAppraiser.Standard), new KnownEvidence(), HpkeSuite.Accepted, fixture.Time),
             AppraisalPolicy.Default with { AllowSimulated = true },
             knownEvidence: null,
             fixture.Time,
@@ -101,36 +146,61 @@ internal sealed class SessionRunTests
         {
             await foreach (AnswerPart part in run.RunAsync(guard.Token))
             {
-                Assert.Fail($"{part} from a provider that gave nothing");
+                Assert.That(isHeard, $"{part} from a provider that gave nothing");
             }
         });
     }
 
-    private static Welcome Welcome(Hello hello, byte[] message, VerifiedOffer offer, MemoryHost provider, TimeProvider time)
+    /// <summary>A provider's enclave that welcomes as it should; what it does then is its owner's.</summary>
+    private sealed class StubEnclave : IRequestKeys, IDisposable
     {
-        using Ed25519PrivateKey identity = Ed25519PrivateKey.Generate();
-        using IKemPrivateKey hpke = X25519Kem.Instance.Generate();
-        DateTimeOffset now = time.GetUtcNow();
-        KeyRecord key = new()
+        private readonly MemoryHost _provider;
+        private readonly VerifiedOffer _offer;
+        private readonly TimeProvider _time;
+        private readonly Ed25519PrivateKey _identity = Ed25519PrivateKey.Generate();
+        private readonly IKemPrivateKey _hpke = X25519Kem.Instance.Generate();
+        private OpeningSession? _session;
+
+        public StubEnclave(MemoryHost provider, VerifiedOffer offer, TimeProvider time) => (_provider, _offer, _time) = (provider, offer, time);
+
+        public Welcome Welcome(Hello hello, byte[] message)
         {
-            KeyId = ByteString.CopyFrom(1, 2, 3, 4, 5, 6, 7, 8),
-            Kem = 0x20,
-            Kdf = 1,
-            Aead = 3,
-            PublicKey = ByteString.CopyFrom(hpke.PublicKey),
-            NotBeforeMs = (ulong)now.ToUnixTimeMilliseconds(),
-            NotAfterMs = (ulong)now.AddHours(1).ToUnixTimeMilliseconds(),
-            Epoch = 1,
-        };
-        WelcomeBody body = new()
+            DateTimeOffset now = _time.GetUtcNow();
+            KeyRecord key = new()
+            {
+                KeyId = ByteString.CopyFrom(1, 2, 3, 4, 5, 6, 7, 8),
+                Kem = X25519Kem.KemId,
+                Kdf = HpkeSuite.A.KdfId,
+                Aead = HpkeSuite.A.AeadId,
+                PublicKey = ByteString.CopyFrom(_hpke.PublicKey),
+                NotBeforeMs = (ulong)now.ToUnixTimeMilliseconds(),
+                NotAfterMs = (ulong)now.AddHours(1).ToUnixTimeMilliseconds(),
+                Epoch = 1,
+            };
+            SignedQuote quote = new QuoteIssuer(_provider.Key, _time).Issue(_offer, hello, creditNanoton: 0);
+            EnclaveBinding binding = EvidenceSamples.Binding(_provider.LocalPeer, _identity);
+            WelcomeBody body = new()
+            {
+                Version = 1,
+                Bundle = ByteString.CopyFrom(EvidenceSamples.Bundle(binding, now).Encode()),
+                Keys = { SignedRecords.SignKey(_identity, key) },
+                Quote = quote,
+            };
+            ByteString bytes = body.ToByteString();
+            byte[] transcript = SessionTranscript.Hash(SessionLink.OnlyField(message, number: 1)!, bytes.Span);
+            _session = new OpeningSession(
+                transcript, EnclaveBinding.ReportData(binding.Encode()), SHA256.HashData(quote.Quote.Span), Quote.Parser.ParseFrom(quote.Quote), _offer.Offer.ModelId.ToByteArray());
+            return new Welcome { Body = bytes, Signature = ByteString.CopyFrom(SessionTranscript.Sign(_identity, transcript)) };
+        }
+
+        public OpenedRequest Open(Request request) => new RequestOpener(this, _time).Open(_session!, request.Header.Span, request.Sealed.Span);
+
+        public RequestKey? Find(ReadOnlySpan<byte> keyId) => new(_hpke, HpkeSuite.A, new ReplaySet());
+
+        public void Dispose()
         {
-            Version = 1,
-            Bundle = ByteString.CopyFrom(EvidenceSamples.Bundle(EvidenceSamples.Binding(provider.LocalPeer, identity), now).Encode()),
-            Keys = { SignedRecords.SignKey(identity, key) },
-            Quote = new QuoteIssuer(provider.Key, time).Issue(offer, hello, creditNanoton: 0),
-        };
-        ByteString bytes = body.ToByteString();
-        byte[] transcript = SessionTranscript.Hash(SessionLink.OnlyField(message, number: 1)!, bytes.Span);
-        return new Welcome { Body = bytes, Signature = ByteString.CopyFrom(SessionTranscript.Sign(identity, transcript)) };
+            _identity.Dispose();
+            _hpke.Dispose();
+        }
     }
 }
