@@ -35,7 +35,7 @@ internal static unsafe class Landlock
     private static readonly string[] SystemFiles = ["/etc/ld.so.cache", "/etc/ssl/openssl.cnf", "/etc/localtime"];
 
     // Nothing that holds a disk, memory or another process's terminal.
-    private static readonly string[] Devices = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", .. GpuDevices.Present];
+    private static readonly string[] Devices = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 
     /// <summary>The kernel's Landlock version; 0 where there is none.</summary>
     public static int Version
@@ -101,7 +101,7 @@ internal static unsafe class Landlock
         // Evidence: the kernel's report entries are folders that come and go, and the firmware's log is a file.
         Allow(descriptor, Attestation.Tsm.ConfigfsTsmReports.Folder, ReadFile | ReadDirectory | WriteFile | MakeDirectory | RemoveDirectory);
         Allow(descriptor, Attestation.EvidenceSources.EventLogPath, ReadFile);
-        foreach (string path in Devices)
+        foreach (string path in Devices.Concat(GpuDevices.Present))
         {
             Allow(descriptor, path, Directory.Exists(path) ? ReadFile | ReadDirectory | WriteFile : ReadFile | WriteFile);
         }
