@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Cocoon.Tests.Support;
 
 namespace Cocoon.Tests.EndToEnd;
