@@ -40,7 +40,7 @@ public sealed class HostileHostTests
             using AnswerReader reader = new(call.Response);
             (string text, bool isRefused) = Read(reader, delivered);
             string context = $"seed {seed}, case {i}";
-            Assert.That(Answer, Does.StartWith(text), context);
+            Assert.That(text, Is.EqualTo(Answer[..Math.Min(text.Length, Answer.Length)]), context);
             Assert.That(!isRefused && reader.IsComplete, Is.EqualTo(isTrue), context);
             Assert.That(isTrue && text != Answer, Is.False, context);
             whole += isTrue ? 1 : 0;

@@ -13,7 +13,7 @@ namespace Cocoon.Tests.Enclave.Sessions;
 /// <summary>What host and client hear, and in which order, when the engine acts in the moment of an edge.</summary>
 public sealed class PacedAnswerSenderTests
 {
-    private static readonly TokenCounts Nothing = default;
+    private static readonly TokenCounts Nothing = new(0, 0, 0);
     private static readonly TokenCounts Prompt = new(10, 0, 0);
 
     private ManualTimeProvider _time = null!;
@@ -38,6 +38,7 @@ public sealed class PacedAnswerSenderTests
     public async Task TearDown()
     {
         await _sender.DisposeAsync();
+        await _pipe.DisposeAsync();
         _client.Dispose();
         _pair.Dispose();
     }

@@ -2,7 +2,6 @@ using System.Globalization;
 using Cocoon.Enclave;
 using Cocoon.Node.Enclaves;
 using Cocoon.Protocol.Cryptography.Hpke;
-using Cocoon.Tests.Enclave.Sessions;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Cocoon.Tests.Node.Enclaves;
