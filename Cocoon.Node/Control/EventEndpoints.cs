@@ -18,7 +18,7 @@ internal static class EventEndpoints
         using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, lifetime.ApplicationStopping);
         ServerSentEvents.Start(context.Response);
         using ServerSentEvents events = new(context.Response.BodyWriter);
-        await using PendingItems<JsonObject> items = new(leaving => feed.WatchAsync(last ?? 0, leaving), ending.Token);
+        await using PendingItems<JsonObject> items = new(leaving => feed.WatchAsync(last ?? 0, item => IsWanted(item, wanted), leaving), ending.Token);
 
         // Before the answer begins: whoever has seen it begin misses nothing from there on.
         items.Begin();
@@ -29,19 +29,7 @@ internal static class EventEndpoints
             await events.FlushAsync(ending.Token);
             while (await items.MoveNextAsync(Heartbeat, time, ending.Token) is var more && more != false)
             {
-                if (more is null)
-                {
-                    Write(events, new JsonObject { ["type"] = "heartbeat" });
-                }
-                else if (IsWanted(items.Current, wanted))
-                {
-                    Write(events, items.Current);
-                }
-                else
-                {
-                    continue;
-                }
-
+                Write(events, more is null ? new JsonObject { ["type"] = "heartbeat" } : items.Current);
                 await events.FlushAsync(ending.Token);
             }
         }
@@ -52,7 +40,7 @@ internal static class EventEndpoints
     }
 
     private static bool IsWanted(JsonObject item, string[]? wanted) =>
-        (wanted is null && (string?)item["type"] != "gossip") || (wanted?.Contains((string?)item["type"]) ?? false) || (string?)item["type"] == "events_lost";
+        (wanted is null && (string?)item["type"] != "gossip") || (wanted?.Contains((string?)item["type"]) ?? false);
 
     private static void Write(ServerSentEvents events, JsonObject item) => events.Write(json => item.WriteTo(json, ControlJson.Options));
 }

@@ -13,7 +13,10 @@ internal sealed class PeerResolver(PeerNetwork network, OfferBook book, PeerName
 
     private const int MaxListed = 8;
 
-    /// <summary>Beginning (with or without <c>12D3KooW</c>), end, or the short form that tables print.</summary>
+    /// <summary>Shorter parts from the middle of an id are more likely a mistake.</summary>
+    private const int MinPart = 3;
+
+    /// <summary>Beginning (with or without <c>12D3KooW</c>), end, the short form that tables print, or else any part of some length.</summary>
     /// <exception cref="CliException">Nobody, or several peers, are meant.</exception>
     public PeerId Resolve(string text)
     {
@@ -27,7 +30,13 @@ internal sealed class PeerResolver(PeerNetwork network, OfferBook book, PeerName
             return named;
         }
 
-        PeerId[] found = [.. Known().Where(p => Matches(p.ToString(), text))];
+        PeerId[] known = [.. Known()];
+        PeerId[] found = [.. known.Where(p => Matches(p.ToString(), text))];
+        if (found.Length == 0)
+        {
+            found = [.. known.Where(p => text.Length >= MinPart && p.ToString().Contains(text, StringComparison.Ordinal))];
+        }
+
         return found.Length switch
         {
             1 => found[0],

@@ -59,10 +59,13 @@ internal sealed class EventFeed(TimeProvider time)
     }
 
     /// <summary>Up to <paramref name="last"/> kept events, then new ones without end. The items are shared: read only.</summary>
+    /// <param name="isWanted">
+    /// What the watcher sees at all; called under the feed's lock. What it does not want takes no place from what it does, and does not wake it.
+    /// </param>
     /// <exception cref="InvalidOperationException">Too many watchers.</exception>
-    public async IAsyncEnumerable<JsonObject> WatchAsync(int last, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<JsonObject> WatchAsync(int last, Func<JsonObject, bool> isWanted, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        Watcher watcher = new();
+        Watcher watcher = new(isWanted);
         JsonObject[] kept;
         lock (_lock)
         {
@@ -71,7 +74,7 @@ internal sealed class EventFeed(TimeProvider time)
                 throw new InvalidOperationException("Too many watch this node's events.");
             }
 
-            kept = [.. _kept.Skip(Math.Max(0, _kept.Count - Math.Max(0, last)))];
+            kept = [.. _kept.Where(isWanted).TakeLast(Math.Max(0, last))];
             _watchers.Add(watcher);
         }
 
@@ -103,15 +106,26 @@ internal sealed class EventFeed(TimeProvider time)
 
     private sealed class Watcher
     {
+        private readonly Func<JsonObject, bool> _isWanted;
         private readonly Channel<JsonObject> _items;
         private int _lost;
 
-        public Watcher() => _items = Channel.CreateBounded<JsonObject>(
-            new BoundedChannelOptions(WatcherCapacity) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true }, _ => Interlocked.Increment(ref _lost));
+        public Watcher(Func<JsonObject, bool> isWanted)
+        {
+            _isWanted = isWanted;
+            _items = Channel.CreateBounded<JsonObject>(
+                new BoundedChannelOptions(WatcherCapacity) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true }, _ => Interlocked.Increment(ref _lost));
+        }
 
         public ChannelReader<JsonObject> Items => _items.Reader;
 
-        public void Offer(JsonObject item) => _items.Writer.TryWrite(item);
+        public void Offer(JsonObject item)
+        {
+            if (_isWanted(item))
+            {
+                _items.Writer.TryWrite(item);
+            }
+        }
 
         public int TakeLost() => Interlocked.Exchange(ref _lost, 0);
     }

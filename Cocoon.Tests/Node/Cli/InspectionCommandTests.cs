@@ -110,7 +110,8 @@ public sealed class InspectionCommandTests
             ["peer", "name", _left.PeerId, "rack-7"],
             ["peer", "name", _left.PeerId, "two words"],
             ["peer", "show", "nobody-at-all"],
-            ["peer", "show", "12D3KooW"]);
+            ["peer", "show", "12D3KooW"],
+            ["peer", "show", _right.PeerId[20..32], "-o", "json"]);
         Assert.That((show.ExitCode, named.ExitCode), Is.EqualTo((0, 0)), show.Error + named.Error);
         JsonObject peer = JsonNode.Parse(show.Output)!.AsObject();
         using (Assert.EnterMultipleScope())
@@ -125,6 +126,7 @@ public sealed class InspectionCommandTests
             Assert.That((after[2].ExitCode, after[3].ExitCode), Is.EqualTo((2, 2)), "one name, one peer; and names are words");
             Assert.That((after[4].ExitCode, after[4].Output), Is.EqualTo((4, "")));
             Assert.That(after[5].ExitCode, Is.EqualTo(2));
+            Assert.That((string)JsonNode.Parse(after[6].Output)!["peer"]!, Is.EqualTo(_right.PeerId), "a part of the middle");
             Assert.That(after[5].Error, Does.Match("could be [0-9]+ peers").And.Contain(_left.PeerId).And.Contain($"{_right.PeerId} (rack-7)"), "the candidates are listed");
         }
     }

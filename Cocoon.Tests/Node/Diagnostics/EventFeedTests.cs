@@ -14,7 +14,7 @@ public sealed class EventFeedTests
         EventFeed feed = new(new ManualTimeProvider());
         feed.Publish("peer_joined", "a");
         feed.Publish("peer_left", "a");
-        await using IAsyncEnumerator<JsonObject> watcher = feed.WatchAsync(last: 1, cancellationToken).GetAsyncEnumerator(cancellationToken);
+        await using IAsyncEnumerator<JsonObject> watcher = feed.WatchAsync(last: 1, Everything, cancellationToken).GetAsyncEnumerator(cancellationToken);
         Assert.That(await watcher.MoveNextAsync(), Is.True);
         Assert.That((string?)watcher.Current["type"], Is.EqualTo("peer_left"));
         ValueTask<bool> next = watcher.MoveNextAsync();
@@ -28,7 +28,7 @@ public sealed class EventFeedTests
     {
         EventFeed feed = new(new ManualTimeProvider());
         feed.Publish("first", null);
-        await using IAsyncEnumerator<JsonObject> watcher = feed.WatchAsync(last: 1, cancellationToken).GetAsyncEnumerator(cancellationToken);
+        await using IAsyncEnumerator<JsonObject> watcher = feed.WatchAsync(last: 1, Everything, cancellationToken).GetAsyncEnumerator(cancellationToken);
         Assert.That(await watcher.MoveNextAsync(), Is.True);
         for (int i = 0; i < EventFeed.MaxKept + 10; i++)
         {
@@ -41,6 +41,31 @@ public sealed class EventFeedTests
         Assert.That((long)watcher.Current["sequence"]!, Is.EqualTo(12));
     }
 
+    /// <summary>Gossip comes with every offer that is refreshed: a watcher of something else neither loses by it nor takes it for a sign of life.</summary>
+    [Test]
+    public async Task Watch_OfOneType_IsNotReachedByOthers(CancellationToken cancellationToken)
+    {
+        EventFeed feed = new(new ManualTimeProvider());
+        feed.Publish("voucher", "past");
+        feed.Publish("gossip", null);
+        await using IAsyncEnumerator<JsonObject> watcher = feed.WatchAsync(last: 1, item => (string?)item["type"] == "voucher", cancellationToken).GetAsyncEnumerator(cancellationToken);
+        Assert.That(await watcher.MoveNextAsync(), Is.True);
+        Assert.That((string?)watcher.Current["peer"], Is.EqualTo("past"), "the last of its type");
+        Task<bool> next = watcher.MoveNextAsync().AsTask();
+        feed.Publish("gossip", null);
+        Assert.That(next.IsCompleted, Is.False);
+        feed.Publish("voucher", "a");
+        Assert.That(await next, Is.True);
+        feed.Publish("voucher", "b");
+        for (int i = 0; i < 2 * EventFeed.MaxKept; i++)
+        {
+            feed.Publish("gossip", null);
+        }
+
+        Assert.That(await watcher.MoveNextAsync(), Is.True);
+        Assert.That((string?)watcher.Current["peer"], Is.EqualTo("b"), "nothing was lost");
+    }
+
     [Test]
     public async Task Watchers_AreBounded_AndLeaveTheirPlace(CancellationToken cancellationToken)
     {
@@ -49,11 +74,11 @@ public sealed class EventFeedTests
         List<IAsyncEnumerator<JsonObject>> watchers = [];
         for (int i = 0; i < EventFeed.MaxWatchers; i++)
         {
-            watchers.Add(feed.WatchAsync(1, cancellationToken).GetAsyncEnumerator(cancellationToken));
+            watchers.Add(feed.WatchAsync(1, Everything, cancellationToken).GetAsyncEnumerator(cancellationToken));
             await watchers[^1].MoveNextAsync();
         }
 
-        await using IAsyncEnumerator<JsonObject> surplus = feed.WatchAsync(1, cancellationToken).GetAsyncEnumerator(cancellationToken);
+        await using IAsyncEnumerator<JsonObject> surplus = feed.WatchAsync(1, Everything, cancellationToken).GetAsyncEnumerator(cancellationToken);
         Assert.That(async () => await surplus.MoveNextAsync(), Throws.InvalidOperationException);
         foreach (IAsyncEnumerator<JsonObject> watcher in watchers)
         {
@@ -62,4 +87,6 @@ public sealed class EventFeedTests
 
         Assert.That(feed.IsWatched, Is.False);
     }
+
+    private static bool Everything(JsonObject item) => true;
 }
