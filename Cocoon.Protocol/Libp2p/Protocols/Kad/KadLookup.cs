@@ -12,7 +12,7 @@ internal sealed class KadLookup(ILibp2pHost host, DirectAddresses connected, Kad
     /// <summary>A query is over; for measurements.</summary>
     public event Action<KadMessageType, KadQueryResult>? Ended;
 
-    /// <param name="paths">Disjoint paths; 1 for a plain query.</param>
+    /// <param name="paths">Disjoint paths; 1 for a plain query. They share α and k: no peer serves two of them, so together they end at the k nearest.</param>
     /// <param name="onAnswer">Sees each answer and ends the query with <c>true</c>; with several paths it is called concurrently.</param>
     /// <returns>The nearest peers that answered, over all paths; what was found until then when the time ran out.</returns>
     public async Task<KadQueryResult> RunAsync(
@@ -33,6 +33,7 @@ internal sealed class KadLookup(ILibp2pHost host, DirectAddresses connected, Kad
                 target,
                 options,
                 Math.Max(1, (options.Parallelism + paths - 1) / paths),
+                (options.BucketSize + paths - 1) / paths,
                 claims.TryClaim,
                 (peer, token) => AskAsync(peer, request, token),
                 (peer, answer) => onAnswer(peer, answer) && claims.Stop(either));
@@ -96,7 +97,8 @@ internal sealed class KadLookup(ILibp2pHost host, DirectAddresses connected, Kad
     /// </summary>
     public async Task AdmitAsync(PeerId peer, CancellationToken cancellationToken)
     {
-        if (await CheckAsync(peer, cancellationToken)
+        if (table.HasPlaceFor(peer, options.RefreshInterval)
+            && await CheckAsync(peer, cancellationToken)
             && !table.Contains(peer)
             && table.EvictionCandidate(peer, options.RefreshInterval) is { } silent
             && !await CheckAsync(silent, cancellationToken)

@@ -33,6 +33,7 @@ internal sealed partial class KadMaintenance(
         Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
     private HashSet<PeerId> _neighbours = [];
+    private DateTimeOffset? _nextRefresh;
     private int _refreshedOnce;
 
     public int ProvidedCount
@@ -63,6 +64,13 @@ internal sealed partial class KadMaintenance(
     }
 
     public void Stop() => host.PeerChanged -= OnPeerChanged;
+
+    /// <summary>The table is as that of a node that has been there for long: it was refreshed at some moment of the last interval.</summary>
+    public void Restored()
+    {
+        _refreshedOnce = 1;
+        _nextRefresh = time.GetUtcNow() + (options.RefreshInterval * options.Random.NextDouble());
+    }
 
     public async Task<int> BootstrapAsync(CancellationToken cancellationToken)
     {
@@ -137,7 +145,8 @@ internal sealed partial class KadMaintenance(
             return;
         }
 
-        if (table.Contains(peer))
+        // Most peers that a node of a large network meets belong to buckets that have long been full: they are not asked.
+        if (!table.HasPlaceFor(peer, options.RefreshInterval))
         {
             return;
         }
@@ -180,7 +189,7 @@ internal sealed partial class KadMaintenance(
 
     private async Task TimerLoopAsync(CancellationToken cancellationToken)
     {
-        DateTimeOffset nextRefresh = time.GetUtcNow() + options.RefreshInterval;
+        DateTimeOffset nextRefresh = _nextRefresh ?? time.GetUtcNow() + options.RefreshInterval;
         using PeriodicTimer timer = new(options.MaintenanceInterval, time);
         while (await timer.WaitForNextTickAsync(cancellationToken))
         {

@@ -13,8 +13,8 @@ internal sealed record KadResponder(PeerId Peer, KadId Distance, int Hops);
 internal sealed record KadQueryResult(IReadOnlyList<KadResponder> Closest, int Requests, int Failures, bool Stopped, int Hops);
 
 /// <summary>
-/// One iterative lookup: asks ever nearer peers, a bounded number at once, until the k nearest that it heard of have answered
-/// or the caller has what it wants.
+/// One iterative lookup: asks ever nearer peers, a bounded number at once, until the nearest that it heard of (k, or its share of k
+/// among disjoint paths) have answered or the caller has what it wants.
 /// </summary>
 /// <remarks>
 /// Used by one caller. Peers named by others are only candidates: they count when they answer. More than three peers of one
@@ -25,6 +25,7 @@ internal sealed class KadQuery(
     KadId target,
     KadOptions options,
     int parallelism,
+    int breadth,
     Func<PeerId, bool> tryClaim,
     Func<PeerId, CancellationToken, Task<KadMessage?>> ask,
     Func<PeerId, KadMessage, bool> onAnswer)
@@ -94,7 +95,7 @@ internal sealed class KadQuery(
         int considered = 0;
         foreach (Candidate candidate in _candidates.Values)
         {
-            if (_running.Count >= parallelism || considered >= options.BucketSize)
+            if (_running.Count >= parallelism || considered >= breadth)
             {
                 return;
             }

@@ -255,6 +255,18 @@ public sealed class KademliaDht : IAsyncDisposable
         remove => _lookup.Ended -= value;
     }
 
+    /// <summary>Fills the table, under its own rules, as if these peers had just answered: a simulated network that has existed for long begins so.</summary>
+    internal void Restore(IEnumerable<KadPeer> peers)
+    {
+        foreach (KadPeer peer in peers)
+        {
+            _host.AddAddresses(peer.Peer, peer.Addresses, KadLookup.HeardAddressTimeToLive);
+            _table.TryAdd(peer.Peer, peer.Addresses.Select(IpGroups.Wide).FirstOrDefault(static group => group is not null));
+        }
+
+        _maintenance.Restored();
+    }
+
     /// <summary>Peers in the routing table.</summary>
     public int PeerCount => _table.Count;
 

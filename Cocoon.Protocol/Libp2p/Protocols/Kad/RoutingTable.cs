@@ -58,6 +58,18 @@ internal sealed class RoutingTable(PeerId local, int bucketSize, TimeProvider ti
         }
     }
 
+    /// <summary>Whether the peer would be news and could get in: its bucket has room, or holds one that has been silent for longer than <paramref name="grace"/>.</summary>
+    public bool HasPlaceFor(PeerId peer, TimeSpan grace)
+    {
+        lock (_gate)
+        {
+            return !_entries.ContainsKey(peer)
+                && (_buckets[_self.CommonPrefixLength(KadId.Of(peer))] is not { } bucket
+                    || bucket.Count < bucketSize
+                    || time.GetUtcNow() - bucket.Min(entry => entry.LastAnswer) > grace);
+        }
+    }
+
     /// <summary>Adds a peer that has just answered.</summary>
     /// <param name="group">Its address group; <c>null</c> exempts it from the diversity rules.</param>
     public TableAddResult TryAdd(PeerId peer, string? group)

@@ -198,6 +198,7 @@ public sealed class KadHostileTests
             KadId.Of("t"u8),
             options,
             10,
+            options.BucketSize,
             _ => true,
             (peer, _) =>
             {

@@ -65,6 +65,28 @@ public sealed class RoutingTableTests
     }
 
     [Test]
+    public void HasPlaceFor_AFullBucket_OnlyOnceOneOfItIsSilent()
+    {
+        RoutingTable table = new(NewPeer(-1), 2, _time);
+        KadId self = KadId.Of(NewPeer(-1));
+        List<PeerId> bucket = [.. Enumerable.Range(0, 100).Select(NewPeer).Where(peer => self.CommonPrefixLength(KadId.Of(peer)) == 0).Take(3)];
+        TimeSpan grace = TimeSpan.FromMinutes(10);
+        Assert.That(table.HasPlaceFor(bucket[0], grace));
+        table.TryAdd(bucket[0], null);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(table.HasPlaceFor(bucket[0], grace), Is.False, "it is there");
+            Assert.That(table.HasPlaceFor(bucket[1], grace));
+        }
+
+        table.TryAdd(bucket[1], null);
+        Assert.That(table.HasPlaceFor(bucket[2], grace), Is.False);
+        _time.Advance(grace + TimeSpan.FromSeconds(1));
+        table.TryAdd(bucket[1], null);
+        Assert.That(table.HasPlaceFor(bucket[2], grace), "the other one was silent for too long");
+    }
+
+    [Test]
     public void TryAdd_OfOneAddressGroup_StopsAtTwoInABucketAndThreeInAll()
     {
         RoutingTable table = new(NewPeer(-1), 20, _time);
