@@ -1,5 +1,5 @@
-using System.Buffers;
 using System.Net;
+using Cocoon.Protocol.Buffers;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Multiformats;
 using Microsoft.Extensions.Logging;
@@ -9,7 +9,8 @@ namespace Cocoon.Protocol.Libp2p.Protocols.Gossipsub;
 /// <summary>The two one-way streams of each peer: one that we open and write, one that it opens and we read.</summary>
 /// <remarks>
 /// A peer whose stream of ours dies would hear nothing any more, so it is opened again with a growing pause. Peers that are
-/// connected through a relay only are left out: a relay's data limit is not for gossip.
+/// connected through a relay only are left out: a relay's data limit is not for gossip. Once there are enough peers for a mesh,
+/// further connections get streams when they have lasted a while, when their peer opens one, or when they are wanted.
 /// </remarks>
 internal sealed partial class GossipPeerSessions(
     ILibp2pHost host, GossipsubCore core, ValidationPipeline validation, GossipsubOptions options, TimeProvider time, TaskGroup tasks, ILogger logger)
@@ -63,12 +64,22 @@ internal sealed partial class GossipPeerSessions(
         }
 
         gone.ForEach(Close);
+        DateTimeOffset old = time.GetUtcNow() - options.OpenDelay;
         foreach (PeerConnectionInfo connection in direct.Values)
         {
-            if (connection.Protocols.Intersect(GossipsubProtocol.All).Any())
+            if ((connection.OpenedAt <= old || core.WantsPeers()) && connection.Protocols.Intersect(GossipsubProtocol.All).Any())
             {
                 Open(connection.Peer, connection);
             }
+        }
+    }
+
+    /// <summary>Opens streams to a connected peer now.</summary>
+    public void Attend(PeerId peer)
+    {
+        if (FindDirect(peer) is { } connection && connection.Protocols.Intersect(GossipsubProtocol.All).Any())
+        {
+            Open(peer, connection);
         }
     }
 
@@ -92,7 +103,7 @@ internal sealed partial class GossipPeerSessions(
     {
         switch (change)
         {
-            case PeerEvent.Identified identified when identified.Protocols.Intersect(GossipsubProtocol.All).Any():
+            case PeerEvent.Identified identified when core.WantsPeers() && identified.Protocols.Intersect(GossipsubProtocol.All).Any():
                 Open(identified.Peer, FindDirect(identified.Peer));
                 break;
             case PeerEvent.Disconnected disconnected:
@@ -230,7 +241,7 @@ internal sealed partial class GossipPeerSessions(
 
     private async Task WriteAsync(Session session, IPeerStream stream, CancellationToken cancellationToken)
     {
-        ArrayBufferWriter<byte> rpc = new();
+        using PooledBufferWriter rpc = new();
         while (true)
         {
             while (session.Peer.Queue.TryDrain(rpc, options.MaxSentRpcBytes))
@@ -239,9 +250,10 @@ internal sealed partial class GossipPeerSessions(
                 await LengthPrefixed.WriteAsync(stream, rpc.WrittenMemory, cancellationToken);
                 session.WritingSince = null;
                 core.CountSent(rpc.WrittenCount);
-                rpc.ResetWrittenCount();
+                rpc.Clear();
             }
 
+            rpc.Release();
             await session.Peer.Queue.WaitAsync(cancellationToken);
         }
     }

@@ -1,6 +1,6 @@
-using System.Buffers;
 using System.Runtime.InteropServices;
 using System.Threading.Channels;
+using Cocoon.Protocol.Buffers;
 
 namespace Cocoon.Protocol.Libp2p.Protocols.Gossipsub;
 
@@ -142,7 +142,7 @@ internal sealed class GossipSendQueue(int maxMessages, int maxBytes)
 
     /// <summary>Moves one RPC's worth into <paramref name="rpc"/>; <c>false</c> when nothing waits.</summary>
     /// <param name="limit">Size at which no further message is added; a single larger message still goes alone.</param>
-    public bool TryDrain(ArrayBufferWriter<byte> rpc, int limit)
+    public bool TryDrain(PooledBufferWriter rpc, int limit)
     {
         lock (_gate)
         {
@@ -171,9 +171,9 @@ internal sealed class GossipSendQueue(int maxMessages, int maxBytes)
         }
     }
 
-    private void DrainControl(ArrayBufferWriter<byte> rpc, int limit)
+    private void DrainControl(PooledBufferWriter rpc, int limit)
     {
-        ArrayBufferWriter<byte> control = new();
+        using PooledBufferWriter control = new();
         foreach ((string topic, TimeSpan? backoff) in _grafts)
         {
             if (rpc.WrittenCount + control.WrittenCount >= limit / 2)

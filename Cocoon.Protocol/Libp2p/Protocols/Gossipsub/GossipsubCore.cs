@@ -30,6 +30,15 @@ internal sealed class GossipsubCore
 
     private GossipsubOptions Options => _state.Options;
 
+    /// <summary>Whether there are fewer peers than a mesh may have.</summary>
+    public bool WantsPeers()
+    {
+        lock (_gate)
+        {
+            return _state.Peers.Count < Options.DegreeHigh;
+        }
+    }
+
     /// <summary>Begins or continues to know a connected peer; <c>null</c> when it is graylisted or there are too many.</summary>
     public GossipPeer? Attach(PeerId peer, bool isOutbound, string? address)
     {

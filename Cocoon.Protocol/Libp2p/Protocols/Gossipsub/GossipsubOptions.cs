@@ -114,6 +114,13 @@ public sealed class GossipsubOptions
     /// <summary>Time to open a peer's outbound stream.</summary>
     public TimeSpan OpenTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>
+    /// Own value: beside <see cref="DegreeHigh"/> others, a new connection gets a stream of ours only after this time, when its peer
+    /// opens one, or when it is wanted. Most connections of a large network are made for one request to the DHT, and trimming spares
+    /// them for 20 s.
+    /// </summary>
+    public TimeSpan OpenDelay { get; set; } = TimeSpan.FromSeconds(30);
+
     public TimeSpan ReopenBackoff { get; set; } = TimeSpan.FromSeconds(1);
 
     public TimeSpan MaxReopenBackoff { get; set; } = TimeSpan.FromMinutes(1);

@@ -95,6 +95,12 @@ public sealed partial class GossipsubRouter : IAsyncDisposable
         return ValueTask.FromResult(_core.Publish(MessageSigning.Create(_key, topic, data.Span, sequence)));
     }
 
+    /// <summary>
+    /// Gossips with a connected peer from now on, because it is probably in one of our topics; connections that nobody asks for have to
+    /// last a while first (<see cref="GossipsubOptions.OpenDelay"/>).
+    /// </summary>
+    public void Attend(PeerId peer) => _sessions.Attend(peer);
+
     /// <summary>Topics, meshes and scores as they are now.</summary>
     public GossipsubSnapshot Snapshot() => _core.Snapshot();
 

@@ -5,7 +5,7 @@ namespace Cocoon.Protocol.Libp2p.Protocols.Gossipsub;
 /// <summary>The gossipsub v1.1 score of each peer, P1 to P7, and the delivery records that feed it.</summary>
 /// <remarks>
 /// Not thread-safe: the router calls it under its lock. Counters survive a reconnect, so leaving and coming back washes
-/// nothing off; only a peer that leaves with a positive score is forgotten at once.
+/// nothing off; only a peer that leaves with a positive score, or with nothing at all against it, is forgotten at once.
 /// </remarks>
 internal sealed class PeerScore(PeerScoreOptions options, TimeProvider time)
 {
@@ -14,6 +14,9 @@ internal sealed class PeerScore(PeerScoreOptions options, TimeProvider time)
     private readonly DeliveryRecords _deliveries = new(time);
     private DateTimeOffset _lastDecay = time.GetUtcNow();
     private int _retained;
+
+    /// <summary>Peers with a record: those that are connected, and those that left with something against them.</summary>
+    public int Count => _peers.Count;
 
     /// <param name="address">The remote address the peer is counted under for P6; <c>null</c> exempts it.</param>
     public void AddPeer(PeerId peer, string? address)
@@ -40,16 +43,19 @@ internal sealed class PeerScore(PeerScoreOptions options, TimeProvider time)
 
         bool forget = Of(peer) > 0 || _retained >= options.MaxRetained;
         SetAddress(state, null);
-        if (forget)
-        {
-            _peers.Remove(peer);
-            return;
-        }
-
+        bool isClean = state.Behaviour == 0;
         foreach ((string topic, TopicScoreState counters) in state.Topics)
         {
             counters.FirstDeliveries = 0;
             LeaveMesh(counters, Parameters(topic));
+            isClean &= counters is { MeshFailure: 0, Invalid: 0 };
+        }
+
+        // Most connections are made for one request to the DHT: their peers leave no trace.
+        if (forget || isClean)
+        {
+            _peers.Remove(peer);
+            return;
         }
 
         state.Expires = time.GetUtcNow() + options.RetainScore;

@@ -42,6 +42,43 @@ public sealed class GossipsubRouterTests
     }
 
     [Test]
+    public async Task Streams_OnceThereAreEnoughPeers_AreOpenedToConnectionsThatLast()
+    {
+        await VirtualLoop.Enter();
+        await using GossipNetwork network = new();
+        GossipNode centre = network.Add();
+        await centre.SubscribeAsync();
+        for (int i = 0; i < 13; i++)
+        {
+            GossipNode node = network.Add();
+            await node.SubscribeAsync();
+            await network.ConnectAsync(node.Host, centre.Host);
+        }
+
+        await network.Time.UntilAsync(() => centre.MeshSize >= 4, "the mesh has its peers");
+        RawGossipPeer quiet = new(network), passing = new(network), speaking = new(network), wanted = new(network);
+        foreach (RawGossipPeer peer in new[] { quiet, passing, speaking, wanted })
+        {
+            await network.ConnectAsync(peer.Host, centre.Host);
+        }
+
+        await speaking.OpenAsync(centre);
+        centre.Router.Attend(wanted.Peer);
+        centre.Router.Attend(centre.Host.LocalPeer);
+        await network.Time.PassAsync(TimeSpan.FromSeconds(20));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(quiet.Heard, Is.Empty, "a connection may have been made for one request");
+            Assert.That(speaking.Heard, Is.Not.Empty, "who opens a stream gets one");
+            Assert.That(wanted.Heard, Is.Not.Empty, "who is asked for gets one");
+        }
+
+        await passing.Host.DisconnectAsync(centre.Host.LocalPeer);
+        await network.Time.UntilAsync(() => !quiet.Heard.IsEmpty, "a lasting connection gets its stream");
+        Assert.That(passing.Heard, Is.Empty);
+    }
+
+    [Test]
     public async Task Mesh_WithTooManyPeers_IsTrimmedToTheDegree()
     {
         await VirtualLoop.Enter();

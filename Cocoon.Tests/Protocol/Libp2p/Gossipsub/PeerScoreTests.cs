@@ -193,6 +193,33 @@ public sealed class PeerScoreTests
     }
 
     [Test]
+    public void RemovePeer_KeepsARecordOnlyOfWhatIsAgainstIt()
+    {
+        PeerScore score = Score();
+        PeerId clean = NewPeer(), meshed = NewPeer(), liar = NewPeer(), flooder = NewPeer();
+        foreach (PeerId peer in new[] { clean, meshed, liar, flooder })
+        {
+            score.AddPeer(peer, "192.0.2.1");
+            score.Graft(peer, Topic);
+        }
+
+        score.RejectUnsigned(Topic, liar);
+        score.Penalize(flooder, 1);
+        score.Prune(meshed, Topic);
+        foreach (PeerId peer in new[] { clean, meshed, liar, flooder })
+        {
+            score.RemovePeer(peer);
+        }
+
+        Assert.That(score.Count, Is.EqualTo(2));
+        score.AddPeer(liar, null);
+        score.AddPeer(flooder, null);
+        Assert.That(score.Explain(liar).P4, Is.LessThan(0), "coming back washes nothing off");
+        score.Penalize(flooder, 6);
+        Assert.That(score.Of(flooder), Is.EqualTo(-10), "one above the threshold: the first penalty still counts");
+    }
+
+    [Test]
     public void ApplicationScore_IsWeighted()
     {
         PeerScore score = Score(options => options.ApplicationScore = _ => -3);
