@@ -20,6 +20,9 @@ internal sealed class DirectoryPacing(TimeProvider time, double phase)
     private TimeSpan _interval;
     private bool _decided;
 
+    /// <summary>Goes on as that of a provider which has announced the same for long: somewhere in a longest interval.</summary>
+    public void Resume() => (_begun, _interval, _decided) = (time.GetUtcNow() - (phase * Longest), Longest, false);
+
     /// <summary>Asked now and then; whether to publish now.</summary>
     /// <param name="isNew">What would be published differs from the last time.</param>
     /// <param name="heardSince">How many others announced the same since a moment.</param>

@@ -21,6 +21,7 @@ internal sealed class ModelDirectory(TimeProvider time)
 
     private readonly Lock _lock = new();
     private readonly Dictionary<PeerId, Directory> _directories = [];
+    private ulong _firstExpiry = ulong.MaxValue;
 
     /// <summary>Raised when a provider's list is new or changed. Handlers return quickly.</summary>
     public event Action? Changed;
@@ -58,6 +59,7 @@ internal sealed class ModelDirectory(TimeProvider time)
             {
                 news = !known || !before!.Models.Equals(directory!.Models);
                 _directories[from] = directory!;
+                _firstExpiry = Math.Min(_firstExpiry, directory!.ExpiresAtMs);
             }
         }
 
@@ -178,9 +180,16 @@ internal sealed class ModelDirectory(TimeProvider time)
     private void Expire()
     {
         ulong now = (ulong)time.GetUtcNow().ToUnixTimeMilliseconds();
+        if (now < _firstExpiry)
+        {
+            return;
+        }
+
         foreach (PeerId peer in _directories.Where(d => d.Value.ExpiresAtMs <= now).Select(d => d.Key).ToArray())
         {
             _directories.Remove(peer);
         }
+
+        _firstExpiry = _directories.Count == 0 ? ulong.MaxValue : _directories.Values.Min(directory => directory.ExpiresAtMs);
     }
 }

@@ -7,8 +7,8 @@ namespace Cocoon.Node.Discovery;
 
 /// <summary>Finds offers of a model: book first, then connected peers and the DHT's provider records, until one is there.</summary>
 /// <remarks>
-/// What gossip keeps fresh is not asked for again: each model's providers are looked up once, then ever more rarely while the book
-/// has offers of it.
+/// What gossip keeps fresh is not asked for again: the providers of a model that was asked for are looked up at once, those of others
+/// only after gossip had its turn, then ever more rarely while the book has offers.
 /// </remarks>
 internal sealed partial class OfferFinder(
     ILibp2pHost host, OfferBook book, ModelDirectory directory, OfferGossip gossip, OfferExchange exchange, IProviderLookup lookup, TimeProvider time,
@@ -32,6 +32,9 @@ internal sealed partial class OfferFinder(
     private static readonly TimeSpan SecondSourceWait = TimeSpan.FromSeconds(1), SecondSourceInterval = TimeSpan.FromMinutes(1);
 
     private static readonly TimeSpan FirstLook = TimeSpan.FromSeconds(10), LongestLook = TimeSpan.FromMinutes(10);
+
+    /// <summary>What gossip is given to bring the offers of a model that nobody waits for: it repeats each of them within 15 s.</summary>
+    private static readonly TimeSpan GossipsTurn = TimeSpan.FromSeconds(20);
 
     private readonly Lock _lock = new();
     private readonly Dictionary<string, (DateTimeOffset Due, TimeSpan Pause)> _looks = [];
@@ -127,7 +130,11 @@ internal sealed partial class OfferFinder(
         }
         else if (IsLookDue(hex))
         {
-            await AskProvidersAsync(modelId, cancellationToken);
+            if (book.ForModel(hex).Count == 0)
+            {
+                await AskProvidersAsync(modelId, cancellationToken);
+            }
+
             Looked(hex);
         }
     }
@@ -136,7 +143,14 @@ internal sealed partial class OfferFinder(
     {
         lock (_lock)
         {
-            return !_looks.TryGetValue(hex, out (DateTimeOffset Due, TimeSpan Pause) look) || look.Due <= time.GetUtcNow();
+            DateTimeOffset now = time.GetUtcNow();
+            if (_looks.TryGetValue(hex, out (DateTimeOffset Due, TimeSpan Pause) look))
+            {
+                return look.Due <= now;
+            }
+
+            Remember(hex, (now + GossipsTurn, FirstLook));
+            return false;
         }
     }
 
@@ -145,15 +159,21 @@ internal sealed partial class OfferFinder(
         bool found = book.ForModel(hex).Count > 0;
         lock (_lock)
         {
-            if (_looks.Count >= MaxLooks)
-            {
-                _looks.Clear();
-            }
-
             TimeSpan pause = found && _looks.TryGetValue(hex, out (DateTimeOffset Due, TimeSpan Pause) look) ? 2 * look.Pause : FirstLook;
             pause = pause < LongestLook ? pause : LongestLook;
-            _looks[hex] = (time.GetUtcNow() + pause, pause);
+            Remember(hex, (time.GetUtcNow() + pause, pause));
         }
+    }
+
+    /// <summary>Needs the lock.</summary>
+    private void Remember(string hex, (DateTimeOffset Due, TimeSpan Pause) look)
+    {
+        if (_looks.Count >= MaxLooks)
+        {
+            _looks.Clear();
+        }
+
+        _looks[hex] = look;
     }
 
     private bool HasTwoSources(IReadOnlyList<VerifiedOffer> offers) =>
@@ -216,9 +236,15 @@ internal sealed partial class OfferFinder(
     {
         try
         {
-            foreach (ReadOnlyMemory<byte> offer in await exchange.FetchAsync(peer, modelId, cancellationToken))
+            IReadOnlyList<ReadOnlyMemory<byte>> offers = await exchange.FetchAsync(peer, modelId, cancellationToken);
+            foreach (ReadOnlyMemory<byte> offer in offers)
             {
                 gossip.Add(offer, source);
+            }
+
+            if (offers.Count > 0 && !modelId.IsEmpty)
+            {
+                gossip.Attend(peer);
             }
 
             return true;

@@ -33,6 +33,9 @@ internal sealed partial class OfferGossip(
     public async Task JoinModelAsync(ReadOnlyMemory<byte> modelId, CancellationToken cancellationToken) =>
         await JoinAsync(OfferTopics.ForModel(network.Value, modelId.Span), ValidateOfferAsync, TakeOfferAsync, cancellationToken);
 
+    /// <summary>The peer knows offers of a model that we follow: it is one to gossip with.</summary>
+    public void Attend(PeerId peer) => gossip.Attend(peer);
+
     public async Task PublishAsync(VerifiedOffer offer, CancellationToken cancellationToken) =>
         await gossip.PublishAsync(OfferTopics.ForModel(network.Value, offer.Offer.ModelId.Span), offer.Signed, cancellationToken);
 

@@ -45,6 +45,9 @@ internal sealed partial class OfferPublisher(
     private EnclaveInfo? _announced;
     private ulong _sequence;
 
+    /// <summary>The network's directories have this provider already: a simulated network that has existed for long begins so.</summary>
+    internal bool IsKnown { get; init; }
+
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => RunAsync(stoppingToken);
 
     /// <summary>The service itself, until it is cancelled; the simulator runs it without a host of services.</summary>
@@ -89,7 +92,12 @@ internal sealed partial class OfferPublisher(
     private async Task AnnounceAsync(CancellationToken cancellationToken)
     {
         DirectoryPacing pacing = new(time, (uint)host.LocalPeer.GetHashCode() / (double)uint.MaxValue);
-        IReadOnlyList<DirectoryEntry> announced = [];
+        IReadOnlyList<DirectoryEntry>? announced = IsKnown ? null : [];
+        if (IsKnown)
+        {
+            pacing.Resume();
+        }
+
         while (true)
         {
             if (enclave.Info is { } info && serving.IsOpen)
@@ -100,6 +108,7 @@ internal sealed partial class OfferPublisher(
                 book.Add(offer);
                 await gossip.PublishAsync(offer, cancellationToken);
                 IReadOnlyList<DirectoryEntry> entries = [ModelDirectory.EntryOf(offer.Offer)];
+                announced ??= entries;
                 if (pacing.IsDue(!entries.SequenceEqual(announced), since => directory.CountSince(offer.Offer.ModelId.Span, since)))
                 {
                     announced = entries;

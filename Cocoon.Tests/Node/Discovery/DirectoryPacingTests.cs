@@ -17,6 +17,31 @@ public sealed class DirectoryPacingTests
         Assert.That(pacing.IsDue(isNew: true, _ => 99), Is.True);
     }
 
+    [TestCase(0.0)]
+    [TestCase(0.4)]
+    [TestCase(0.9)]
+    public void Resume_IsSilentUntilItsTurn_AndThenDependsOnOthers(double phase)
+    {
+        DirectoryPacing alone = new(_time, phase), crowded = new(_time, phase);
+        alone.Resume();
+        crowded.Resume();
+        Assert.That(alone.IsDue(isNew: false, _ => 0), Is.False);
+        (int spoken, int spokenInACrowd) = (0, 0);
+        for (int second = 0; second < 60; second += 5)
+        {
+            _time.Advance(TimeSpan.FromSeconds(5));
+            spoken += alone.IsDue(isNew: false, _ => 0) ? 1 : 0;
+            spokenInACrowd += crowded.IsDue(isNew: false, _ => DirectoryPacing.Redundancy) ? 1 : 0;
+        }
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(spoken, Is.EqualTo(1));
+            Assert.That(spokenInACrowd, Is.Zero);
+            Assert.That(crowded.IsDue(isNew: true, _ => DirectoryPacing.Redundancy), Is.True, "what changed is said at once");
+        }
+    }
+
     [Test]
     public void IsDue_Alone_RepeatsBeforeTheDirectoryExpires()
     {
