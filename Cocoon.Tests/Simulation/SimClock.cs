@@ -11,7 +11,10 @@ internal sealed class SimClock(SimLoop loop, DateTimeOffset start) : TimeProvide
 
     public void Stop() => IsStopped = true;
 
-    public override DateTimeOffset GetUtcNow() => start.AddMilliseconds(loop.Now);
+    public override DateTimeOffset GetUtcNow() => At(loop.Now);
+
+    /// <param name="moment">Milliseconds since the start of the run.</param>
+    public DateTimeOffset At(long moment) => start.AddMilliseconds(moment);
 
     public override long GetTimestamp() => loop.Now * TimeSpan.TicksPerMillisecond;
 

@@ -12,6 +12,7 @@ internal sealed class SimConnection(SimHost dialer, SimHost listener, long laten
     public const int SetupBytes = 3000;
 
     private readonly List<SimStream> _streams = [];
+    private PeerConnectionInfo? _seenByDialer, _seenByListener;
 
     public SimHost Dialer => dialer;
 
@@ -34,6 +35,24 @@ internal sealed class SimConnection(SimHost dialer, SimHost listener, long laten
     }
 
     public SimHost Other(SimHost host) => host == dialer ? listener : dialer;
+
+    /// <summary>As one side's inspection shows it; made once, and again after <see cref="Changed"/>.</summary>
+    public PeerConnectionInfo SeenBy(SimHost host) => host == dialer
+        ? _seenByDialer ??= Describe(listener, isOutbound: true)
+        : _seenByListener ??= Describe(dialer, isOutbound: false);
+
+    /// <summary>What one side knows of the other has changed.</summary>
+    public void Changed(SimHost knower)
+    {
+        if (knower == dialer)
+        {
+            _seenByDialer = null;
+        }
+        else
+        {
+            _seenByListener = null;
+        }
+    }
 
     /// <summary>Opens a stream; the handler at the other side starts when its first byte could be there.</summary>
     public SimStream Open(SimHost opener, string protocol)
@@ -88,6 +107,10 @@ internal sealed class SimConnection(SimHost dialer, SimHost listener, long laten
             notice ?? latency);
         _streams.ForEach(stream => stream.EndOf(by).Break());
     }
+
+    private PeerConnectionInfo Describe(SimHost other, bool isOutbound) => new(
+        other.LocalPeer, other.Addresses[0], isOutbound, IsRelayed: false, dialer.Clock.At(OpenedAt), SimHost.Agent, other.Protocols,
+        TimeSpan.FromMilliseconds(2 * latency), 0, 0, 0);
 
     private sealed class Arrival(SimStream target, byte[]? chunk) : SimEvent
     {

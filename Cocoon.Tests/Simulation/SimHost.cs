@@ -9,8 +9,9 @@ namespace Cocoon.Tests.Simulation;
 /// <remarks>On the loop's thread only.</remarks>
 internal sealed class SimHost : ILibp2pHost
 {
+    public const string Agent = "cocoon/simulated";
+
     private const int MaxKnownPeers = 4096;
-    private const string Agent = "cocoon/simulated";
 
     /// <summary>How long a dial of a machine that is gone takes to fail.</summary>
     private const long DialTimeout = 10_000;
@@ -26,6 +27,7 @@ internal sealed class SimHost : ILibp2pHost
     private readonly Dictionary<string, Func<IPeerStream, CancellationToken, Task>> _handlers = [];
     private PeerConnectionInfo[]? _described;
     private string[]? _protocols;
+    private bool _trimming;
 
     public SimHost(SimNetwork network, PeerId peer, Multiaddr address, SimClock clock, Libp2pLimits limits, bool isDialable)
     {
@@ -56,11 +58,11 @@ internal sealed class SimHost : ILibp2pHost
 
     public SimTraffic Traffic { get; } = new();
 
-    public IReadOnlyList<PeerConnectionInfo> Connections => _described ??= [.. _connections.Values.Select(Describe)];
+    public IReadOnlyList<PeerConnectionInfo> Connections => _described ??= [.. _connections.Values.Select(connection => connection.SeenBy(this))];
 
     public int ConnectionCount => _connections.Count;
 
-    private IReadOnlyList<string> Protocols => _protocols ??= [.. _handlers.Keys];
+    public IReadOnlyList<string> Protocols => _protocols ??= [.. _handlers.Keys];
 
     public void Handle(string protocol, Func<IPeerStream, CancellationToken, Task> handler)
     {
@@ -210,10 +212,12 @@ internal sealed class SimHost : ILibp2pHost
             if (remote is null || !answers || remote.IsDead || !remote.Accepts() || _connections.Count >= _limits.ConnectionsHard)
             {
                 _backoff.Fail(address);
+                Traffic.FailedDials++;
                 throw new Libp2pException(Libp2pErrorCode.DialFailed, $"No address of {peer} answered.");
             }
 
             _backoff.Succeed(address);
+            Traffic.Dials++;
             return Join(remote, latency);
         }
         finally
@@ -246,10 +250,7 @@ internal sealed class SimHost : ILibp2pHost
         _connections.Add(other.LocalPeer, connection);
         _described = null;
         AddAddresses(other.LocalPeer, other.Addresses, TimeSpan.FromHours(1));
-        if (_connections.Count > _limits.ConnectionsHigh)
-        {
-            _network.Loop.Schedule(Trim, 1000);
-        }
+        ScheduleTrim(1000);
     }
 
     private void Announce(SimHost other, bool isOutbound)
@@ -266,9 +267,19 @@ internal sealed class SimHost : ILibp2pHost
         }
     }
 
+    private void ScheduleTrim(long delay)
+    {
+        if (!_trimming && _connections.Count > _limits.ConnectionsHigh)
+        {
+            _trimming = true;
+            _network.Loop.Schedule(Trim, delay);
+        }
+    }
+
     /// <summary>As the connection table of the real host: fewest streams first, inbound before outbound, the youngest first.</summary>
     private void Trim()
     {
+        _trimming = false;
         if (IsDead || _connections.Count <= _limits.ConnectionsHigh)
         {
             return;
@@ -286,10 +297,7 @@ internal sealed class SimHost : ILibp2pHost
                 .Take(_connections.Count - _limits.ConnectionsLow),
         ];
         Array.ForEach(excess, connection => connection.Close(this));
-        if (_connections.Count > _limits.ConnectionsHigh)
-        {
-            _network.Loop.Schedule(Trim, 5000);
-        }
+        ScheduleTrim(5000);
     }
 
     private void Push()
@@ -304,18 +312,11 @@ internal sealed class SimHost : ILibp2pHost
 
     private void OnPush(SimHost other)
     {
-        if (_connections.ContainsKey(other.LocalPeer))
+        if (_connections.TryGetValue(other.LocalPeer, out SimConnection? connection))
         {
+            connection.Changed(this);
             _described = null;
             Raise(new PeerEvent.Identified(other.LocalPeer, other.Protocols));
         }
-    }
-
-    private PeerConnectionInfo Describe(SimConnection connection)
-    {
-        SimHost other = connection.Other(this);
-        return new PeerConnectionInfo(
-            other.LocalPeer, other.Addresses[0], connection.Dialer == this, IsRelayed: false, Clock.GetUtcNow(), Agent,
-            other.Protocols, TimeSpan.FromMilliseconds(2 * connection.Latency), 0, 0, 0);
     }
 }

@@ -8,7 +8,9 @@ using Cocoon.Protocol.Libp2p.Protocols.Gossipsub;
 using Cocoon.Protocol.Libp2p.Protocols.Kad;
 using Cocoon.Protocol.Multiformats;
 using Cocoon.Protocol.Offers;
+using Cocoon.Protocol.Offers.Proto;
 using Cocoon.Protocol.PrivacyRelay;
+using Google.Protobuf;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 
@@ -20,21 +22,27 @@ internal sealed class SimNode : IProviderLookup, IDisposable
     /// <summary>As the node's own network service: enough connections for a mesh with some to spare, in small steps.</summary>
     private const int WantedConnections = 10, MaxDialsPerRound = 4;
 
+    /// <summary>Milliseconds that a node of a warm start has been there already.</summary>
+    private const long LongAgo = 600_000;
+
     private readonly Ed25519PrivateKey _key;
     private readonly Simulation _simulation;
     private readonly CancellationTokenSource _leaving = new();
     private readonly OfferGossip _offers;
     private readonly OfferFollower _follower;
     private readonly OfferFinder _finder;
+    private readonly ModelDirectory _directory;
     private readonly OfferPublisher? _publisher;
     private readonly Dictionary<SimModel, long> _uses = [];
 
-    public SimNode(Simulation simulation, SimHost host, Ed25519PrivateKey key, SimModel? serves, NodeRole role, int seed)
+    /// <param name="isKnown">It has been there for long: directories name it.</param>
+    public SimNode(Simulation simulation, SimHost host, Ed25519PrivateKey key, SimModel? serves, NodeRole role, bool isKnown, int seed)
     {
         _simulation = simulation;
         _key = key;
         Host = host;
         Serves = serves;
+        Role = role;
         SimClock clock = host.Clock;
         NetworkName network = new("sim");
         SignerConduct conduct = new(clock);
@@ -56,22 +64,25 @@ internal sealed class SimNode : IProviderLookup, IDisposable
         Dht.LookupEnded += simulation.OnLookup;
         Book = new OfferBook(clock);
         Book.Changed += offer => simulation.OnOffer(this, offer);
-        ModelDirectory directory = new(clock) { Verify = simulation.Signatures.Verify };
+        _directory = new ModelDirectory(clock) { Verify = simulation.Signatures.Verify };
         OwnOffers own = new(clock);
-        _offers = new OfferGossip(Gossip, Book, directory, conduct, network, clock, NullLogger<OfferGossip>.Instance) { Read = simulation.Signatures.Read };
+        _offers = new OfferGossip(Gossip, Book, _directory, conduct, network, clock, NullLogger<OfferGossip>.Instance) { Read = simulation.Signatures.Read };
         OfferExchange exchange = new(host, Book, own, clock);
-        _finder = new OfferFinder(host, Book, directory, _offers, exchange, this, clock, NullLogger<OfferFinder>.Instance);
+        _finder = new OfferFinder(host, Book, _directory, _offers, exchange, this, clock, NullLogger<OfferFinder>.Instance);
         NodeOptions options = new() { Role = role, DataDirectory = "" };
-        _follower = new OfferFollower(options, host, directory, _offers, exchange, _finder, clock);
+        _follower = new OfferFollower(options, host, _directory, _offers, exchange, _finder, clock);
         if (serves is not null)
         {
             ServingOptions serving = new();
             RelayService relay = new(host, key, new RelayLimits(), forwards: false, clock, NullLogger<RelayService>.Instance);
             PayoutTerms payout = new("0:" + Convert.ToHexStringLower(host.LocalPeer.Bytes[^32..]), key.PublicKey);
             _publisher = new OfferPublisher(
-                host, relay, new SimEnclave(serves.Id, serves.Name), new ServingSwitch(), new ServingPrices(serving), key, payout, own, Book, directory, _offers,
+                host, relay, new SimEnclave(serves.Id, serves.Name), new ServingSwitch(), new ServingPrices(serving), key, payout, own, Book, _directory, _offers,
                 this, new RouteTerms(new HashSet<string> { new('0', 64) }, -3), new NodeAgent("cocoon/simulated"), Options.Create(serving), clock,
-                NullLogger<OfferPublisher>.Instance);
+                NullLogger<OfferPublisher>.Instance)
+            {
+                IsKnown = isKnown,
+            };
         }
     }
 
@@ -83,28 +94,47 @@ internal sealed class SimNode : IProviderLookup, IDisposable
 
     public OfferBook Book { get; }
 
+    public NodeRole Role { get; }
+
     /// <summary>The model it serves; <c>null</c> for clients and bootstrap nodes.</summary>
     public SimModel? Serves { get; }
 
     /// <summary>Models whose offers it asked for.</summary>
     public IReadOnlyCollection<SimModel> Uses => _uses.Keys;
 
+    /// <summary>Virtual milliseconds; before the run for nodes of a warm start.</summary>
     public long JoinedAt { get; private set; }
 
     public bool IsLeaving => _leaving.IsCancellationRequested;
 
-    public void Start(IReadOnlyList<(PeerId Peer, Multiaddr Address)> bootstrap)
+    /// <param name="neighbours">Peers that a node of a warm start is connected to from <paramref name="connected"/> on; others join through <paramref name="bootstrap"/>.</param>
+    public void Start(IReadOnlyList<(PeerId Peer, Multiaddr Address)> bootstrap, IReadOnlyList<PeerId>? neighbours = null, TimeSpan connected = default)
     {
-        JoinedAt = _simulation.Loop.Now;
+        JoinedAt = neighbours is null ? _simulation.Loop.Now : _simulation.Loop.Now - LongAgo;
         Gossip.Start();
         Dht.Start();
-        _simulation.Network.Watch(StayJoinedAsync(bootstrap, _leaving.Token));
+        _simulation.Network.Watch(StayJoinedAsync(bootstrap, neighbours ?? [], connected, _leaving.Token));
+        foreach (SimModel model in _uses.Keys)
+        {
+            _simulation.Network.Watch(_offers.JoinModelAsync(model.Id, _leaving.Token));
+        }
+
         _simulation.Network.Watch(_follower.RunAsync(_leaving.Token));
         if (_publisher is not null)
         {
             _simulation.Network.Watch(_publisher.RunAsync(_leaving.Token));
         }
     }
+
+    /// <summary>Its directory as it would have published it some time ago.</summary>
+    public byte[] DirectoryOf(SimModel model, TimeSpan age) => ModelDirectory.Sign(
+        [new Offer { ModelName = model.Name, ModelId = ByteString.CopyFrom(model.Id), Tier = "open" }], Host.LocalPeer, _key, Host.Clock.GetUtcNow() - age);
+
+    /// <summary>Heard before the run.</summary>
+    public void Know(byte[] directory, PeerId from) => _directory.Add(directory, from);
+
+    /// <summary>It asked for the model before the run.</summary>
+    public void Follow(SimModel model) => _uses.Add(model, _simulation.Loop.Now);
 
     /// <summary>Looks for a model as a request would.</summary>
     /// <returns>Offers found within the wait.</returns>
@@ -145,10 +175,17 @@ internal sealed class SimNode : IProviderLookup, IDisposable
 
     public Task<int> ProvideAsync(byte[] key, CancellationToken cancellationToken) => Dht.ProvideAsync(key, cancellationToken);
 
-    private async Task StayJoinedAsync(IReadOnlyList<(PeerId Peer, Multiaddr Address)> bootstrap, CancellationToken cancellationToken)
+    private async Task StayJoinedAsync(
+        IReadOnlyList<(PeerId Peer, Multiaddr Address)> bootstrap, IReadOnlyList<PeerId> neighbours, TimeSpan connected, CancellationToken cancellationToken)
     {
         try
         {
+            if (neighbours.Count > 0)
+            {
+                await Task.Delay(connected, Host.Clock, cancellationToken);
+                await Task.WhenAll(neighbours.Select(peer => TryConnectAsync(peer, cancellationToken)));
+            }
+
             while (true)
             {
                 if (Host.ConnectionCount == 0)
@@ -194,18 +231,24 @@ internal sealed class SimNode : IProviderLookup, IDisposable
         bool any = false;
         foreach (PeerId peer in peers.Where(peer => peer != Host.LocalPeer).Take(MaxDialsPerRound).ToArray())
         {
-            try
-            {
-                await Host.ConnectAsync(peer, cancellationToken);
-                any = true;
-            }
-            catch (IOException)
-            {
-                // A hint that led nowhere.
-            }
+            any |= await TryConnectAsync(peer, cancellationToken);
         }
 
         return any;
+    }
+
+    private async Task<bool> TryConnectAsync(PeerId peer, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await Host.ConnectAsync(peer, cancellationToken);
+            return true;
+        }
+        catch (IOException)
+        {
+            // A hint that led nowhere.
+            return false;
+        }
     }
 }
 

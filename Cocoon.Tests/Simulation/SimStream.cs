@@ -23,6 +23,7 @@ internal sealed class SimStream(SimHost owner, PeerId remotePeer, string protoco
     private bool _broken;
     private bool _ended;
     private bool _sawEnd;
+    private bool _disposed;
 
     public SimHost Owner => owner;
 
@@ -30,8 +31,8 @@ internal sealed class SimStream(SimHost owner, PeerId remotePeer, string protoco
 
     public string Protocol => protocol;
 
-    /// <summary>Neither end can move bytes any more.</summary>
-    public bool IsDone => _broken || (_ended && _sawEnd);
+    /// <summary>Nobody here waits for bytes any more.</summary>
+    public bool IsDone => _broken || (_ended && (_sawEnd || _disposed));
 
     public SimStream EndOf(SimHost host) => host == owner ? this : _other;
 
@@ -106,6 +107,7 @@ internal sealed class SimStream(SimHost owner, PeerId remotePeer, string protoco
 
     public ValueTask DisposeAsync()
     {
+        _disposed = true;
         if (!_ended)
         {
             Reset();

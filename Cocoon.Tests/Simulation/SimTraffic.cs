@@ -5,6 +5,11 @@ internal sealed class SimTraffic
 {
     private readonly long[] _bytes = new long[Enum.GetValues<SimPurpose>().Length];
 
+    /// <summary>Connections that it opened.</summary>
+    public int Dials { get; set; }
+
+    public int FailedDials { get; set; }
+
     public long Total => _bytes.Sum();
 
     public long Of(SimPurpose purpose) => _bytes[(int)purpose];
@@ -15,7 +20,11 @@ internal sealed class SimTraffic
 
     public void Connected(int bytes) => _bytes[(int)SimPurpose.Connections] += bytes;
 
-    public void Clear() => Array.Clear(_bytes);
+    public void Clear()
+    {
+        Array.Clear(_bytes);
+        (Dials, FailedDials) = (0, 0);
+    }
 
     private static SimPurpose Classify(string protocol) =>
         protocol.StartsWith("/meshsub/", StringComparison.Ordinal) ? SimPurpose.Gossip

@@ -9,7 +9,7 @@ internal static class SimulateTool
 
     private const string Usage = """
         usage: scripts/simulate [--nodes N] [--providers P] [--models M] [--churn C] [--dialable D] [--minutes M] [--seed S]
-                                [--connections LOW:HIGH] [-o table|json]
+                                [--connections LOW:HIGH] [--start warm|cold] [-o table|json]
           --nodes N         all nodes (default 100)
           --providers P     nodes that serve a model (default a twentieth)
           --models M        models, popular as 1/rank (default one for each 25 providers)
@@ -17,6 +17,8 @@ internal static class SimulateTool
           --dialable D      share of the clients that others can dial (default 0.5)
           --minutes M       virtual minutes measured after the network formed (default 3)
           --seed S          the same seed is the same run (default 1)
+          --start S         warm: the network is there, nodes begin with the tables and connections they would have (default);
+                            cold: it forms from nothing through its bootstrap nodes
           --connections L:H watermarks of trimming (default 24:32; the node's own are 160:192)
         """;
 
@@ -55,6 +57,9 @@ internal static class SimulateTool
                     break;
                 case "--connections" when value.Split(':') is [var low, var high] && int.TryParse(low, out int l) && int.TryParse(high, out int h) && l > 0 && h > l:
                     options = options with { ConnectionsLow = l, ConnectionsHigh = h };
+                    break;
+                case "--start" when value is "warm" or "cold":
+                    options = options with { Cold = value == "cold" };
                     break;
                 case "-o" or "--output" when value is "table" or "json":
                     json = value == "json";

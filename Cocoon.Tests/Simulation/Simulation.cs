@@ -50,17 +50,13 @@ internal sealed class Simulation
     public SimulationReport Run(Action<string>? progress = null)
     {
         SynchronizationContext.SetSynchronizationContext(null);
-        for (int i = 0; i < _options.BootstrapCount; i++)
+        if (_options.Cold)
         {
-            Loop.Schedule(() => AddBootstrap(), 10 * i);
+            Form();
         }
-
-        int others = _options.Nodes - _options.BootstrapCount;
-        for (int i = 0; i < others; i++)
+        else
         {
-            // Providers are spread among the clients.
-            bool provides = (long)(i + 1) * _options.Providers / others > (long)i * _options.Providers / others;
-            Loop.Schedule(() => Add(provides), 1000 + (_options.Ramp * i / others));
+            Loop.Schedule(Exist, 0);
         }
 
         long begin = 1000 + _options.Ramp + _options.Settle, end = begin + (long)(_options.Minutes * 60_000);
@@ -87,32 +83,95 @@ internal sealed class Simulation
         while (Loop.Now < until)
         {
             Loop.RunUntil(Math.Min(until, Loop.Now + 10_000));
-            progress?.Invoke($"{Loop.Now / 1000} s: {_nodes.Count} nodes, {Loop.Steps / 1_000_000} M steps, {GC.GetTotalMemory(false) >> 20} MiB");
+            progress?.Invoke(
+                $"{Loop.Now / 1000} s: {_nodes.Count} nodes, {Loop.Steps / 1_000_000} M steps, {GC.GetTotalMemory(false) >> 20} MiB, {Environment.CpuUsage.TotalTime.TotalSeconds:F0} s of CPU, of it {GC.GetTotalPauseDuration().TotalSeconds:F0} s collecting");
         }
     }
 
-    private void AddBootstrap()
+    /// <summary>All nodes join one after the other.</summary>
+    private void Form()
+    {
+        for (int i = 0; i < _options.BootstrapCount; i++)
+        {
+            Loop.Schedule(JoinBootstrap, 10 * i);
+        }
+
+        int others = _options.Nodes - _options.BootstrapCount;
+        for (int i = 0; i < others; i++)
+        {
+            bool provides = IsProvider(i, others);
+            Loop.Schedule(() => Add(provides), 1000 + (_options.Ramp * i / others));
+        }
+    }
+
+    /// <summary>All nodes are there: they begin at moments of their own and then connect as their tables say.</summary>
+    private void Exist()
+    {
+        int others = _options.Nodes - _options.BootstrapCount;
+        for (int i = 0; i < _options.BootstrapCount; i++)
+        {
+            CreateBootstrap();
+        }
+
+        for (int i = 0; i < others; i++)
+        {
+            Create(IsProvider(i, others));
+        }
+
+        WarmStart warm = new(_nodes, _random);
+        warm.Inform(_nodes);
+        foreach (SimNode node in _nodes)
+        {
+            List<PeerId> neighbours = [.. warm.Fill(node, _options.WarmConnections)];
+            long begin = _random.NextInt64(1_000, 1_000 + (_options.Ramp / 2)), connect = _random.NextInt64(1_000 + (_options.Ramp / 2), 1_000 + _options.Ramp);
+            Loop.Schedule(() => node.Start(Known(), neighbours, TimeSpan.FromMilliseconds(connect - begin)), begin);
+            if (node.Serves is not null || node.Role != NodeRole.Client)
+            {
+                continue;
+            }
+
+            SimModel uses = ChooseModel();
+            if (_random.NextDouble() < _options.WarmAskers)
+            {
+                Loop.Schedule(() => Use(node, uses), _random.NextInt64(2_000 + _options.Ramp, 2_000 + _options.Ramp + _options.WarmAsking));
+            }
+            else
+            {
+                node.Follow(uses);
+                neighbours.AddRange(warm.ProvidersOf(uses));
+            }
+        }
+    }
+
+    /// <summary>Providers are spread among the clients.</summary>
+    private bool IsProvider(int index, int others) => (long)(index + 1) * _options.Providers / others > (long)index * _options.Providers / others;
+
+    private void JoinBootstrap()
+    {
+        (PeerId Peer, Multiaddr Address)[] before = [.. _bootstrap];
+        CreateBootstrap().Start(before);
+    }
+
+    private SimNode CreateBootstrap()
     {
         // Everybody begins at these: they hold many more connections than others, and let go of them early.
         Libp2pLimits limits = new() { ConnectionsLow = 20 * _options.ConnectionsLow, ConnectionsHigh = 20 * _options.ConnectionsHigh, ConnectionsHard = int.MaxValue };
         SimNode node = Create(serves: null, NodeRole.Bootstrap, limits, isDialable: true);
-        node.Start([.. _bootstrap]);
         _bootstrap.Add((node.Host.LocalPeer, node.Host.Addresses[0]));
+        return node;
+    }
+
+    private (PeerId Peer, Multiaddr Address)[] Known()
+    {
+        (PeerId Peer, Multiaddr Address)[] known = [.. _bootstrap];
+        _random.Shuffle(known);
+        return known[..Math.Min(3, known.Length)];
     }
 
     private void Add(bool provides)
     {
-        Libp2pLimits limits = new()
-        {
-            ConnectionsLow = _options.ConnectionsLow,
-            ConnectionsHigh = _options.ConnectionsHigh,
-            ConnectionsHard = 4 * _options.ConnectionsHigh,
-        };
-        SimModel? serves = provides ? ChooseModel() : null;
-        SimNode node = Create(serves, provides ? NodeRole.Provider : NodeRole.Client, limits, provides || _random.NextDouble() < _options.Dialable);
-        (PeerId Peer, Multiaddr Address)[] known = [.. _bootstrap];
-        _random.Shuffle(known);
-        node.Start(known[..Math.Min(3, known.Length)]);
+        SimNode node = Create(provides);
+        node.Start(Known());
         if (!provides)
         {
             SimModel uses = ChooseModel();
@@ -120,12 +179,23 @@ internal sealed class Simulation
         }
     }
 
+    private SimNode Create(bool provides)
+    {
+        Libp2pLimits limits = new()
+        {
+            ConnectionsLow = _options.ConnectionsLow,
+            ConnectionsHigh = _options.ConnectionsHigh,
+        };
+        SimModel? serves = provides ? ChooseModel() : null;
+        return Create(serves, provides ? NodeRole.Provider : NodeRole.Client, limits, provides || _random.NextDouble() < _options.Dialable);
+    }
+
     private SimNode Create(SimModel? serves, NodeRole role, Libp2pLimits limits, bool isDialable)
     {
         Ed25519PrivateKey key = Ed25519PrivateKey.FromSeed(SHA256.HashData([.. BitConverter.GetBytes(_options.Seed), .. BitConverter.GetBytes(++_keys)]));
         SimHost host = new(Network, PeerId.FromPublicKey(key.PublicKey), Network.NextAddress(), new SimClock(Loop, Start), limits, isDialable);
         Network.Add(host);
-        SimNode node = new(this, host, key, serves, role, _options.Seed + _keys);
+        SimNode node = new(this, host, key, serves, role, isKnown: !_options.Cold && Loop.Now == 0, _options.Seed + _keys);
         _nodes.Add(node);
         return node;
     }

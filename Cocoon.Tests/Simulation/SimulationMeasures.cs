@@ -153,6 +153,7 @@ internal sealed class SimulationMeasures(Simulation simulation, SimulationOption
             ChurnPerMinute = options.Churn,
             Minutes = options.Minutes,
             Seed = options.Seed,
+            Start = options.Cold ? "cold" : "warm",
             ConnectionsHigh = options.ConnectionsHigh,
             Offers = _offers,
             Delivered = _listeners == 0 ? 0 : (double)_heard / _listeners,
@@ -179,10 +180,14 @@ internal sealed class SimulationMeasures(Simulation simulation, SimulationOption
             CrashedOfferMax = _crashed.Max,
             WithdrawnOfferP99 = _withdrawn.Quantile(0.99),
             WithdrawnMissedShare = _withdrawals == 0 ? 0 : (double)_notWithdrawn / _withdrawals,
+            NodeBytesPerSecond = whole.Length == 0 ? 0 : whole.Average(node => node.Host.Traffic.Total) / seconds,
+            DialsPerMinute = whole.Length == 0 ? 0 : whole.Average(node => node.Host.Traffic.Dials) / seconds * 60,
+            FailedDialsPerMinute = whole.Length == 0 ? 0 : whole.Average(node => node.Host.Traffic.FailedDials) / seconds * 60,
             ConnectionsMean = simulation.Nodes.Average(node => node.Host.ConnectionCount),
             TableMean = simulation.Nodes.Where(node => node.Host.IsDialable).Average(node => node.Dht.PeerCount),
             Strays = Loop.Strays,
             WallSeconds = Stopwatch.GetElapsedTime(_started).TotalSeconds,
+            CpuSeconds = Environment.CpuUsage.TotalTime.TotalSeconds,
             PeakMegabytes = Process.GetCurrentProcess().PeakWorkingSet64 / 1e6,
         };
     }

@@ -20,6 +20,12 @@ internal sealed record SimulationOptions
     /// <summary>Minutes that are measured, after the network has formed.</summary>
     public double Minutes { get; init; } = 3;
 
+    /// <summary>
+    /// Whether the network forms from nothing: every node joins at the bootstrap nodes within <see cref="Ramp"/>. Otherwise it is there
+    /// already: nodes begin with the tables and connections that they would have, and start to gossip, announce and ask.
+    /// </summary>
+    public bool Cold { get; init; }
+
     public int Seed { get; init; } = 1;
 
     /// <summary>Trimming of connections, as the real host's watermarks (160 and 192), scaled down by default to keep many nodes in one process.</summary>
@@ -32,8 +38,17 @@ internal sealed record SimulationOptions
     public int BootstrapCount => Math.Max(3, Nodes / 500);
 
     /// <summary>Milliseconds over which the nodes join.</summary>
-    public long Ramp => Math.Clamp(Nodes * 12L, 10_000, 120_000);
+    public long Ramp => Cold ? Math.Clamp(Nodes * 12L, 10_000, 120_000) : 6_000;
 
     /// <summary>Milliseconds between the last join and the first measurement.</summary>
-    public long Settle => 60_000;
+    public long Settle => Cold ? 60_000 : 25_000;
+
+    /// <summary>Connections to peers of its table that a node of a warm start has dialled; those that can be dialled have as many again from others, or more.</summary>
+    public int WarmConnections => ConnectionsLow / 3;
+
+    /// <summary>Share of a warm network's users that still have to ask for their model; the others follow it already.</summary>
+    public double WarmAskers => 0.05;
+
+    /// <summary>Milliseconds over which they ask.</summary>
+    public int WarmAsking => 15_000;
 }

@@ -22,6 +22,9 @@ internal sealed record SimulationReport
 
     public required int Seed { get; init; }
 
+    /// <summary><c>warm</c>: the network was there, with tables and connections given to it; <c>cold</c>: it formed in the run.</summary>
+    public required string Start { get; init; }
+
     public required int ConnectionsHigh { get; init; }
 
     /// <summary>Offers published and followed to everybody who uses their model.</summary>
@@ -81,6 +84,14 @@ internal sealed record SimulationReport
     /// <summary>Books that still show an offer 2 s after its withdrawal.</summary>
     public required double WithdrawnMissedShare { get; init; }
 
+    /// <summary>Bytes a second of any node, in and out together.</summary>
+    public required double NodeBytesPerSecond { get; init; }
+
+    /// <summary>Connections that a node opens a minute, and dials that fail.</summary>
+    public required double DialsPerMinute { get; init; }
+
+    public required double FailedDialsPerMinute { get; init; }
+
     public required double ConnectionsMean { get; init; }
 
     /// <summary>Peers of the routing table, mean over DHT servers.</summary>
@@ -89,6 +100,8 @@ internal sealed record SimulationReport
     public required int Strays { get; init; }
 
     public required double WallSeconds { get; init; }
+
+    public required double CpuSeconds { get; init; }
 
     public required double PeakMegabytes { get; init; }
 
@@ -99,21 +112,22 @@ internal sealed record SimulationReport
         (string Name, string Value)[] rows =
         [
             ("nodes, providers, models", $"{Nodes}, {Providers}, {Models}"),
-            ("churn a minute, minutes, seed", F($"{ChurnPerMinute:P1}, {Minutes}, {Seed}")),
+            ("start, churn a minute, minutes, seed", F($"{Start}, {ChurnPerMinute:P1}, {Minutes}, {Seed}")),
             ("offer propagation p50 / p99", F($"{PropagationP50:F0} / {PropagationP99:F0} ms")),
             ("offers delivered", F($"{Delivered:P2} of {Offers} offers' users")),
             ("duplicates a message", F($"{DuplicatesPerMessage:F2}")),
             ("messages a node and second", F($"{MessagesPerSecond:F2}")),
             ("bytes a client and second, p99", F($"{ClientBytesPerSecond:F0}, {ClientBytesPerSecondP99:F0}")),
             ("  of these " + string.Join(", ", ClientBytesByPurpose.Keys), string.Join(", ", ClientBytesByPurpose.Values.Select(value => F($"{value:F0}")))),
-            ("bytes a provider and second", F($"{ProviderBytesPerSecond:F0}")),
+            ("bytes a provider and second, any node", F($"{ProviderBytesPerSecond:F0}, {NodeBytesPerSecond:F0}")),
             ("lookups that succeed", F($"{LookupSuccess:P2} of {Lookups}")),
             ("hops mean / p99, requests, time", F($"{HopsMean:F2} / {HopsP99:F0}, {RequestsPerLookup:F1}, {LookupMilliseconds:F0} ms")),
             ("first offer p50 / p99, missed", F($"{FirstOfferP50:F0} / {FirstOfferP99:F0} ms, {FirstOfferMissed:P2}")),
             ("crashed offer lives p50 / max", F($"{CrashedOfferP50 / 1000:F1} / {CrashedOfferMax / 1000:F1} s")),
             ("withdrawn offer gone p99, not in 2 s", F($"{WithdrawnOfferP99:F0} ms, {WithdrawnMissedShare:P2}")),
+            ("dials a node and minute, failed", F($"{DialsPerMinute:F1}, {FailedDialsPerMinute:F1}")),
             ("connections, routing table", F($"{ConnectionsMean:F1} (trimmed at {ConnectionsHigh}), {TableMean:F1}")),
-            ("run", F($"{WallSeconds:F0} s, {PeakMegabytes:F0} MB, {Strays} strays")),
+            ("run", F($"{WallSeconds:F0} s ({CpuSeconds:F0} s of CPU), {PeakMegabytes:F0} MB, {Strays} strays")),
         ];
         int width = rows.Max(row => row.Name.Length);
         return string.Join(Environment.NewLine, rows.Select(row => row.Name.PadRight(width) + "  " + row.Value));

@@ -5,7 +5,7 @@ namespace Cocoon.Tests.Simulation;
 /// <summary>A small network as the simulator sees it; the large ones are run by <c>scripts/simulate</c>.</summary>
 public sealed class SimulationTests
 {
-    private static readonly SimulationOptions Small = new() { Nodes = 40, Providers = 8, Minutes = 0.75, Churn = 0.3, Seed = 1 };
+    private static readonly SimulationOptions Small = new() { Nodes = 40, Providers = 8, Minutes = 0.75, Churn = 0.3, Seed = 1, Cold = true };
 
     [Test]
     public void Run_OfFortyNodes_StaysWithinItsBounds()
@@ -30,11 +30,30 @@ public sealed class SimulationTests
     }
 
     [Test]
-    public void Run_WithTheSameSeed_IsTheSameRun()
+    public void Run_FromAWarmStart_IsANetworkThatWorks()
     {
-        SimulationOptions tiny = Small with { Nodes = 15, Providers = 2, Minutes = 0.25 };
+        SimulationReport report = new Simulation(Small with { Nodes = 60, Cold = false, Churn = 0.05, Minutes = 0.5 }).Run();
+        TestContext.Out.WriteLine(report.ToTable());
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(report.Start, Is.EqualTo("warm"));
+            Assert.That(report.TableMean, Is.GreaterThan(20), "tables hold nearly all of the servers");
+            Assert.That(report.Delivered, Is.GreaterThan(0.99));
+            Assert.That(report.PropagationP50, Is.LessThan(400));
+            Assert.That(report.LookupSuccess, Is.GreaterThan(0.95));
+            Assert.That(report.RequestsPerLookup, Is.InRange(1, 40), "disjoint paths share k");
+            Assert.That(report.FirstOfferMissed, Is.Zero);
+            Assert.That(report.Strays, Is.Zero);
+        }
+    }
+
+    [TestCase(true)]
+    [TestCase(false)]
+    public void Run_WithTheSameSeed_IsTheSameRun(bool cold)
+    {
+        SimulationOptions tiny = Small with { Nodes = 15, Providers = 2, Minutes = 0.25, Cold = cold };
         SimulationReport first = new Simulation(tiny).Run(), second = new Simulation(tiny).Run(), other = new Simulation(tiny with { Seed = 4 }).Run();
-        static string Figures(SimulationReport report) => (report with { WallSeconds = 0, PeakMegabytes = 0 }).ToJson();
+        static string Figures(SimulationReport report) => (report with { WallSeconds = 0, CpuSeconds = 0, PeakMegabytes = 0 }).ToJson();
         Assert.That(Figures(second), Is.EqualTo(Figures(first)));
         Assert.That(Figures(other), Is.Not.EqualTo(Figures(first)));
     }
@@ -42,6 +61,7 @@ public sealed class SimulationTests
     [TestCase("--nodes")]
     [TestCase("--nodes", "3")]
     [TestCase("--churn", "2")]
+    [TestCase("--start", "hot")]
     [TestCase("--unknown", "1")]
     public void Tool_BadOptions_AreUsageErrors(params string[] arguments)
     {
