@@ -52,6 +52,8 @@ internal static class Program
                     Console.In, Console.Out);
             case [Benchmarks.AttestationBenchTool.Verb]:
                 return Benchmarks.AttestationBenchTool.Run(Console.Out, Console.Error);
+            case [Benchmarks.NetBenchTool.Verb, .. string[] rest]:
+                return await Benchmarks.NetBenchTool.RunAsync(rest, Console.In, Console.Out, Console.Error);
             case [Benchmarks.SealingBenchTool.Verb]:
                 return Benchmarks.SealingBenchTool.Run(Console.Out);
             default:
