@@ -94,7 +94,7 @@ internal sealed partial class ValidationPipeline(GossipsubCore core, GossipsubOp
         }
         catch (TimeoutException)
         {
-            await limit.CancelAsync();
+            limit.Cancel();
             Log.ValidatorTimedOut(logger, topic.Name);
             return ValidationResult.Ignore;
         }
