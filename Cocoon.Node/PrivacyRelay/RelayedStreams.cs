@@ -18,8 +18,7 @@ internal sealed partial class RelayedStreams(ILibp2pHost host, RelayPicker picke
     public async ValueTask<ProviderStream> OpenAsync(
         PeerId provider, IReadOnlyList<Multiaddr> addresses, string protocol, int relays, CancellationToken cancellationToken)
     {
-        floor.RaiseTo(relays);
-        int count = floor.Value;
+        int count = Math.Max(relays, floor.Value);
         return count == 0
             ? await _direct.OpenAsync(provider, addresses, protocol, relays, cancellationToken)
             : await OpenCircuitAsync(new CircuitHop(provider, addresses), protocol, count, cancellationToken);
@@ -31,6 +30,9 @@ internal sealed partial class RelayedStreams(ILibp2pHost host, RelayPicker picke
         for (int attempt = 1; ; attempt++)
         {
             IReadOnlyList<CircuitHop> relays = picker.Pick(count, target.Peer, failed);
+
+            // Not before: a request for which there were no relays went nowhere, and must not bind those that come after it.
+            floor.RaiseTo(count);
             try
             {
                 IPeerStream stream = await Circuit.OpenAsync(host, relays, target, protocol, cancellationToken);

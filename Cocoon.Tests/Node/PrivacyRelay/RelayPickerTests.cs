@@ -10,6 +10,7 @@ using Cocoon.Protocol.PrivacyRelay;
 using Cocoon.Tests.Node.Storage;
 using Cocoon.Tests.Support;
 using Google.Protobuf;
+using Microsoft.Extensions.Logging.Abstractions;
 using NUnit.Framework;
 
 namespace Cocoon.Tests.Node.PrivacyRelay;
@@ -82,6 +83,24 @@ public sealed class RelayPickerTests
         Assert.That(new RelayFloor(directory, null).Value, Is.EqualTo(2));
         Assert.That(new RelayFloor(directory, 0).Value, Is.Zero);
         Assert.That(new RelayFloor(directory, null).Value, Is.Zero);
+    }
+
+    [Test]
+    public async Task OpenAsync_ForWantOfRelays_LeavesTheFloorWhereItWas()
+    {
+        await using MemoryNetwork network = new();
+        using TemporaryDirectory temporary = new();
+        using DataDirectory directory = DataDirectory.Open(temporary.File("client"));
+        MemoryHost client = network.AddHost(), provider = network.AddHost();
+        provider.Handle("/test/1.0.0", (_, _) => Task.CompletedTask);
+        network.IntroduceAll();
+        RelayFloor floor = new(directory, null);
+        RelayedStreams streams = new(client, new RelayPicker(client, new OfferBook(_time)), floor, NullLogger<RelayedStreams>.Instance);
+        await Assert.ThrowsAsync<NoRelayException>(async () => await streams.OpenAsync(provider.LocalPeer, [], "/test/1.0.0", 2, CancellationToken.None));
+        Assert.That(floor.Value, Is.Zero);
+        ProviderStream direct = await streams.OpenAsync(provider.LocalPeer, [], "/test/1.0.0", 0, CancellationToken.None);
+        Assert.That(direct.Relays, Is.Empty);
+        await direct.Stream.DisposeAsync();
     }
 
     private PeerId AddOffer(OfferBook book, string ip, char payout, bool forwards)
