@@ -57,7 +57,7 @@ internal sealed record ReceiptFile
     [JsonPropertyName("voucher_statement")]
     public byte[]? VoucherStatement { get; init; }
 
-    public static readonly JsonSerializerOptions Options = new() { WriteIndented = true, MaxDepth = 8, UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip };
+    public static readonly JsonSerializerOptions Options = new() { WriteIndented = true, MaxDepth = 8, UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip, AllowDuplicateProperties = false };
 
     public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, Options);
 

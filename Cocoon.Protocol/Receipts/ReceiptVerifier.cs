@@ -56,7 +56,8 @@ internal static class ReceiptVerifier
         Add(checks, "model", claims.Models.Any(m => receipt.ModelId.Span.SequenceEqual(m.ToArray())) && receipt.ModelAssurance == claims.ModelAssurance,
             $"{receipt.ModelName}, id {Convert.ToHexStringLower(receipt.ModelId.Span)} ({receipt.ModelAssurance})");
         Add(checks, "figures", file.TotalNanoton == receipt.TotalNanoton.ToString(System.Globalization.CultureInfo.InvariantCulture)
-            && file.Model == receipt.ModelName && file.Tier == receipt.Tier && file.Session == Convert.ToHexStringLower(receipt.SessionId.Span),
+            && file.Model == receipt.ModelName && file.Tier == receipt.Tier && file.Session == Convert.ToHexStringLower(receipt.SessionId.Span)
+            && PeerId.TryFromBytes(claims.PeerId.AsSpan(), out PeerId? provider) && file.Provider == provider.ToString(),
             "the readable fields say what is signed");
         AddQuote(checks, file, receipt, quote, claims);
         AddPayment(checks, file, receipt, identity);

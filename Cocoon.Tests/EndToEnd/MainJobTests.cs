@@ -3,6 +3,8 @@ using System.ClientModel.Primitives;
 using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
+using Cocoon.Protocol.Attestation;
+using Cocoon.Protocol.Receipts;
 using Cocoon.Protocol.Ton;
 using Cocoon.Protocol.Ton.Messages;
 using Cocoon.Tests.Support;
@@ -64,7 +66,9 @@ public sealed class MainJobTests
         ChatAnswer answer = await Chat.StreamAsync(SharedNetwork.Client, Chat.Ask("A receipt, please."), cancellationToken);
         Assert.That(answer.ErrorText, Is.Empty);
         string path = Path.Combine(SharedNetwork.Client.DataDirectory, "receipts", $"{answer.Cocoon?["receipt"]}.json");
-        JsonObject receipt = JsonNode.Parse(await File.ReadAllBytesAsync(path, cancellationToken))!.AsObject();
+        byte[] whole = await File.ReadAllBytesAsync(path, cancellationToken);
+        AssertReadableFieldsAreChecked(whole);
+        JsonObject receipt = JsonNode.Parse(whole)!.AsObject();
         byte[] signed = Convert.FromBase64String((string)receipt["receipt"]!);
         signed[signed.Length / 2] ^= 1;
         receipt["receipt"] = Convert.ToBase64String(signed);
@@ -84,6 +88,30 @@ public sealed class MainJobTests
             Assert.That((string)verdicts[0]["evidence_kind"]!, Is.EqualTo("simulated"));
             Assert.That((string)verdicts[0]["total_nanoton"]!, Is.EqualTo((string)answer.Cocoon!["cost_nanoton"]!));
         }
+    }
+
+    /// <summary>What people read in the file must be what is signed, each field and no field twice.</summary>
+    private static void AssertReadableFieldsAreChecked(byte[] whole)
+    {
+        AppraisalPolicy policy = AppraisalPolicy.Default with { AllowSimulated = true };
+        ReceiptFile good = ReceiptFile.Parse(whole)!;
+        ReceiptFile[] changed =
+        [
+            good with { Provider = "12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X" },
+            good with { Provider = "" },
+            good with { Model = "another" },
+            good with { Tier = "cc-gpu" },
+            good with { Session = new string('0', 32) },
+            good with { TotalNanoton = "1" },
+        ];
+        Assert.That(ReceiptVerifier.Verify(good, policy, TimeProvider.System).Valid, Is.True);
+        foreach (ReceiptFile file in changed)
+        {
+            ReceiptVerdict verdict = ReceiptVerifier.Verify(file, policy, TimeProvider.System);
+            Assert.That((verdict.Valid, verdict.Checks.Single(check => check.Name == "figures").Ok), Is.EqualTo((false, (bool?)false)));
+        }
+
+        Assert.That(ReceiptFile.Parse(Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(whole).Replace("\"total_nanoton\"", "\"total_nanoton\":\"1\",\"total_nanoton\"", StringComparison.Ordinal))), Is.Null, "a field twice");
     }
 
     [Test, CancelAfter(60_000)]
