@@ -26,6 +26,9 @@ internal sealed partial class InferenceClient(
     TimeProvider time,
     ILogger<InferenceClient> logger) : IInferenceClient
 {
+    /// <summary>The enclave's code for a prompt that costs more than its request allows.</summary>
+    private const string MaxDueExceeded = "max_due_exceeded";
+
     private readonly KnownEvidence _evidence = new();
     private readonly AppraisalCache _appraisals = new(EvidenceAppraiser.Standard);
     private readonly DateTimeOffset _started = time.GetUtcNow();
@@ -95,14 +98,18 @@ internal sealed partial class InferenceClient(
                 catch (InferenceException exception) when (
                     exception.TryAnother && attempt + 1 < options.Value.MaxAttempts && (delivered.IsEmpty || delivered.CanGoOn))
                 {
-                    book.History(offer.Peer).RecordFailure(exception.Failure.ToString());
+                    Record(offer, exception);
                     Log.TryingAnother(logger, exception.Failure, delivered.IsEmpty ? "before its first token" : "in the middle of its answer");
                     failed.Add(offer);
                     last = exception;
                 }
+                catch (InferenceException exception) when (course.IsCapped && exception.Code == MaxDueExceeded)
+                {
+                    throw SpendLimitReached(exception);
+                }
                 catch (InferenceException exception)
                 {
-                    book.History(offer.Peer).RecordFailure(exception.Failure.ToString());
+                    Record(offer, exception);
                     throw;
                 }
 
@@ -172,7 +179,9 @@ internal sealed partial class InferenceClient(
         (ClientChannel channel, OpenedSession session) = await PrepareAsync(offer, ask, ready, cancellationToken);
         await using OpenedSession owned = session;
         course.Channel = channel;
-        ulong granted = await ReserveAsync(ask, session, cancellationToken);
+        ulong bound = RequestBound.Due(ask, session.Enclave.Quote);
+        ulong granted = await ReserveAsync(ask, bound, cancellationToken);
+        course.IsCapped = granted < bound;
         long started = time.GetTimestamp();
         try
         {
@@ -210,16 +219,18 @@ internal sealed partial class InferenceClient(
     }
 
     /// <summary>What this request may cost at most, booked on its application's key when it has one.</summary>
-    private static async Task<ulong> ReserveAsync(Ask ask, OpenedSession session, CancellationToken cancellationToken)
+    private static async Task<ulong> ReserveAsync(Ask ask, ulong bound, CancellationToken cancellationToken)
     {
-        ulong bound = RequestBound.Due(ask, session.Enclave.Quote);
         ulong granted = ask.Budget is null ? bound : await ask.Budget.ReserveAsync(bound, cancellationToken);
         return granted > 0
             ? granted
-            : throw new InferenceException(
-                InferenceFailure.SpendLimit, "the spend limit of this API key is reached", "nothing is left of what it may spend",
-                "See 'cocoon keys'; raise the limit with a new key, or wait for the next day (UTC).");
+            : throw SpendLimitReached();
     }
+
+    private static InferenceException SpendLimitReached(Exception? inner = null) => new(
+        InferenceFailure.SpendLimit, "the spend limit of this API key is reached",
+        inner is null ? "nothing is left of what it may spend" : "what is left of what it may spend is less than this prompt costs",
+        "See 'cocoon keys'; raise the limit with a new key, or wait for the next day (UTC).", inner);
 
     /// <summary>A channel and a session with an unexpired quote. No money moves towards an enclave that was not appraised first.</summary>
     private async Task<(ClientChannel Channel, OpenedSession Session)> PrepareAsync(
@@ -242,6 +253,14 @@ internal sealed partial class InferenceClient(
         {
             await session.DisposeAsync();
             throw;
+        }
+    }
+
+    private void Record(VerifiedOffer offer, InferenceException exception)
+    {
+        if (exception.SpeaksAgainstProvider)
+        {
+            book.History(offer.Peer).RecordFailure(exception.Failure.ToString());
         }
     }
 
@@ -381,6 +400,9 @@ internal sealed partial class InferenceClient(
         public SessionRun? Run { get; set; }
 
         public AnswerSource? Source { get; set; }
+
+        /// <summary>Its application's key lets it spend less than it may cost.</summary>
+        public bool IsCapped { get; set; }
 
         public ulong PromptPrice { get; set; }
 

@@ -51,6 +51,15 @@ internal sealed class InferenceException(InferenceFailure failure, string what, 
     /// <summary>The provider has begun to close the channel; another channel to it can pay.</summary>
     public bool ChannelIsClosing { get; init; }
 
+    /// <summary>Whether it speaks against the provider: a request that is wrong, or money and relays that we lack, do not.</summary>
+    public bool SpeaksAgainstProvider => Failure switch
+    {
+        InferenceFailure.InvalidRequest or InferenceFailure.ModelNotFound or InferenceFailure.NoOffer or InferenceFailure.NoFunds
+            or InferenceFailure.ChainUnavailable or InferenceFailure.SpendLimit or InferenceFailure.NoRelay => false,
+        InferenceFailure.EngineFailed => HttpStatus is not (>= 400 and < 500),
+        _ => true,
+    };
+
     /// <summary>Whether another provider may be asked for the same request.</summary>
     public bool TryAnother { get; init; }
 }
