@@ -17,8 +17,18 @@ internal static class PolicyFiles
             return named is null ? AppraisalPolicy.Default : throw new FormatException($"there is no policy file {path}");
         }
 
-        return file.Length <= AppraisalPolicyFile.MaxSize
-            ? AppraisalPolicyFile.Parse(File.ReadAllBytes(path))
-            : throw new FormatException($"the policy file {path} is too large");
+        if (file.Length > AppraisalPolicyFile.MaxSize)
+        {
+            throw new FormatException($"the policy file {path} is too large");
+        }
+
+        try
+        {
+            return AppraisalPolicyFile.Parse(File.ReadAllBytes(path));
+        }
+        catch (FormatException exception)
+        {
+            throw new FormatException($"{path}: {exception.Message} ('cocoon attest policy' prints a whole one, from a directory without that file)", exception);
+        }
     }
 }

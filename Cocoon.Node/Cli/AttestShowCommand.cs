@@ -43,7 +43,7 @@ internal static class AttestShowCommand
             }
 
             RowWriter.WriteObject(document, parse.GetValue(output), Lines, Console.Out);
-            return ExitCode.Ok;
+            return document["verdict"]?.GetValue<string>() == "accepted" ? ExitCode.Ok : ExitCode.AttestationRefused;
         });
         return command;
     }

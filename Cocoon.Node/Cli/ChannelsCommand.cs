@@ -132,19 +132,23 @@ internal static class ChannelsCommand
         Argument<string> id = new("channel") { Description = "Address, id, a unique beginning of either, or 'all' (up to 255 in one message)" };
         Command command = new("claim", "Redeem vouchers now (providers)\n\nExample: cocoon channels claim all --yes") { id };
         chain.AddTo(command);
-        command.Run((parse, cancellationToken) => chain.RunAsync(
-            parse,
-            $"/control/channels/{Uri.EscapeDataString(parse.GetValue(id)!)}/claim",
-            [],
-            d =>
+        command.Run(async (parse, cancellationToken) =>
+        {
+            if (await chain.AskAndPostAsync(parse, $"/control/channels/{Uri.EscapeDataString(parse.GetValue(id)!)}/claim", [], cancellationToken) is not { } claim)
+            {
+                return ExitCode.Ok;
+            }
+
+            chain.Print(parse, claim, d =>
             [
                 ("CHANNEL", $"{d["channel"]}"),
                 ("PAID", $"{Words.Ton(d["paid_nanoton"])} TON"),
                 ("LEFT", $"{Words.Ton(d["left_nanoton"])} TON"),
-                ("FEES", $"{Words.Ton(d["fees_nanoton"])} TON of the wallet's own"),
+                ("FEES", $"{Words.Ton(d["fees_nanoton"])} TON for the wallet's own transaction; messages and receipt are in 'channels show'"),
                 ("RESULT", $"{d["words"]}"),
-            ],
-            cancellationToken));
+            ]);
+            return claim["paid_nanoton"]?.GetValue<string>() == "0" ? ExitCode.Payment : ExitCode.Ok;
+        });
         return command;
     }
 

@@ -134,7 +134,7 @@ internal sealed class ChatConversation(ControlClient client, string model)
 
         int exit = code switch
         {
-            "no_offer" or "provider_lost" or "truncated" or "declined" or "chain_unavailable" => ExitCode.Network,
+            "no_offer" or "no_relay" or "provider_lost" or "truncated" or "declined" or "chain_unavailable" => ExitCode.Network,
             "model_not_found" => ExitCode.NotFound,
             "no_funds" or "spend_limit" or "overcharged" => ExitCode.Payment,
             "attestation_refused" or "tier_refused" => ExitCode.AttestationRefused,

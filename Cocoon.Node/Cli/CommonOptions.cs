@@ -18,11 +18,15 @@ internal static class CommonOptions
         HelpName = "DIR",
     };
 
-    public static Option<OutputFormat> Output() => new("--output", "-o")
+    public static Option<OutputFormat> Output()
     {
-        Description = "table (for people), json (one document), jsonl (one object per row) or csv",
-        DefaultValueFactory = _ => OutputFormat.Table,
-    };
+        Option<OutputFormat> option = new("--output", "-o")
+        {
+            Description = "table (for people), json (one document), jsonl (one object per row) or csv",
+            DefaultValueFactory = _ => OutputFormat.Table,
+        };
+        return option.AcceptOnlyFromAmong(["table", "json", "jsonl", "csv"]);
+    }
 
     public static Option<bool> Yes() => new("--yes", "-y") { Description = "Do not ask before an on-chain action" };
 }

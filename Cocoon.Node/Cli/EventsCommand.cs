@@ -22,6 +22,11 @@ internal static class EventsCommand
         command.Run(async (parse, cancellationToken) =>
         {
             EventTape tape = new(parse.GetValue(output), parse.GetValue(count));
+            if (Split(parse.GetValue(type) ?? "").Except(Split(Types.Replace(" (only when asked for)", "", StringComparison.Ordinal))).FirstOrDefault() is { } unknown)
+            {
+                throw new CliException(ExitCode.Usage, $"there is no event type '{unknown}'", null, "Types: " + Types);
+            }
+
             await using ObservedNode node = await source.OpenAsync(parse, cancellationToken);
             string path = $"/control/events?last={Math.Max(0, parse.GetValue(last))}";
             if (parse.GetValue(type) is { } types)
@@ -33,4 +38,6 @@ internal static class EventsCommand
         });
         return command;
     }
+
+    private static string[] Split(string types) => types.Split([' ', ',', '·'], StringSplitOptions.RemoveEmptyEntries);
 }

@@ -22,13 +22,15 @@ internal static class VerifyCommand
         command.Run((parse, _) =>
         {
             FileInfo file = parse.GetValue(path)!;
-            if (!file.Exists || file.Length > ReceiptFile.MaxBytes)
+            if (!file.Exists)
             {
-                throw new CliException(ExitCode.NotFound, $"there is no receipt file {file.FullName}");
+                throw new CliException(ExitCode.NotFound, $"there is no receipt file {file.FullName}", null, "Receipts are in receipts/ of a light client's data directory.");
             }
 
-            ReceiptFile receipt = ReceiptFile.Parse(File.ReadAllBytes(file.FullName))
-                ?? throw new CliException(ExitCode.CheckFailed, "that is no receipt of this version");
+            ReceiptFile receipt = (file.Length <= ReceiptFile.MaxBytes ? ReceiptFile.Parse(File.ReadAllBytes(file.FullName)) : null)
+                ?? throw new CliException(
+                    ExitCode.CheckFailed, $"{file.FullName} is no receipt", $"not the JSON of a receipt of version {ReceiptFile.CurrentVersion}, or not all of it",
+                    "Copy it again from receipts/ of the client's data directory.");
             AppraisalPolicy policy = PolicyFiles.Read(parse.GetValue(policyFile), parse.GetValue(data)!).AllowingSimulated(parse.GetValue(allowOpen));
             ReceiptVerdict verdict = ReceiptVerifier.Verify(receipt, policy, TimeProvider.System);
             JsonObject document = new()

@@ -33,9 +33,11 @@ internal sealed class ChannelActions(IServiceProvider services, Previews preview
 
         if (request.DryRun)
         {
+            // The address follows from terms that hold the time of opening, so the draft's is not the one that will be.
             InternalMessage draft = await channels.DraftOpeningAsync(terms, deposit, cancellationToken);
-            return await previews.OfAsync(
+            PreviewDocument preview = await previews.OfAsync(
                 $"open a channel to {offer.Peer}: {MoneyWords.Ton(deposit)} TON to spend there, 0.01 TON for rent, both come back when it closes", [draft], cancellationToken);
+            return preview with { To = "a new channel contract, whose address is shown once it is open" };
         }
 
         ClientChannelRecord record = (await channels.OpenAttendedAsync(terms, deposit, cancellationToken)).Record;
@@ -70,6 +72,8 @@ internal sealed class ChannelActions(IServiceProvider services, Previews preview
         bool finish = before.CloseAt != 0;
         if (request.DryRun)
         {
+            // What was claimed since the last reading cannot come back, so it is in the total that is shown.
+            await channels.RefreshAsync(channel, cancellationToken);
             return await PreviewCloseAsync(channel, request.Alone, finish, cancellationToken);
         }
 

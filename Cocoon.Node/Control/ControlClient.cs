@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Http.Json;
 using System.Net.ServerSentEvents;
 using System.Net.Sockets;
@@ -130,6 +131,12 @@ internal sealed class ControlClient : IDisposable
         try
         {
             using HttpResponseMessage response = await _http.SendAsync(request, cancellationToken);
+            if (response.StatusCode == HttpStatusCode.NotFound && response.Content.Headers.ContentType is null)
+            {
+                throw new CliException(
+                    ExitCode.Usage, "this node cannot do that", "the node that runs here has another role, or another version", "Name the data directory of a provider ('cocoon up') or a light client ('cocoon client') with --data.");
+            }
+
             JsonObject document = await response.Content.ReadFromJsonAsync<JsonObject>(cancellationToken) ?? [];
             if (response.IsSuccessStatusCode)
             {

@@ -21,7 +21,7 @@ internal static class ClockSkew
         double? worst = (byChain, byOffers) is (null, null) ? null : Math.Max(byChain ?? double.MinValue, byOffers ?? double.MinValue);
         return worst switch
         {
-            null => NetCheck.Unmeasured("clock.skew", "neither a chain nor two offers to compare with"),
+            null => NetCheck.Unmeasured("clock.skew", isDevnet ? "a devnet's blocks say nothing of the time, and fewer than two offers are known" : "neither a chain nor two offers to compare with"),
             > Tolerance => NetCheck.Warn(
                 "clock.skew",
                 $"this clock is {worst:0.#} s slow",

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using Cocoon.Node.Cli;
 using Cocoon.Node.Control;
@@ -33,7 +34,7 @@ internal static class NodeRunner
         {
             throw new CliException(ExitCode.Payment, "the node cannot start", exception.Message);
         }
-        catch (IOException exception)
+        catch (Exception exception) when (exception is IOException or SocketException)
         {
             throw new CliException(ExitCode.Network, "the node cannot listen", exception.Message, "Choose other addresses with --listen or --api.");
         }

@@ -46,7 +46,9 @@ internal static class AppraisalPolicyFile
         }
         catch (JsonException e)
         {
-            throw new FormatException("policy: " + e.Message, e);
+            // The framework's own text names our types.
+            string line = e.LineNumber is { } number ? string.Create(CultureInfo.InvariantCulture, $", line {number + 1}") : "";
+            throw new FormatException($"policy: {(e.Path is { Length: > 0 } path ? path : "the file")}{line}: unknown, there twice, missing something, or not of its kind", e);
         }
     }
 

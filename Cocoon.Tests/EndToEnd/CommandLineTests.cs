@@ -109,7 +109,7 @@ public sealed class CommandLineTests
         CommandResult strict = await CocoonProgram.RunAsync(cancellationToken, ask);
         CommandResult allowed = await CocoonProgram.RunAsync(cancellationToken, [.. ask, "--allow-open", "--save", file]);
         CommandResult own = await CocoonProgram.RunAsync(cancellationToken, "attest", "show", "--allow-open", "-o", "json", "--data", SharedNetwork.Cheap.DataDirectory);
-        Assert.That((strict.ExitCode, allowed.ExitCode, own.ExitCode), Is.EqualTo((0, 0, 0)), strict.Error + allowed.Error + own.Error);
+        Assert.That((strict.ExitCode, allowed.ExitCode, own.ExitCode), Is.EqualTo((7, 0, 0)), strict.Error + allowed.Error + own.Error);
         JsonObject refused = JsonNode.Parse(strict.Output)!.AsObject(), accepted = JsonNode.Parse(allowed.Output)!.AsObject(), seen = JsonNode.Parse(own.Output)!.AsObject();
         using (Assert.EnterMultipleScope())
         {

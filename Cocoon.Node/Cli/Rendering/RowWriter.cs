@@ -53,13 +53,26 @@ internal static class RowWriter
         }
     }
 
-    /// <summary>Prints one object: indented JSON, or aligned <c>field  value</c> lines for people.</summary>
+    /// <summary>Prints one object: JSON, a csv row under its names (what is nested as JSON in its field), or aligned <c>field  value</c> lines for people.</summary>
     public static void WriteObject(JsonObject document, OutputFormat format, Func<JsonObject, IEnumerable<(string Label, string Value)>> lines, TextWriter output)
     {
-        if (format != OutputFormat.Table)
+        switch (format)
         {
-            output.WriteLine(format == OutputFormat.Json ? document.ToJsonString(Indented) : document.ToJsonString());
-            return;
+            case OutputFormat.Json:
+                output.WriteLine(document.ToJsonString(Indented));
+                return;
+            case OutputFormat.Jsonl:
+                output.WriteLine(document.ToJsonString());
+                return;
+            case OutputFormat.Csv:
+                output.WriteLine(string.Join(',', document.Select(field => Quote(field.Key))));
+                output.WriteLine(string.Join(',', document.Select(field => Quote(Words.Printable(field.Value switch
+                {
+                    null => "",
+                    JsonValue value => value.ToString(),
+                    JsonNode nested => nested.ToJsonString(),
+                })))));
+                return;
         }
 
         (string Label, string Value)[] all = [.. lines(document)];

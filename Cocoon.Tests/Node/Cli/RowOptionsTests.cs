@@ -53,6 +53,15 @@ public sealed class RowOptionsTests
             Throws.TypeOf<CliException>().With.Property(nameof(CliException.ExitCode)).EqualTo(ExitCode.Usage));
 
     [Test]
+    public void WriteObject_Csv_IsOneRowUnderItsNames()
+    {
+        using StringWriter output = new(CultureInfo.InvariantCulture);
+        JsonObject document = JsonNode.Parse("""{"schema":1,"name":"a, b","peers":[{"id":"x"}],"none":null}""")!.AsObject();
+        RowWriter.WriteObject(document, OutputFormat.Csv, _ => [], output);
+        Assert.That(output.ToString().Split(Environment.NewLine)[..2], Is.EqualTo(new[] { "schema,name,peers,none", """1,"a, b","[{""id"":""x""}]",""" }));
+    }
+
+    [Test]
     public void Write_Quiet_PrintsIdsOnly() =>
         Assert.That(
             Write(new RowOptions(OutputFormat.Table, null, null, ["rtt_ms>0"], IsQuiet: true)), Is.EqualTo("12D3KooWAAAAAAAAAAAA\n12D3KooWCCCCCCCCCCCC\n"));
