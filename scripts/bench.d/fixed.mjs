@@ -1,5 +1,5 @@
-// An OpenAI-compatible server whose answer is fixed: whatever is measured through it is the path and not the work of a model.
-import http from 'node:http';
+// An OpenAI-compatible server whose answer is fixed and costs next to nothing: whatever is measured through it is the path.
+import net from 'node:net';
 
 const ANSWER = 'The answer is fixed.';
 const usage = { prompt_tokens: 12, completion_tokens: 5, total_tokens: 17 };
@@ -16,20 +16,30 @@ const whole = JSON.stringify({
 });
 const models = JSON.stringify({ object: 'list', data: [{ id: 'fixed', object: 'model', max_model_len: 131072 }] });
 
-const server = http.createServer((request, response) => {
-  if (request.method === 'GET') {
-    const known = request.url === '/v1/models';
-    response.writeHead(known ? 200 : 404, { 'Content-Type': 'application/json' }).end(known ? models : '{}');
-    return;
-  }
-  const chunks = [];
-  request.on('data', (chunk) => chunks.push(chunk));
-  request.on('end', () => {
-    if (!JSON.parse(Buffer.concat(chunks)).stream) return response.writeHead(200, { 'Content-Type': 'application/json' }).end(whole);
-    response.writeHead(200, { 'Content-Type': 'text/event-stream' });
-    for (const text of events) response.write(text);
-    response.end();
+const respond = (status, type, body) => Buffer.from(`HTTP/1.1 ${status}\r\nContent-Type: ${type}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+const chunked = (parts) => parts.map((part) => `${Buffer.byteLength(part).toString(16)}\r\n${part}\r\n`).join('') + '0\r\n\r\n';
+const answers = {
+  models: respond('200 OK', 'application/json', models),
+  missing: respond('404 Not Found', 'application/json', '{}'),
+  whole: respond('200 OK', 'application/json', whole),
+  stream: Buffer.from(`HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n${chunked(events)}`),
+};
+
+const server = net.createServer({ noDelay: true }, (socket) => {
+  let received = Buffer.alloc(0);
+  socket.on('error', () => socket.destroy());
+  socket.on('data', (bytes) => {
+    received = received.length ? Buffer.concat([received, bytes]) : bytes;
+    while (true) {
+      const end = received.indexOf('\r\n\r\n');
+      if (end < 0) return;
+      const head = received.latin1Slice(0, end);
+      const length = Number(/^content-length: *(\d+)/im.exec(head)?.[1] ?? 0);
+      if (received.length < end + 4 + length) return;
+      const isStream = received.subarray(end + 4, end + 4 + length).includes('"stream":true');
+      received = received.subarray(end + 4 + length);
+      socket.write(head.startsWith('GET /v1/models ') ? answers.models : head.startsWith('GET ') ? answers.missing : isStream ? answers.stream : answers.whole);
+    }
   });
 });
-server.keepAliveTimeout = 60_000;
 server.listen(0, '127.0.0.1', () => console.log(JSON.stringify({ url: `http://127.0.0.1:${server.address().port}` })));

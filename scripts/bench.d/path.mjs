@@ -1,15 +1,16 @@
 // What the path costs: the same requests to the fixed-answer server directly and through HTTP, seal, libp2p, enclave and back, paid.
-import http from 'node:http';
 import { join } from 'node:path';
 import { Background, stopProcesses } from '../demo.d/processes.mjs';
 import { BenchNetwork } from './network.mjs';
-import { ask } from './request.mjs';
+import { Connection } from './request.mjs';
 import { interval, median, round } from './statistics.mjs';
 import { progress } from './report.mjs';
 
 const REQUESTS = 20;
 const CONNECTIONS = 30;
 const SECONDS = 3;
+// Until the runtime has compiled what it runs often: the figures are of a node that serves, not of one that starts.
+const WARM_UP_SECONDS = 20;
 
 export async function measurePath(options) {
   const network = new BenchNetwork(options.root, options.configuration);
@@ -20,8 +21,9 @@ export async function measurePath(options) {
     await network.start(['--upstream', server.ready.url, '--slots', '32', '--context', '131072', '--price-in', '0.0004', '--price-cached', '0.0001', '--price-out', '0.16']);
     const sides = { direct: `${server.ready.url}/v1`, path: network.client.ready.base_url };
     const figures = Object.fromEntries(['direct_ms', 'path_ms', 'direct_100kb_ms', 'path_100kb_ms', 'direct_first_ms', 'path_first_ms', 'requests_per_second', 'direct_requests_per_second'].map((name) => [name, []]));
-    for (let i = 0; i < 3; i++) await latency(sides.path, network.model, 'warm up', true);
-    await throughput(sides.path, network.model, 1);
+    progress('warming up');
+    for (const isStream of [true, false]) await latency(sides.path, network.model, 'warm up', isStream);
+    await throughput(sides.path, network.model, WARM_UP_SECONDS);
 
     for (let i = 0; i < options.rounds; i++) {
       for (const [name, base] of i % 2 ? Object.entries(sides).reverse() : Object.entries(sides)) {
@@ -56,28 +58,28 @@ export async function measurePath(options) {
 
 /** Median over requests one after the other on one connection: to the whole answer, or of a stream to its first event with text. */
 async function latency(base, model, content, stream, count = REQUESTS) {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  const connection = new Connection(base);
   const times = [];
   for (let i = 0; i < count; i++) {
-    const { first, end } = await ask(base, { model, stream, max_tokens: 32, messages: [{ role: 'user', content: `${i} ${content}` }] }, agent);
+    const { first, end } = await connection.ask({ model, stream, max_tokens: 32, messages: [{ role: 'user', content: `${i} ${content}` }] });
     times.push(stream ? first : end);
   }
-  agent.destroy();
+  connection.close();
   return round(median(times), 3);
 }
 
 /** Requests per second of that many connections, each asking again as soon as it is answered. */
 async function throughput(base, model, seconds) {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: CONNECTIONS });
+  const body = Buffer.from(JSON.stringify({ model, stream: false, max_tokens: 32, messages: [{ role: 'user', content: 'hello' }] }));
   const start = performance.now(), until = start + seconds * 1000;
   let done = 0;
   await Promise.all(Array.from({ length: CONNECTIONS }, async () => {
+    const connection = new Connection(base);
     while (performance.now() < until) {
-      await ask(base, { model, stream: false, max_tokens: 32, messages: [{ role: 'user', content: 'hello' }] }, agent);
+      await connection.ask(body);
       done++;
     }
+    connection.close();
   }));
-  const rate = done / ((performance.now() - start) / 1000);
-  agent.destroy();
-  return round(rate, 1);
+  return round(done / ((performance.now() - start) / 1000), 1);
 }
