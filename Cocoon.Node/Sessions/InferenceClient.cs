@@ -29,7 +29,10 @@ internal sealed partial class InferenceClient(
     /// <summary>The enclave's code for a prompt that costs more than its request allows.</summary>
     private const string MaxDueExceeded = "max_due_exceeded";
 
+    private readonly AppraisalPolicy _policy = options.Value.Policy.AllowingSimulated(false);
+    private readonly AppraisalPolicy _openPolicy = options.Value.Policy.AllowingSimulated(true);
     private readonly KnownEvidence _evidence = new();
+    private readonly VerifiedKeys _keys = new();
     private readonly AppraisalCache _appraisals = new(EvidenceAppraiser.Standard);
     private readonly DateTimeOffset _started = time.GetUtcNow();
 
@@ -302,7 +305,7 @@ internal sealed partial class InferenceClient(
     {
         KnownEvidence shown = new();
         WelcomeVerifier verifier = new(_appraisals, shown, options.Value.Suites, time);
-        AppraisalPolicy policy = options.Value.Policy.AllowingSimulated(true);
+        AppraisalPolicy policy = _openPolicy;
         await using OpenedSession session =
             await OpenedSession.OpenAsync(streams, offer, streams.LeastRelays, verifier, policy, knownEvidence: null, time, cancellationToken);
         return shown.TryGet(session.Enclave.Attestation.EvidenceDigest.AsSpan(), out byte[]? bundle) ? bundle : [];
@@ -310,8 +313,8 @@ internal sealed partial class InferenceClient(
 
     private async Task<OpenedSession> OpenAsync(VerifiedOffer offer, Ask ask, CancellationToken cancellationToken)
     {
-        WelcomeVerifier verifier = new(_appraisals, _evidence, options.Value.Suites, time);
-        AppraisalPolicy policy = options.Value.Policy.AllowingSimulated(ask.AllowOpenTier);
+        WelcomeVerifier verifier = new(_appraisals, _evidence, options.Value.Suites, time, _keys);
+        AppraisalPolicy policy = ask.AllowOpenTier ? _openPolicy : _policy;
         ReadOnlyMemory<byte>? known = _evidence.Contains(offer.Offer.EvidenceDigest.Span) ? offer.Offer.EvidenceDigest.Memory : null;
         OpenedSession session = await OpenedSession.OpenAsync(streams, offer, Relays(ask), verifier, policy, known, time, cancellationToken);
         book.History(offer.Peer).RecordAppraised();

@@ -12,13 +12,7 @@ internal static partial class PrivateFile
     {
         string temporary = path + ".new";
         File.Delete(temporary);
-        FileStreamOptions options = new() { Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None, BufferSize = 0 };
-        if (!OperatingSystem.IsWindows())
-        {
-            options.UnixCreateMode = OwnerOnly;
-        }
-
-        using (FileStream file = new(temporary, options))
+        using (FileStream file = new(temporary, CreateNew()))
         {
             file.Write(content);
             file.Flush(flushToDisk: true);
@@ -26,6 +20,14 @@ internal static partial class PrivateFile
 
         File.Move(temporary, path, overwrite: true);
         FlushDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+    }
+
+    /// <summary>Writes a file that nobody has written before, and leaves it to the system to bring it to the disk.</summary>
+    /// <exception cref="IOException">It exists.</exception>
+    public static void WriteNew(string path, ReadOnlySpan<byte> content)
+    {
+        using FileStream file = new(path, CreateNew());
+        file.Write(content);
     }
 
     /// <summary>Creates the file empty with mode 0600 when it is absent, so that a library that opens it later cannot choose wider rights.</summary>
@@ -63,6 +65,17 @@ internal static partial class PrivateFile
         byte[] content = new byte[file.Length];
         file.ReadExactly(content);
         return content;
+    }
+
+    private static FileStreamOptions CreateNew()
+    {
+        FileStreamOptions options = new() { Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None, BufferSize = 0 };
+        if (!OperatingSystem.IsWindows())
+        {
+            options.UnixCreateMode = OwnerOnly;
+        }
+
+        return options;
     }
 
     private static void FlushDirectory(string path)

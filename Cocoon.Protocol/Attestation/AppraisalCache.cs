@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Cocoon.Protocol.Attestation;
 
 /// <summary>Accepted appraisals, so that a client does not verify the same evidence for every session. Bounded; the oldest go first.</summary>
@@ -11,6 +13,9 @@ internal sealed class AppraisalCache(EvidenceAppraiser appraiser, int capacity =
 
     /// <summary>Longest time between two verifications of evidence in use.</summary>
     public static readonly TimeSpan RecheckAfter = TimeSpan.FromMinutes(10);
+
+    /// <summary>A policy never changes, so its text is made once.</summary>
+    private static readonly ConditionalWeakTable<AppraisalPolicy, string> Texts = [];
 
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
@@ -60,7 +65,7 @@ internal sealed class AppraisalCache(EvidenceAppraiser appraiser, int capacity =
         Convert.ToHexString(subject.PeerId.Span),
         subject.Model?.ToString(),
         Convert.ToHexString(subject.Challenge.Span),
-        AppraisalPolicyFile.Format(policy));
+        Texts.GetValue(policy, AppraisalPolicyFile.Format));
 
     private sealed record Entry(AttestationResult Result, DateTimeOffset From, DateTimeOffset Until);
 }

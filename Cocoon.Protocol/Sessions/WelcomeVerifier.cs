@@ -72,7 +72,9 @@ internal sealed record WelcomeResult(AppraisedEnclave? Enclave, ImmutableArray<s
 
 /// <summary>The client's appraisal of a Welcome: evidence, keys, liveness and quote, offline and in process.</summary>
 /// <param name="suites">Those that this client seals to.</param>
-internal sealed class WelcomeVerifier(AppraisalCache appraisals, KnownEvidence knownEvidence, IReadOnlyList<HpkeSuite> suites, TimeProvider time)
+/// <param name="verifiedKeys">Shared by the verifiers of one client; <c>null</c>: nothing is remembered.</param>
+internal sealed class WelcomeVerifier(
+    AppraisalCache appraisals, KnownEvidence knownEvidence, IReadOnlyList<HpkeSuite> suites, TimeProvider time, VerifiedKeys? verifiedKeys = null)
 {
     public const int MaxKeys = 4;
 
@@ -86,6 +88,8 @@ internal sealed class WelcomeVerifier(AppraisalCache appraisals, KnownEvidence k
     private const uint MinUnitTokens = 64;
 
     private static readonly TimeSpan ClockSkew = TimeSpan.FromMinutes(5);
+
+    private readonly VerifiedKeys _keys = verifiedKeys ?? new VerifiedKeys();
 
     /// <param name="hello">The exact bytes sent.</param>
     public WelcomeResult Verify(ReadOnlySpan<byte> hello, Welcome welcome, WelcomeExpectation expectation)
@@ -188,7 +192,7 @@ internal sealed class WelcomeVerifier(AppraisalCache appraisals, KnownEvidence k
         (KeyRecord Key, HpkeSuite Suite)? best = null;
         foreach (SignedKeyRecord signed in body.Keys)
         {
-            if (!SignedRecords.TryVerifyKey(claims.IdentityKey.AsSpan(), signed, out KeyRecord? record))
+            if (!_keys.TryVerify(claims.IdentityKey.AsSpan(), signed, out KeyRecord? record))
             {
                 reasons.Add(ReasonWords.WelcomeKeySignature);
                 return null;
