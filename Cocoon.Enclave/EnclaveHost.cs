@@ -30,15 +30,15 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
     private readonly PipeFrameWriter _writer;
     private readonly PipeLogger _logger = new();
     private readonly CancellationTokenSource _shutdown;
+    private readonly TaskCompletionSource _engineLost = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private IEvidenceSource? _evidenceSource;
     private IInferenceEngine? _engine;
     private EnclaveIdentity? _identity;
-    private bool _isEngineLost;
 
     private EnclaveHost(Stream input, Stream output, EnclaveHostOptions options, CancellationToken cancellationToken)
     {
         _options = options;
-        _reader = new PipeFrameReader<HostFrame>(input, HostFrame.Parser);
+        _reader = new PipeFrameReader<HostFrame>(input, HostFrame.Parser, options.HasOwnPipe);
         _writer = new PipeFrameWriter(output);
         _shutdown = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
     }
@@ -60,7 +60,6 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
 
         _identity?.Dispose();
         (_evidenceSource as IDisposable)?.Dispose();
-        _writer.Dispose();
         _shutdown.Dispose();
     }
 
@@ -80,8 +79,14 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
                 return failure;
             }
 
-            await ServeAsync();
-            return _isEngineLost ? ExitEngine : ExitOk;
+            Task serving = Task.Factory.StartNew(
+                ServeAsync, CancellationToken.None, _options.HasOwnPipe ? TaskCreationOptions.LongRunning : TaskCreationOptions.None, TaskScheduler.Default).Unwrap();
+            if (await Task.WhenAny(serving, _engineLost.Task) == serving || !_options.HasOwnPipe)
+            {
+                await serving;
+            }
+
+            return _engineLost.Task.IsCompleted ? ExitEngine : ExitOk;
         }
         catch (PipeException e)
         {
@@ -242,7 +247,7 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
                 await HandleAsync(frame, sessions);
             }
         }
-        catch (OperationCanceledException) when (_isEngineLost)
+        catch (OperationCanceledException) when (_engineLost.Task.IsCompleted)
         {
             // The supervisor starts another process.
         }
@@ -300,7 +305,7 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
                 {
                     // Offers go with the process, so nobody is sent to an engine that cannot answer.
                     await FaultAsync("engine", health.Problem ?? "the engine failed");
-                    _isEngineLost = true;
+                    _engineLost.SetResult();
                     await stop.CancelAsync();
                     return;
                 }

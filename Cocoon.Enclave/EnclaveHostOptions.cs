@@ -32,6 +32,9 @@ internal sealed class EnclaveHostOptions
     /// <summary>Run a short generation before Ready: measures the rates that offers name, and pays the first request's start-up costs.</summary>
     public bool WarmUp { get; init; }
 
+    /// <summary>The input is a pipe of the system, on which nothing but the host's word or end wakes a reader: it gets a thread of its own.</summary>
+    public bool HasOwnPipe { get; init; }
+
     /// <summary>How often the host hears of load and measured rates.</summary>
     public TimeSpan LoadInterval { get; init; } = TimeSpan.FromSeconds(2);
 }

@@ -64,6 +64,7 @@ internal static class EnclaveProcess
                 AllowUnprotected = arguments.AllowUnprotected,
                 Suites = suites,
                 WarmUp = true,
+                HasOwnPipe = true,
             };
             return await EnclaveHost.RunAsync(input, output, options, cancellationToken);
         }

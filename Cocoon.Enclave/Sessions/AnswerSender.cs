@@ -16,16 +16,20 @@ internal abstract class AnswerSender(ResponseSealer sealer, SessionOutput output
             ? new FastAnswerSender(sealer, output, due)
             : new PacedAnswerSender(sealer, output, due, unit, isBatch: shape == Shape.Batch, time);
 
-    /// <summary>Takes one event of the answer, and what was used up to it.</summary>
+    /// <summary>Takes one event of the answer, and what was used up to it. May keep it until <see cref="FlushAsync"/>.</summary>
     public abstract ValueTask PostAsync(AnswerEvent answer, TokenCounts used, CancellationToken cancellationToken);
+
+    /// <summary>No other event is there yet: nothing that the shape would send now may wait for it.</summary>
+    public virtual ValueTask FlushAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
     /// <summary>The slot is parked until the host allows <paramref name="wanted"/>.</summary>
     public abstract ValueTask BlockAsync(TokenCounts used, TokenCounts wanted, CancellationToken cancellationToken);
 
     /// <summary>All is posted but the receipt: completes when the host was told the exact due.</summary>
-    public abstract Task SettleAsync(ulong due, CancellationToken cancellationToken);
+    /// <param name="isCovered">A voucher covers it already, so that receipt and settlement, which say the due, follow at once.</param>
+    public abstract Task SettleAsync(ulong due, bool isCovered, CancellationToken cancellationToken);
 
-    /// <summary>Completes when the final frame was sent.</summary>
+    /// <summary>Completes when the final frame was sent, or leaves with the settlement that the caller sends next.</summary>
     public abstract Task CompleteAsync(CancellationToken cancellationToken);
 
     public virtual ValueTask DisposeAsync()
@@ -35,7 +39,8 @@ internal abstract class AnswerSender(ResponseSealer sealer, SessionOutput output
     }
 
     /// <summary>Sends <paramref name="frames"/> frames of what waits, filler after it, in as few chunks as possible.</summary>
-    protected async ValueTask SendAsync(AnswerWriter writer, int frames, bool isFinal, CancellationToken cancellationToken)
+    /// <param name="isFollowed">The caller tells the host something else next: the chunks leave with that.</param>
+    protected async ValueTask SendAsync(AnswerWriter writer, int frames, bool isFinal, bool isFollowed, CancellationToken cancellationToken)
     {
         while (frames > 0)
         {
@@ -48,7 +53,14 @@ internal abstract class AnswerSender(ResponseSealer sealer, SessionOutput output
 
             byte[] chunk = sealer.Seal(_frames.AsSpan(0, count * ResponseShape.FrameSize), isFinal && frames == 0);
             _frames.AsSpan(0, count * ResponseShape.FrameSize).Clear();
-            await Output.SealedAsync(chunk, cancellationToken);
+            if (isFollowed)
+            {
+                Output.AppendSealed(chunk);
+            }
+            else
+            {
+                await Output.SealedAsync(chunk, cancellationToken);
+            }
         }
     }
 }

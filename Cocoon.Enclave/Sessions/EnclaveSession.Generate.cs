@@ -12,12 +12,40 @@ internal sealed partial class EnclaveSession
     {
         using CancellationTokenSource cancel = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, shutdown);
         using ITimer parkTimer = _context.Time.CreateTimer(_ => Stop(StopReason.Unpaid), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        bool isParked = false;
         try
         {
-            await foreach (GenerationEvent happened in RunEngine(opened, gate, cancel.Token))
+            await using IAsyncEnumerator<GenerationEvent> events = RunEngine(opened, gate, cancel.Token).GetAsyncEnumerator(cancel.Token);
+            while (true)
             {
-                parkTimer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-                if (happened is GenerationEvent.Parked parked)
+                ValueTask<bool> next = events.MoveNextAsync();
+                if (!next.IsCompleted)
+                {
+                    try
+                    {
+                        await sender.FlushAsync(shutdown);
+                    }
+                    catch
+                    {
+                        // An iterator may be disposed of between its steps only.
+                        await _stop.CancelAsync();
+                        await next.AsTask().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                        throw;
+                    }
+                }
+
+                if (!await next)
+                {
+                    break;
+                }
+
+                if (isParked)
+                {
+                    parkTimer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+                    isParked = false;
+                }
+
+                if (events.Current is GenerationEvent.Parked parked)
                 {
                     if (gate.IsExhausted)
                     {
@@ -30,8 +58,9 @@ internal sealed partial class EnclaveSession
 
                     // The time to pay begins when the sender knows what for.
                     parkTimer.Change(ParkTimeout(opened.Header.Shape), Timeout.InfiniteTimeSpan);
+                    isParked = true;
                 }
-                else if (state.Apply(happened) is { } answer)
+                else if (state.Apply(events.Current) is { } answer)
                 {
                     await sender.PostAsync(answer, state.Used, shutdown);
                 }

@@ -212,8 +212,13 @@ internal sealed partial class EnclaveSession : IAsyncDisposable
             }
 
             ulong due = state.Due;
-            await sender.SettleAsync(due, shutdown);
-            await WaitForVoucherAsync(due, shutdown);
+            bool isCovered = IsCovered(due);
+            await sender.SettleAsync(due, isCovered, shutdown);
+            if (!isCovered)
+            {
+                await WaitForVoucherAsync(due, shutdown);
+            }
+
             if (_stopReason != StopReason.Closed)
             {
                 SignedReceipt receipt = BuildReceipt(opened, state, startedAt);
@@ -248,6 +253,14 @@ internal sealed partial class EnclaveSession : IAsyncDisposable
         catch (Exception e) when (e is IOException or OperationCanceledException)
         {
             // The process is ending.
+        }
+    }
+
+    private bool IsCovered(ulong due)
+    {
+        lock (_lock)
+        {
+            return _covered >= due;
         }
     }
 

@@ -6,24 +6,28 @@ namespace Cocoon.Enclave.Sessions;
 /// <summary>Frames as tokens come, the due exact and at once. Shows their timing to whoever sees the packets.</summary>
 internal sealed class FastAnswerSender(ResponseSealer sealer, SessionOutput output, Func<TokenCounts, ulong> due) : AnswerSender(sealer, output)
 {
+    /// <summary>Events that are there at once share frames, up to this many.</summary>
+    private const int MaxFramesHeld = 16;
+
     private readonly AnswerWriter _writer = new();
     private ulong _told;
+    private ulong _due;
 
-    public override async ValueTask PostAsync(AnswerEvent answer, TokenCounts used, CancellationToken cancellationToken)
+    public override ValueTask PostAsync(AnswerEvent answer, TokenCounts used, CancellationToken cancellationToken)
     {
-        // The receipt waits for the final frame: nothing comes after it.
         _writer.Append(answer);
-        if (answer.BodyCase == AnswerEvent.BodyOneofCase.Receipt)
-        {
-            return;
-        }
+        _due = due(used);
+        return _writer.PendingFrames > MaxFramesHeld ? FlushAsync(cancellationToken) : ValueTask.CompletedTask;
+    }
 
-        await SendAsync(_writer, _writer.PendingFrames, isFinal: false, cancellationToken);
-        ulong now = due(used);
-        if (now > _told)
+    public override async ValueTask FlushAsync(CancellationToken cancellationToken)
+    {
+        bool isFollowed = _due > _told;
+        await SendAsync(_writer, _writer.PendingFrames, isFinal: false, isFollowed, cancellationToken);
+        if (isFollowed)
         {
-            _told = now;
-            await Output.MeteredAsync(now, isBlocked: false, isFinal: false, cancellationToken);
+            _told = _due;
+            await Output.MeteredAsync(_due, isBlocked: false, isFinal: false, cancellationToken);
         }
     }
 
@@ -31,13 +35,22 @@ internal sealed class FastAnswerSender(ResponseSealer sealer, SessionOutput outp
     {
         ulong needed = due(wanted);
         _writer.Append(new AnswerEvent { Delta = new Delta { DueNanoton = due(used), BlockedDue = needed } });
-        await SendAsync(_writer, _writer.PendingFrames, isFinal: false, cancellationToken);
+        await SendAsync(_writer, _writer.PendingFrames, isFinal: false, isFollowed: true, cancellationToken);
         await Output.MeteredAsync(needed, isBlocked: true, isFinal: false, cancellationToken);
     }
 
-    public override async Task SettleAsync(ulong due, CancellationToken cancellationToken) =>
+    public override async Task SettleAsync(ulong due, bool isCovered, CancellationToken cancellationToken)
+    {
+        if (isCovered)
+        {
+            Output.AppendMetered(due, isFinal: true);
+            return;
+        }
+
+        await SendAsync(_writer, _writer.PendingFrames, isFinal: false, isFollowed: true, cancellationToken);
         await Output.MeteredAsync(due, isBlocked: false, isFinal: true, cancellationToken);
+    }
 
     public override async Task CompleteAsync(CancellationToken cancellationToken) =>
-        await SendAsync(_writer, Math.Max(1, _writer.PendingFrames), isFinal: true, cancellationToken);
+        await SendAsync(_writer, Math.Max(1, _writer.PendingFrames), isFinal: true, isFollowed: true, cancellationToken);
 }

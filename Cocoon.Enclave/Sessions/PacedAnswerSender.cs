@@ -80,7 +80,7 @@ internal sealed class PacedAnswerSender : AnswerSender
         return ValueTask.CompletedTask;
     }
 
-    public override async Task SettleAsync(ulong due, CancellationToken cancellationToken)
+    public override async Task SettleAsync(ulong due, bool isCovered, CancellationToken cancellationToken)
     {
         lock (_lock)
         {
@@ -153,7 +153,7 @@ internal sealed class PacedAnswerSender : AnswerSender
             isFinal = isEdge && _isComplete && _writer.PendingFrames <= 1;
         }
 
-        await SendAsync(_writer, 1, isFinal, cancellationToken);
+        await SendAsync(_writer, 1, isFinal, isFollowed: false, cancellationToken);
         if (isEdge)
         {
             await TellHostAsync(cancellationToken);
@@ -188,12 +188,12 @@ internal sealed class PacedAnswerSender : AnswerSender
 
         if (frames > 0)
         {
-            await SendAsync(_writer, frames, isFinal, cancellationToken);
+            await SendAsync(_writer, frames, isFinal, isFollowed: false, cancellationToken);
             await TellHostAsync(cancellationToken);
         }
         else if (progress.PendingFrames > 0)
         {
-            await SendAsync(progress, 1, isFinal: false, cancellationToken);
+            await SendAsync(progress, 1, isFinal: false, isFollowed: false, cancellationToken);
             await TellHostAsync(cancellationToken);
         }
 

@@ -23,13 +23,17 @@ internal sealed class EnclaveConnection : IAsyncDisposable
     private bool _isClosed;
 
     /// <param name="notify">Told of Log, Fault, Load and KeysRotated frames, on the reader; returns quickly.</param>
-    public EnclaveConnection(Stream fromEnclave, Stream toEnclave, int maxSessions, Action<EnclaveFrame> notify)
+    /// <param name="isProcess">The streams are a child's pipes: reading gets a thread of its own, which ends with the child.</param>
+    public EnclaveConnection(Stream fromEnclave, Stream toEnclave, int maxSessions, Action<EnclaveFrame> notify, bool isProcess = false)
     {
-        _reader = new PipeFrameReader<EnclaveFrame>(fromEnclave, EnclaveFrame.Parser);
+        _reader = new PipeFrameReader<EnclaveFrame>(fromEnclave, EnclaveFrame.Parser, blocks: isProcess);
         _writer = new PipeFrameWriter(toEnclave);
         _maxSessions = maxSessions;
         _notify = notify;
-        Completion = ReadAsync();
+
+        // The constructor's caller must not run the loop.
+        Completion = Task.Factory.StartNew(
+            ReadAsync, CancellationToken.None, isProcess ? TaskCreationOptions.LongRunning : TaskCreationOptions.None, TaskScheduler.Default).Unwrap();
     }
 
     /// <summary>Ends when the enclave's end of the pipe closed or broke the protocol; the result says why, for people.</summary>
@@ -109,7 +113,6 @@ internal sealed class EnclaveConnection : IAsyncDisposable
         await _stop.CancelAsync();
         await Completion;
         await _closings;
-        _writer.Dispose();
         _stop.Dispose();
     }
 
@@ -127,8 +130,6 @@ internal sealed class EnclaveConnection : IAsyncDisposable
 
     private async Task<string> ReadAsync()
     {
-        // The constructor's caller must not run the loop.
-        await Task.Yield();
         string why = "the enclave closed the pipe";
         try
         {

@@ -142,7 +142,7 @@ internal sealed partial class EnclaveSupervisor(EnclaveSupervisorOptions options
         using Process process = await _starter.StartAsync(EnclaveLaunch.Create(options));
         Task errors = DrainErrorsAsync(process.StandardError);
         await using EnclaveConnection connection = new(
-            process.StandardOutput.BaseStream, process.StandardInput.BaseStream, options.MaxSessions, OnFrame);
+            process.StandardOutput.BaseStream, process.StandardInput.BaseStream, options.MaxSessions, OnFrame, isProcess: true);
         string why;
         try
         {

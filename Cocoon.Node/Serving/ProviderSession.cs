@@ -20,12 +20,18 @@ internal sealed partial class ProviderSession(
 {
     private const int ChannelIdSize = 32;
 
+    /// <summary>Sealed frames that leave as one write.</summary>
+    private const int MaxTogether = 32;
+
     private static readonly TimeSpan RequestWait = TimeSpan.FromSeconds(75);
     private static readonly TimeSpan DrainWait = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan SendWait = TimeSpan.FromSeconds(30);
 
     private readonly Quote _quote = Quote.Parser.ParseFrom(quote.Quote);
     private readonly SessionId _id = SessionId.From(enclave.SessionId.Span);
+    private byte[]? _voucherDigest;
+    private ulong _granted;
+    private ulong _covered;
 
     /// <param name="draining">Ends a session that has no request yet: a client keeps one open in case it asks again.</param>
     /// <returns>Whether something was served that the channel owes or has paid.</returns>
@@ -122,10 +128,11 @@ internal sealed partial class ProviderSession(
             await link.WriteAsync(
                 new ProviderMessage { Accepted = new Accepted { HighestTotal = reserved.HighestTotal, CarriedDue = reserved.CarriedDue } }, cancellationToken);
             CrashPoint.Reach(CrashPoint.ProviderAccepted);
-            ulong grant = channel.GrantFor(_id);
+            ulong grant = _granted = _covered = channel.GrantFor(_id);
             if (request.Voucher is not null)
             {
-                await enclave.ReportVoucherAsync(SHA256.HashData(request.Voucher.Statement.Span), grant, cancellationToken);
+                _voucherDigest = SHA256.HashData(request.Voucher.Statement.Span);
+                await enclave.ReportVoucherAsync(_voucherDigest, grant, cancellationToken);
             }
 
             await enclave.StartAsync(request.Header.Memory, request.Sealed.Memory, grant, cancellationToken);
@@ -190,9 +197,10 @@ internal sealed partial class ProviderSession(
                             return;
                         }
 
-                        ulong grant = channel.GrantFor(_id);
-                        await enclave.ReportVoucherAsync(SHA256.HashData(message.Voucher.Statement.Span), grant, cancellationToken);
-                        await enclave.AllowAsync(grant, cancellationToken);
+                        _voucherDigest = SHA256.HashData(message.Voucher.Statement.Span);
+                        _covered = channel.GrantFor(_id);
+                        await enclave.ReportVoucherAsync(_voucherDigest, _covered, cancellationToken);
+                        await AllowAsync(channel, cancellationToken);
                         await link.WriteAsync(new ProviderMessage { VoucherAck = new VoucherAck { HighestTotal = channel.HighestTotal } }, cancellationToken);
                         break;
                     case ClientMessage.BodyOneofCase.Cancel:
@@ -218,36 +226,54 @@ internal sealed partial class ProviderSession(
 
     private async Task<ulong?> PumpEnclaveAsync(ProviderChannel channel, CancellationToken cancellationToken)
     {
+        List<IMessage> waiting = [];
         bool clientListens = true;
         using CancellationTokenSource draining = new();
         using CancellationTokenRegistration stop = cancellationToken.Register(() => draining.CancelAfter(DrainWait));
-        await foreach (EnclaveEvent happened in enclave.ReadEventsAsync(draining.Token))
+        await using IAsyncEnumerator<EnclaveEvent> events = enclave.ReadEventsAsync(draining.Token).GetAsyncEnumerator(CancellationToken.None);
+        while (true)
         {
-            switch (happened)
+            ValueTask<bool> next = events.MoveNextAsync();
+            if (!next.IsCompleted || waiting.Count >= MaxTogether)
+            {
+                // What the enclave said at once leaves at once, and nothing waits for what it says later.
+                clientListens = await TrySendAsync(waiting, clientListens, cancellationToken);
+            }
+
+            if (!await next)
+            {
+                return null;
+            }
+
+            switch (events.Current)
             {
                 case EnclaveEvent.Output output:
-                    clientListens = clientListens && await TrySendAsync(
-                        new ProviderMessage { Sealed = new SealedFrame { Data = UnsafeByteOperations.UnsafeWrap(output.Sealed) } }, cancellationToken);
+                    waiting.Add(new ProviderMessage { Sealed = new SealedFrame { Data = UnsafeByteOperations.UnsafeWrap(output.Sealed) } });
                     break;
                 case EnclaveEvent.Metered metered:
-                    channel.ReportDue(_id, metered.DueNanoton, metered.IsFinal);
-                    CrashPoint.Reach(CrashPoint.ProviderAnswering);
-                    await enclave.AllowAsync(channel.GrantFor(_id), CancellationToken.None);
+                    await MeterAsync(channel, metered);
                     break;
                 case EnclaveEvent.Ended ended:
                     CrashPoint.Reach(CrashPoint.ProviderAnswered);
                     metrics.SessionEnded(ended.Outcome, ended.DueNanoton);
-                    await channel.EndSessionAsync(_id, ended.DueNanoton, CancellationToken.None);
-                    CrashPoint.Reach(CrashPoint.ProviderDueStored);
-                    if (clientListens)
+                    Task booked = channel.EndSessionAsync(_id, ended.DueNanoton, CancellationToken.None);
+                    try
                     {
-                        await TrySendAsync(new ProviderMessage { Settlement = ended.Settlement }, cancellationToken);
+                        // The client need not wait for our book: it has its own.
+                        waiting.Add(new ProviderMessage { Settlement = ended.Settlement });
+                        await TrySendAsync(waiting, clientListens, cancellationToken);
+                    }
+                    finally
+                    {
+                        await booked;
                     }
 
+                    CrashPoint.Reach(CrashPoint.ProviderDueStored);
                     return ended.DueNanoton;
                 case EnclaveEvent.Refused refused:
                     metrics.SessionDeclined(DeclineReason.DeclineEnclave);
-                    await TrySendAsync(Declined(DeclineReason.DeclineEnclave, refused.Reason, 0), cancellationToken);
+                    waiting.Add(Declined(DeclineReason.DeclineEnclave, refused.Reason, 0));
+                    await TrySendAsync(waiting, clientListens, cancellationToken);
                     return 0;
                 case EnclaveEvent.Lost lost:
                     Log.EnclaveLost(logger, lost.Reason);
@@ -256,17 +282,51 @@ internal sealed partial class ProviderSession(
                     return null;
             }
         }
-
-        return null;
     }
 
-    private async Task<bool> TrySendAsync(ProviderMessage message, CancellationToken cancellationToken)
+    private async Task MeterAsync(ProviderChannel channel, EnclaveEvent.Metered metered)
     {
+        channel.ReportDue(_id, metered.DueNanoton, metered.IsFinal);
+        CrashPoint.Reach(CrashPoint.ProviderAnswering);
+        if (metered.IsFinal)
+        {
+            // What is vouched may have grown on other sessions' vouchers since this one's was reported, and then no other need come.
+            ulong covers = channel.GrantFor(_id);
+            if (_voucherDigest is { } digest && covers > _covered)
+            {
+                await enclave.ReportVoucherAsync(digest, covers, CancellationToken.None);
+            }
+        }
+        else
+        {
+            await AllowAsync(channel, CancellationToken.None);
+        }
+    }
+
+    private async Task AllowAsync(ProviderChannel channel, CancellationToken cancellationToken)
+    {
+        ulong grant = channel.GrantFor(_id);
+        if (grant > Interlocked.Exchange(ref _granted, Math.Max(grant, Volatile.Read(ref _granted))))
+        {
+            await enclave.AllowAsync(grant, cancellationToken);
+        }
+    }
+
+    /// <returns>Whether the client still listens.</returns>
+    private async Task<bool> TrySendAsync(List<IMessage> messages, bool listens, CancellationToken cancellationToken)
+    {
+        if (messages.Count == 0 || !listens)
+        {
+            messages.Clear();
+            return listens;
+        }
+
         using CancellationTokenSource timeout = new(SendWait, time);
         using CancellationTokenSource linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
         try
         {
-            await link.WriteAsync(message, linked.Token);
+            await link.WriteAsync(messages, linked.Token);
+            messages.Clear();
             return true;
         }
         catch (Exception exception) when (exception is IOException or OperationCanceledException)

@@ -18,6 +18,20 @@ internal sealed class SessionLink(IPeerStream stream) : IDisposable
 
     public IPeerStream Stream => stream;
 
+    /// <summary>The messages leave as one write.</summary>
+    public async ValueTask WriteAsync(IReadOnlyList<IMessage> messages, CancellationToken cancellationToken)
+    {
+        await _writing.WaitAsync(cancellationToken);
+        try
+        {
+            await LengthPrefixed.WriteAsync(stream, messages, cancellationToken);
+        }
+        finally
+        {
+            _writing.Release();
+        }
+    }
+
     public async ValueTask WriteAsync(IMessage message, CancellationToken cancellationToken)
     {
         await _writing.WaitAsync(cancellationToken);

@@ -3,55 +3,84 @@ using Google.Protobuf;
 
 namespace Cocoon.Protocol.Enclaves;
 
-/// <summary>Reads frames from the other end of the pipe.</summary>
+/// <summary>Reads frames from the other end of the pipe, as many at a time as are there.</summary>
+/// <param name="blocks">
+/// Waits for the other end on the caller's thread, which is then the reader's own: a pipe of the system has no other way to wait, and
+/// an asynchronous read of one only takes another thread for it.
+/// </param>
 /// <remarks>One reader at a time. Does not own the stream.</remarks>
-internal sealed class PipeFrameReader<T>(Stream stream, MessageParser<T> parser)
+internal sealed class PipeFrameReader<T>(Stream stream, MessageParser<T> parser, bool blocks = false)
     where T : class, IMessage<T>
 {
-    private readonly byte[] _length = new byte[PipeFrameCodec.LengthSize];
-    private byte[] _buffer = new byte[4096];
+    /// <summary>What a pipe holds on Linux.</summary>
+    private const int FirstCapacity = 64 << 10;
+
+    /// <summary>What was read and not given out is at [_start, _end); before _start is room for <see cref="PipeFrameCodec.FieldPrefix"/>.</summary>
+    private byte[] _buffer = new byte[PipeFrameCodec.FieldPrefix + FirstCapacity];
+    private int _start = PipeFrameCodec.FieldPrefix;
+    private int _end = PipeFrameCodec.FieldPrefix;
 
     /// <summary>The next frame; <c>null</c> when the pipe ended between frames.</summary>
     /// <exception cref="PipeException">The other end broke the protocol.</exception>
     public async ValueTask<T?> ReadAsync(CancellationToken cancellationToken)
     {
-        int read = await stream.ReadAtLeastAsync(_length, _length.Length, throwOnEndOfStream: false, cancellationToken);
-        if (read == 0)
+        while (true)
         {
-            return null;
+            if (TryTake(out T? frame))
+            {
+                return frame;
+            }
+
+            MakeRoom();
+            cancellationToken.ThrowIfCancellationRequested();
+            int read = blocks ? stream.Read(_buffer.AsSpan(_end)) : await stream.ReadAsync(_buffer.AsMemory(_end), cancellationToken);
+            if (read == 0)
+            {
+                return _start == _end ? null : throw new PipeException(PipeErrorCode.Truncated, "pipe ended inside a frame");
+            }
+
+            _end += read;
+        }
+    }
+
+    private bool TryTake(out T? frame)
+    {
+        frame = null;
+        int available = _end - _start;
+        if (available < PipeFrameCodec.LengthSize)
+        {
+            return false;
         }
 
-        uint length = read < _length.Length
-            ? throw new PipeException(PipeErrorCode.Truncated, "pipe ended inside a frame")
-            : BinaryPrimitives.ReadUInt32BigEndian(_length);
+        uint length = BinaryPrimitives.ReadUInt32BigEndian(_buffer.AsSpan(_start));
         if (length is 0 or > PipeFrameCodec.MaxLength)
         {
             throw new PipeException(PipeErrorCode.FrameSize, $"frame of {length} bytes");
         }
 
-        await FillAsync((int)length, cancellationToken);
-        return PipeFrameCodec.Decode(parser, _buffer, PipeFrameCodec.FieldPrefix, (int)length);
+        if (available - PipeFrameCodec.LengthSize < length)
+        {
+            return false;
+        }
+
+        // What is before the payload has been read: the decoder may write over it.
+        frame = PipeFrameCodec.Decode(parser, _buffer, _start + PipeFrameCodec.LengthSize, (int)length);
+        _start += PipeFrameCodec.LengthSize + (int)length;
+        return true;
     }
 
     /// <summary>Grown by what arrived, never by what was announced: a length costs the other end nothing.</summary>
-    private async ValueTask FillAsync(int length, CancellationToken cancellationToken)
+    private void MakeRoom()
     {
-        for (int at = 0; at < length;)
+        int available = _end - _start;
+        if (_end == _buffer.Length && _start == PipeFrameCodec.FieldPrefix)
         {
-            int room = Math.Min(length, _buffer.Length - PipeFrameCodec.FieldPrefix) - at;
-            if (room == 0)
-            {
-                Array.Resize(ref _buffer, Math.Min(PipeFrameCodec.FieldPrefix + length, 2 * _buffer.Length));
-                continue;
-            }
-
-            int read = await stream.ReadAsync(_buffer.AsMemory(PipeFrameCodec.FieldPrefix + at, room), cancellationToken);
-            if (read == 0)
-            {
-                throw new PipeException(PipeErrorCode.Truncated, "pipe ended inside a frame");
-            }
-
-            at += read;
+            Array.Resize(ref _buffer, (int)Math.Min(2L * _buffer.Length, PipeFrameCodec.FieldPrefix + PipeFrameCodec.LengthSize + PipeFrameCodec.MaxLength));
+        }
+        else if (available == 0 || _end == _buffer.Length)
+        {
+            _buffer.AsSpan(_start, available).CopyTo(_buffer.AsSpan(PipeFrameCodec.FieldPrefix));
+            (_start, _end) = (PipeFrameCodec.FieldPrefix, PipeFrameCodec.FieldPrefix + available);
         }
     }
 }

@@ -108,6 +108,35 @@ public static class LengthPrefixed
         }
     }
 
+    /// <summary>Writes several protobuf messages, each with its length, as one write.</summary>
+    public static async ValueTask WriteAsync(IByteStream stream, IReadOnlyList<IMessage> messages, CancellationToken cancellationToken)
+    {
+        int most = 0;
+        foreach (IMessage message in messages)
+        {
+            most += Varint.MaxLength + message.CalculateSize();
+        }
+
+        byte[] frames = ArrayPool<byte>.Shared.Rent(most);
+        try
+        {
+            int at = 0;
+            foreach (IMessage message in messages)
+            {
+                int size = message.CalculateSize();
+                at += Varint.Write(frames.AsSpan(at), (ulong)size);
+                message.WriteTo(frames.AsSpan(at, size));
+                at += size;
+            }
+
+            await stream.WriteAsync(frames.AsMemory(0, at), cancellationToken);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(frames);
+        }
+    }
+
     private static async ValueTask<int> ReadLengthAsync(IByteStream stream, byte[] scratch, int maxLength, CancellationToken cancellationToken)
     {
         for (int at = 0; ;)

@@ -25,7 +25,7 @@ public sealed class PipeFrameTests
             new() { Metered = new Metered { Handle = 1, Final = true } },
         ];
         MemoryStream stream = new();
-        using PipeFrameWriter writer = new(stream);
+        PipeFrameWriter writer = new(stream);
         foreach (EnclaveFrame frame in frames)
         {
             await writer.WriteAsync(frame, CancellationToken.None);
@@ -39,6 +39,61 @@ public sealed class PipeFrameTests
         }
 
         Assert.That(await reader.ReadAsync(CancellationToken.None), Is.Null);
+    }
+
+    [Test]
+    public async Task Writer_ManyAtOnce_EveryFrameComesOutWholeAndInItsCallersOrder()
+    {
+        using System.IO.Pipes.AnonymousPipeServerStream output = new(System.IO.Pipes.PipeDirection.Out);
+        using System.IO.Pipes.AnonymousPipeClientStream input = new(System.IO.Pipes.PipeDirection.In, output.ClientSafePipeHandle);
+        PipeFrameWriter writer = new(output);
+        PipeFrameReader<EnclaveFrame> reader = new(input, EnclaveFrame.Parser, blocks: true);
+        const int callers = 8, frames = 200;
+        Task<Dictionary<ulong, List<int>>> reading = Task.Factory.StartNew(
+            async () =>
+            {
+                Dictionary<ulong, List<int>> seen = [];
+                for (int i = 0; i < callers * frames; i++)
+                {
+                    Output frame = (await reader.ReadAsync(CancellationToken.None))!.Output;
+                    (seen.TryGetValue(frame.Handle, out List<int>? sizes) ? sizes : seen[frame.Handle] = []).Add(frame.Sealed.Length);
+                }
+
+                return seen;
+            },
+            CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).Unwrap();
+        await Task.WhenAll(Enumerable.Range(0, callers).Select(caller => Task.Run(async () =>
+        {
+            for (int i = 0; i < frames; i++)
+            {
+                EnclaveFrame frame = new() { Output = new Output { Handle = (ulong)caller, Sealed = ByteString.CopyFrom(new byte[i]) } };
+                if (i % 3 == 0)
+                {
+                    writer.Append(frame);
+                }
+                else
+                {
+                    await writer.WriteAsync(frame, CancellationToken.None);
+                }
+            }
+        })));
+        Dictionary<ulong, List<int>> read = await reading.WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.That(read.Values, Has.All.EqualTo(Enumerable.Range(0, frames)));
+    }
+
+    [Test]
+    public async Task Writer_OtherEndGone_FailsNowAndEverAfter()
+    {
+        System.IO.Pipes.AnonymousPipeServerStream output = new(System.IO.Pipes.PipeDirection.Out);
+        new System.IO.Pipes.AnonymousPipeClientStream(System.IO.Pipes.PipeDirection.In, output.ClientSafePipeHandle).Dispose();
+        output.DisposeLocalCopyOfClientHandle();
+        PipeFrameWriter writer = new(output);
+        for (int i = 0; i < 3; i++)
+        {
+            await Assert.ThrowsAsync<IOException>(async () => await writer.WriteAsync(new EnclaveFrame { Load = new Load() }, CancellationToken.None));
+        }
+
+        await output.DisposeAsync();
     }
 
     [TestCase("00000000", nameof(PipeErrorCode.FrameSize))]
