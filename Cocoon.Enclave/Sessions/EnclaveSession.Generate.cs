@@ -29,7 +29,7 @@ internal sealed partial class EnclaveSession
                     {
                         // An iterator may be disposed of between its steps only.
                         await _stop.CancelAsync();
-                        await next.AsTask().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                        await ((Task)next.AsTask()).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                         throw;
                     }
                 }

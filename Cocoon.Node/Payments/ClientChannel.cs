@@ -8,8 +8,11 @@ using Cocoon.Protocol.Ton.Cells;
 namespace Cocoon.Node.Payments;
 
 /// <summary>A channel through which we pay: the one place that signs its vouchers.</summary>
-/// <remarks>Thread-safe. A total is on the disk before its signature leaves this class, and never goes backwards.</remarks>
-internal sealed class ClientChannel : IDisposable
+/// <remarks>
+/// Thread-safe. A total is on the disk before its signature leaves this class, and never goes backwards. How requests side by side
+/// share a voucher is in <c>ClientChannel.Sharing.cs</c>.
+/// </remarks>
+internal sealed partial class ClientChannel : IDisposable
 {
     private readonly Lock _lock = new();
     private readonly SemaphoreSlim _signing = new(1);
@@ -146,7 +149,7 @@ internal sealed class ClientChannel : IDisposable
     {
         ClientChannelRecord record = Record;
         VoucherStatement statement = new(record.Channel, record.HighestTotal, record.Nonce);
-        return new SignedVoucher(statement, statement.Sign(_payKey));
+        return SignOnce(statement);
     }
 
     /// <summary>
@@ -192,51 +195,6 @@ internal sealed class ClientChannel : IDisposable
         _payKey.Dispose();
     }
 
-    internal async Task<VoucherMessage> VouchAsync(ClientSession session, ulong upTo, CancellationToken cancellationToken)
-    {
-        if (upTo > session.Limit)
-        {
-            throw new PaymentException(PaymentErrorCode.Limit, $"The request would cost more than its limit of {session.Limit} nanoTON.");
-        }
-
-        await _signing.WaitAsync(cancellationToken);
-        try
-        {
-            ulong before = session.Allocated, total;
-            SessionAllocation[] allocations;
-            await ChargeAsync(session, upTo > session.Charged ? upTo - session.Charged : 0, cancellationToken);
-            lock (_lock)
-            {
-                if (!_live.ContainsKey(session.Id))
-                {
-                    throw new PaymentException(PaymentErrorCode.State, "The session has ended.");
-                }
-
-                session.Allocated = Math.Max(before, upTo);
-                total = Math.Max(_record.HighestTotal, Committed());
-                allocations = [.. _live.Values.Select(live => new SessionAllocation(live.Id, live.Allocated))];
-            }
-
-            try
-            {
-                return await RaiseAsync(total, allocations, cancellationToken);
-            }
-            catch
-            {
-                lock (_lock)
-                {
-                    session.Allocated = before;
-                }
-
-                throw;
-            }
-        }
-        finally
-        {
-            _signing.Release();
-        }
-    }
-
     internal void Observe(ClientSession session, ulong due)
     {
         lock (_lock)
@@ -264,7 +222,7 @@ internal sealed class ClientChannel : IDisposable
             await _store.ReturnToKeyAsync(spender, charged, session.Charged > cost ? session.Charged - cost : 0, cancellationToken);
         }
 
-        await _store.SaveDueAsync(Channel, CurrentDue, cancellationToken);
+        await SaveDueTogetherAsync(cancellationToken);
     }
 
     /// <summary>Changes what the store holds beside totals, then what memory holds.</summary>

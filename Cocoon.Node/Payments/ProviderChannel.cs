@@ -21,6 +21,9 @@ internal sealed class ProviderChannel
     private readonly ProviderOptions _options;
     private ProviderChannelRecord _record;
     private ChannelAccount? _account;
+    private (SignedVoucher Voucher, Task Task)? _storing;
+    private Task _saving = Task.CompletedTask;
+    private bool _isDueQueued;
     private long? _extraReading;
 
     internal ProviderChannel(ProviderChannelStore store, ProviderChannelRecord record, ProviderOptions options, ChannelClock clock)
@@ -108,7 +111,7 @@ internal sealed class ProviderChannel
         }
 
         VoucherStatement statement = voucher!.Statement;
-
+        Task? storing = null;
         lock (_lock)
         {
             if (statement.Total < _ledger.Paid)
@@ -132,15 +135,30 @@ internal sealed class ProviderChannel
             {
                 return new VoucherOutcome.Refused(VoucherFault.Closing, "the channel is being closed at a lower total");
             }
+
+            if (_storing is { } underway && !underway.Task.IsCompleted && IsSame(underway.Voucher, voucher))
+            {
+                storing = underway.Task;
+            }
         }
 
-        if (VoucherVerifier.Verify(voucher, _record.PayKey) is { } wrong)
+        if (storing is null)
         {
-            return wrong;
+            if (VoucherVerifier.Verify(voucher, _record.PayKey) is { } wrong)
+            {
+                return wrong;
+            }
+
+            CrashPoint.Reach(CrashPoint.ProviderVoucherVerified);
+            storing = _store.SaveVoucherAsync(voucher, CurrentDue, CancellationToken.None);
+            lock (_lock)
+            {
+                _storing = (voucher, storing);
+            }
         }
 
-        CrashPoint.Reach(CrashPoint.ProviderVoucherVerified);
-        await _store.SaveVoucherAsync(voucher, CurrentDue, cancellationToken);
+        // Requests side by side carry the same voucher: one of them has it stored, and all wait until it is.
+        await storing.WaitAsync(cancellationToken);
         CrashPoint.Reach(CrashPoint.ProviderVoucherStored);
         lock (_lock)
         {
@@ -216,15 +234,25 @@ internal sealed class ProviderChannel
     /// <summary>Ends a session with the due of its settlement, or with what was last reported when the enclave died before one.</summary>
     public async Task EndSessionAsync(SessionId session, ulong? settlementDue, CancellationToken cancellationToken)
     {
+        Task saving;
         lock (_lock)
         {
             if (!_ledger.End(session, settlementDue ?? _ledger.DueOf(session)))
             {
                 return;
             }
+
+            // Sessions that end while one write waits for its turn are all in it.
+            if (!_isDueQueued)
+            {
+                _isDueQueued = true;
+                _saving = SaveDueAsync();
+            }
+
+            saving = _saving;
         }
 
-        await _store.SaveDueAsync(Channel, CurrentDue, cancellationToken);
+        await saving.WaitAsync(cancellationToken);
     }
 
     /// <summary>Stores the closing flag; only after that may an ack for <paramref name="total"/> be signed.</summary>
@@ -356,6 +384,32 @@ internal sealed class ProviderChannel
 
     internal static bool ExpiresTooSoon(uint expiresAt, uint challenge, long now) => expiresAt != 0 && expiresAt - now < 2L * challenge;
 
+    private async Task SaveDueAsync()
+    {
+        try
+        {
+            await _store.SaveDueAsync(Channel, TakeDue, CancellationToken.None);
+        }
+        catch
+        {
+            lock (_lock)
+            {
+                _isDueQueued = false;
+            }
+
+            throw;
+        }
+
+        ulong TakeDue()
+        {
+            lock (_lock)
+            {
+                _isDueQueued = false;
+                return _ledger.Due;
+            }
+        }
+    }
+
     private ulong CurrentDue()
     {
         lock (_lock)
@@ -365,7 +419,10 @@ internal sealed class ProviderChannel
     }
 
     private bool IsRepeated(SignedVoucher voucher) =>
-        _record.Voucher is { } held && held.Statement == voucher.Statement && voucher.Signature.AsSpan().SequenceEqual(held.Signature);
+        _record.Voucher is { } held && IsSame(held, voucher);
+
+    private static bool IsSame(SignedVoucher one, SignedVoucher other) =>
+        one.Statement == other.Statement && one.Signature.AsSpan().SequenceEqual(other.Signature);
 
     private string Explain(DeclineReason reason, ulong step) => reason switch
     {

@@ -44,7 +44,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
         bool whole = false;
         try
         {
-            SealedCall call = Seal();
+            SealedCall call = await PrepareAsync(cancellationToken);
             using AnswerReader reader = new(call.Response);
             await SendRequestAsync(call, cancellationToken);
             yield return new AnswerPart.Opened(session.Source(_address, ask.Shape));
@@ -135,7 +135,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
                 throw SessionFailures.Lost(session.Offer, "the session ended before the answer did", atRisk: AtRisk());
             }
 
-            (string? id, string? path) = receipt is null ? (null, null) : await SaveAsync(receipt, settlement, cancellationToken);
+            (string? id, string? path) = receipt is null ? (null, null) : Save(receipt, settlement);
             CrashPoint.Reach(CrashPoint.ClientReceipted);
             yield return new AnswerPart.Completed(Cost, id, path);
         }
@@ -156,6 +156,28 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
                 await payment.EndAsync(_pacer.Due, Exposure, CancellationToken.None);
                 CrashPoint.Reach(CrashPoint.ClientEnded);
             }
+        }
+    }
+
+    /// <summary>The request is sealed while its voucher goes to the disk.</summary>
+    private async Task<SealedCall> PrepareAsync(CancellationToken cancellationToken)
+    {
+        Task vouching = VouchAsync(_pacer.First(), send: false, cancellationToken);
+        SealedCall? call = null;
+        try
+        {
+            call = Seal();
+            await vouching;
+            return call;
+        }
+        catch
+        {
+            call?.Response.Dispose();
+            throw;
+        }
+        finally
+        {
+            await vouching.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
@@ -194,7 +216,6 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
     /// <summary>The request carries the first voucher; what the provider remembers of the channel is compared with our books.</summary>
     private async Task SendRequestAsync(SealedCall call, CancellationToken cancellationToken)
     {
-        await VouchAsync(_pacer.First(), send: false, cancellationToken);
         Request request = new()
         {
             Header = UnsafeByteOperations.UnsafeWrap(call.Header),
@@ -271,8 +292,10 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
         payment.Observe(due);
 
         // In steady and batch shape the next block's message covers it: one more would tell when the answer ended.
+        // In fast shape the lead nearly always covers it, and the voucher that the provider holds is the last one.
+        ulong before = _pacer.Allocated;
         ulong allocation = _pacer.Final(due);
-        if (ask.Shape == Shape.Fast)
+        if (ask.Shape == Shape.Fast && (allocation > before || !channel.IsCovered))
         {
             await VouchAsync(allocation, send: true, cancellationToken);
         }
@@ -371,11 +394,11 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
     }
 
     /// <summary>A receipt that is no receipt is as good as none: it must not spoil an answer that is whole.</summary>
-    private async Task<(string? Id, string? Path)> SaveAsync(SignedReceipt receipt, SignedSettlement settlement, CancellationToken cancellationToken)
+    private (string? Id, string? Path) Save(SignedReceipt receipt, SignedSettlement settlement)
     {
         try
         {
-            return await receipts.SaveAsync(session.Enclave, session.Offer.Peer.ToString(), receipt, settlement, _lastVoucher, cancellationToken);
+            return receipts.Save(session.Enclave, session.Offer.Peer.ToString(), receipt, settlement, _lastVoucher);
         }
         catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {

@@ -106,6 +106,65 @@ internal sealed class ClientChannelTests
     }
 
     [Test]
+    public async Task VouchAsync_ManyAtOnce_ShareVouchersThatCoverThemAll()
+    {
+        await using Fixture fixture = new();
+        ClientSession[] sessions = [.. Enumerable.Range(1, 30).Select(i => fixture.Channel.BeginSession(new SessionId((uint)i)))];
+        VoucherMessage[] messages = await Task.WhenAll(sessions.Select(session => session.VouchAsync(100, CancellationToken.None)));
+        Assert.That(fixture.Channel.HighestTotal, Is.EqualTo(3_000));
+        Assert.That(fixture.Channel.Record.Nonce, Is.LessThan(30), "who waits for the disk is served together");
+        foreach ((ClientSession session, VoucherMessage message) in sessions.Zip(messages))
+        {
+            ulong vouched = message.Allocations.Aggregate(0UL, (sum, allocation) => sum + allocation.Nanoton);
+            Assert.That(message.Allocations.Single(a => a.SessionId.Span.SequenceEqual(session.Id.ToArray())).Nanoton, Is.EqualTo(100));
+            Assert.That(vouched, Is.LessThanOrEqualTo(Total(message)));
+        }
+    }
+
+    [Test]
+    public async Task VouchAsync_OneOfManyAtOnceAsksForTooMuch_IsRefusedAlone()
+    {
+        await using Fixture fixture = new(new SpendOptions { PerDay = 3_000 });
+        ClientSession[] sessions = [.. Enumerable.Range(1, 20).Select(i => fixture.Channel.BeginSession(new SessionId((uint)i)))];
+        bool[] served = await Task.WhenAll(sessions.Select(async (session, i) =>
+        {
+            try
+            {
+                return Total(await session.VouchAsync(i == 7 ? 2_900UL : 100, CancellationToken.None)) > 0;
+            }
+            catch (PaymentException refused) when (refused.Code == PaymentErrorCode.Limit)
+            {
+                return false;
+            }
+        }));
+        Assert.That(served.Count(s => s), Is.EqualTo(19));
+        Assert.That(served[7], Is.False);
+        Assert.That(sessions[7].Allocated, Is.Zero);
+        Assert.That(fixture.Channel.HighestTotal, Is.EqualTo(1_900));
+    }
+
+    [Test]
+    public async Task VouchAsync_GivenUpWhileItWaits_LeavesTheOthersTheirVoucher()
+    {
+        await using Fixture fixture = new();
+        using CancellationTokenSource leaving = new();
+        ClientSession[] sessions = [.. Enumerable.Range(1, 10).Select(i => fixture.Channel.BeginSession(new SessionId((uint)i)))];
+        Task<VoucherMessage>[] vouching = [.. sessions.Select((session, i) => session.VouchAsync(100, i % 2 == 1 ? leaving.Token : CancellationToken.None))];
+        await leaving.CancelAsync();
+        for (int i = 0; i < vouching.Length; i += 2)
+        {
+            Assert.That(Total(await vouching[i]), Is.GreaterThan(0));
+        }
+
+        foreach (Task given in vouching.Where((_, i) => i % 2 == 1))
+        {
+            await given.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        Assert.That(Total(await sessions[0].VouchAsync(200, CancellationToken.None)), Is.EqualTo(fixture.Channel.HighestTotal));
+    }
+
+    [Test]
     public async Task Observe_WhileASessionRuns_CountsAsOwedAndIsStoredWithTheNextVoucher()
     {
         await using Fixture fixture = new();
