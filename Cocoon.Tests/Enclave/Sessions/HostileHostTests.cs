@@ -107,7 +107,7 @@ public sealed class HostileHostTests
             };
             Task<int> enclave = Task.Run(() => EnclaveHost.RunAsync(toEnclave.Reader.AsStream(), toHost.Writer.AsStream(), options, CancellationToken.None));
             Task<List<EnclaveFrame>> heard = DrainAsync(toHost.Reader.AsStream());
-            using PipeFrameWriter writer = new(toEnclave.Writer.AsStream());
+            PipeFrameWriter writer = new(toEnclave.Writer.AsStream());
             await writer.WriteAsync(new HostFrame { Configure = new Configure { ModelPath = "/fake", PeerId = ByteString.CopyFrom(Bytes(random, 60)) } }, CancellationToken.None);
             for (int frames = random.Next(40); frames > 0; frames--)
             {
@@ -154,7 +154,7 @@ public sealed class HostileHostTests
         };
         Task<int> enclave = Task.Run(() => EnclaveHost.RunAsync(toEnclave.Reader.AsStream(), toHost.Writer.AsStream(), options, CancellationToken.None));
         Task<List<EnclaveFrame>> heard = DrainAsync(toHost.Reader.AsStream());
-        using PipeFrameWriter writer = new(toEnclave.Writer.AsStream());
+        PipeFrameWriter writer = new(toEnclave.Writer.AsStream());
         await writer.WriteAsync(new HostFrame { Configure = new Configure { ModelPath = "/fake" } }, CancellationToken.None);
         if (frame is not null)
         {
