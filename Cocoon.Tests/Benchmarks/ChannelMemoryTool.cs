@@ -1,13 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Cocoon.Node.Payments;
-using Cocoon.Node.Storage;
-using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Cryptography;
-using Cocoon.Protocol.Ton;
-using Cocoon.Tests.Node.Payments;
-using Cocoon.Tests.Node.Storage;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Cocoon.Tests.Benchmarks;
 
@@ -25,28 +19,22 @@ internal static class ChannelMemoryTool
 
     public static async Task<int> RunAsync(TextWriter output)
     {
-        using TemporaryDirectory directory = new();
-        FakeChannelChain chain = new();
-        using Ed25519PrivateKey providerKey = Ed25519PrivateKey.Generate();
-        ProviderIdentity identity = new(new TonAddress(0, ProviderFixture.Hash(1)), providerKey, Networks.DevnetGlobalId);
-        await using CocoonDatabase database = CocoonDatabase.Open(directory.File("provider.db"));
-        await using ProviderLedger ledger = new(new ProviderChannelStore(database), chain, identity, new ProviderOptions(), TimeProvider.System, NullLogger<ProviderLedger>.Instance);
-
+        await using BenchLedger bench = new();
         for (ulong i = 0; i < WarmUp; i++)
         {
-            await OpenAsync(ledger, chain, identity, i);
+            await OpenAsync(bench, i);
         }
 
         double before = ResidentMebibytes();
         for (ulong i = WarmUp; i < WarmUp + Channels; i++)
         {
-            await OpenAsync(ledger, chain, identity, i);
+            await OpenAsync(bench, i);
         }
 
         double after = ResidentMebibytes();
-        if (ledger.Channels.Count != WarmUp + Channels)
+        if (bench.Ledger.Channels.Count != WarmUp + Channels)
         {
-            throw new InvalidOperationException($"{ledger.Channels.Count} channels are open, not {WarmUp + Channels}.");
+            throw new InvalidOperationException($"{bench.Ledger.Channels.Count} channels are open, not {WarmUp + Channels}.");
         }
 
         output.WriteLine(new JsonObject
@@ -61,24 +49,18 @@ internal static class ChannelMemoryTool
     }
 
     /// <summary>A channel as a client uses it: verified, vouched, two sessions served and one running.</summary>
-    private static async Task OpenAsync(ProviderLedger ledger, FakeChannelChain chain, ProviderIdentity identity, ulong number)
+    private static async Task OpenAsync(BenchLedger bench, ulong number)
     {
         using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
-        ChannelAccount account = chain.Open(
-            new ChannelTerms(
-                new TonAddress(0, ProviderFixture.Hash(2)), key.PublicKey, identity.Payout, identity.ProviderKey.PublicKey, 3_600, chain.Now + 60, chain.Now + 604_800,
-                identity.GlobalId, number),
-            1_000_000_000);
-        ProviderChannel channel = ((ChannelAcceptance.Accepted)await ledger.VerifyAsync(account.Channel, CancellationToken.None)).Channel;
+        ChannelAccount account = bench.Open(key, number);
+        ProviderChannel channel = await bench.AcceptAsync(account);
         for (ulong n = 1; n <= VouchersPerChannel; n++)
         {
-            SessionId session = new(number * VouchersPerChannel + n);
-            VoucherStatement statement = new(account.Channel, n * 1_000, n);
-            SignedVoucher voucher = new(statement, statement.Sign(key));
-            if (await channel.AcceptVoucherAsync(voucher.ToMessage([new SessionAllocation(session, 1_000)]), CancellationToken.None) is not VoucherOutcome.Held { Grew: true }
-                || channel.TryReserveSession(session, 1_000) is not ReservationOutcome.Reserved)
+            SessionId session = new((number * VouchersPerChannel) + n);
+            await BenchLedger.HoldAsync(channel, BenchLedger.Voucher(account, key, n, new SessionAllocation(session, 1_000)), CancellationToken.None);
+            if (channel.TryReserveSession(session, 1_000) is not ReservationOutcome.Reserved)
             {
-                throw new InvalidOperationException("A good voucher was not held.");
+                throw new InvalidOperationException("A paid session was declined.");
             }
 
             if (n < VouchersPerChannel)
