@@ -12,7 +12,11 @@ internal sealed class SqliteOutboxStore(CocoonDatabase database) : IOutboxStore
 {
     public async ValueTask EnqueueAsync(TonAddress wallet, OutboxRequest request, CancellationToken cancellationToken) => await database.WriteAsync(
         session => session.Execute(
-            "INSERT INTO outbox (wallet, key, message, mode) VALUES ($1, $2, $3, $4) ON CONFLICT (wallet, key) DO NOTHING",
+            """
+            INSERT INTO outbox (wallet, key, message, mode) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (wallet, key) DO UPDATE SET message = excluded.message, mode = excluded.mode, state = 'waiting', result = NULL, words = NULL
+            WHERE state = 'done' AND result = 'NotSent' AND wallet_lt IS NULL
+            """,
             wallet.ToString(), request.Key, BocWriter.Write(request.Message), (int)request.Mode),
         cancellationToken);
 

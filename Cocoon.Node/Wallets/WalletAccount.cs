@@ -74,17 +74,16 @@ internal sealed class WalletAccount : IChainWallet, IAsyncDisposable
             throw new InvalidOperationException("The wallet is not started.");
         }
 
-        // The sender takes what waits when it is woken: all but the last are stored without waking it, so that they share an external.
+        // The sender takes what waits when it is woken, so they share an external.
         List<string> keys = [];
         foreach (PaymentIntent intent in intents)
         {
-            OutboxRequest request = new(await NextKeyAsync(intent.Name, cancellationToken), intent.Message.ToCell(), SendMode.PayFeesSeparately);
-            keys.Add(request.Key);
-            await (keys.Count < intents.Count
-                ? _store.EnqueueAsync(Address, request, cancellationToken)
-                : _sender.EnqueueAsync(request, cancellationToken));
+            string key = await NextKeyAsync(intent.Name, cancellationToken);
+            keys.Add(key);
+            await _store.EnqueueAsync(Address, new OutboxRequest(key, intent.Message.ToCell(), SendMode.PayFeesSeparately), cancellationToken);
         }
 
+        _sender.Wake();
         List<SendOutcome> outcomes = [];
         foreach (string key in keys)
         {
@@ -111,19 +110,23 @@ internal sealed class WalletAccount : IChainWallet, IAsyncDisposable
         _stopping.Dispose();
     }
 
-    /// <summary>An intention that failed may be tried again under the next number; one that is waiting, under way or done keeps its key.</summary>
+    /// <summary>
+    /// An intention that failed on the chain may be tried again under the next number; one that is waiting, under way or done keeps its key.
+    /// One that the wallet could not pay for keeps it too, however often. One that failed again and again keeps the last: its outcome is told
+    /// again, so that those beside it go on.
+    /// </summary>
     private async Task<string> NextKeyAsync(string name, CancellationToken cancellationToken)
     {
-        for (int attempt = 1; attempt <= MaxAttempts; attempt++)
+        for (int attempt = 1; attempt < MaxAttempts; attempt++)
         {
             string key = $"{name}#{attempt}";
             SendOutcome? outcome = await _store.GetOutcomeAsync(Address, key, cancellationToken);
-            if (outcome is null or { Result: SendResult.Delivered or SendResult.SentUnconfirmed })
+            if (outcome is null or { Result: SendResult.Delivered or SendResult.SentUnconfirmed } or { WasGivenUp: true })
             {
                 return key;
             }
         }
 
-        throw new PaymentException(PaymentErrorCode.Chain, $"'{name}' failed {MaxAttempts} times; it is not tried again.");
+        return $"{name}#{MaxAttempts}";
     }
 }

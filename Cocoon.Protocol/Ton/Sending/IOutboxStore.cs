@@ -4,7 +4,7 @@ namespace Cocoon.Protocol.Ton.Sending;
 /// <remarks>One <see cref="WalletSender"/> at a time uses a wallet's queue.</remarks>
 internal interface IOutboxStore
 {
-    /// <summary>Appends the request, unless one with its key is known (waiting, in flight or finished).</summary>
+    /// <summary>Appends the request, unless one with its key is known (waiting, in flight or finished). One that was given up before it left waits again.</summary>
     ValueTask EnqueueAsync(TonAddress wallet, OutboxRequest request, CancellationToken cancellationToken);
 
     /// <summary>Waiting requests, oldest first.</summary>

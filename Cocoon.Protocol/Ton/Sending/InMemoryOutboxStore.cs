@@ -11,6 +11,11 @@ internal sealed class InMemoryOutboxStore : IOutboxStore
         lock (_lock)
         {
             Queue queue = Of(wallet);
+            if (queue.Outcomes.TryGetValue(request.Key, out SendOutcome? before) && before.WasGivenUp)
+            {
+                queue.Outcomes.Remove(request.Key);
+            }
+
             if (!queue.Outcomes.ContainsKey(request.Key) && queue.Requests.TrueForAll(known => known.Key != request.Key))
             {
                 queue.Requests.Add(request);

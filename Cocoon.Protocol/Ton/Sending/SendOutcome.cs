@@ -41,4 +41,7 @@ internal sealed record SendOutcome(
     bool Bounced = false)
 {
     public bool Succeeded => Result == SendResult.Delivered;
+
+    /// <summary>Nothing left the wallet, not even an external: the same request can be sent.</summary>
+    public bool WasGivenUp => Result == SendResult.NotSent && WalletTransaction is null;
 }

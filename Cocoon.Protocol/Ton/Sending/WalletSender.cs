@@ -62,8 +62,11 @@ internal sealed partial class WalletSender
     public async ValueTask EnqueueAsync(OutboxRequest request, CancellationToken cancellationToken)
     {
         await _store.EnqueueAsync(_wallet.Address, request, cancellationToken);
-        _wake.Writer.TryWrite(true);
+        Wake();
     }
+
+    /// <summary>Makes the loop look for what was put into the store beside it.</summary>
+    public void Wake() => _wake.Writer.TryWrite(true);
 
     /// <summary>Completes when the request with this key has an outcome.</summary>
     public async Task<SendOutcome> WaitAsync(string key, CancellationToken cancellationToken)

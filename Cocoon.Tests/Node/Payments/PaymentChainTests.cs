@@ -85,6 +85,23 @@ internal sealed class PaymentChainTests : PaymentChainFixture
     }
 
     [Test, CancelAfter(240_000)]
+    public async Task Claim_TriedLongWithAnEmptyWallet_GoesThroughWhenItIsFunded()
+    {
+        MemoryNetwork network = NewNetwork();
+        PaymentNode provider = await NewNodeAsync(network, 0), client = await NewNodeAsync(network, 1 * Ton);
+        (ClientChannel channel, ProviderChannel at) = await OpenAsync(client, provider);
+        await SpendAsync(channel, at, 1, 60_000_000);
+        for (int i = 0; i < 105; i++)
+        {
+            ClaimResult unpaid = (await provider.Claims.ClaimAsync([at], Patience)).Single();
+            Assert.That((unpaid.Paid, unpaid.Outcome.WasGivenUp), Is.EqualTo((0UL, true)), unpaid.Outcome.Words);
+        }
+
+        await Devnet.FaucetAsync(provider.Address, Ton);
+        Assert.That((await provider.Claims.ClaimAsync([at], Patience)).Single().Paid, Is.EqualTo(60_000_000UL));
+    }
+
+    [Test, CancelAfter(240_000)]
     public async Task Channel_ClosedByTheClientAlone_ProviderClaimsInTimeAndTheRestComesBack()
     {
         MemoryNetwork network = NewNetwork();
