@@ -73,7 +73,10 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
     /// A client that allocates less than a step to the session cannot owe more for it: then that much is set aside, so that many small
     /// requests run side by side. All places of a channel together still cost a step at least.
     /// </remarks>
-    public DeclineReason TryReserve(SessionId session, CreditPolicy credit)
+    /// <param name="session">The new session.</param>
+    /// <param name="credit">As its quote says.</param>
+    /// <param name="named">What the request's own voucher allocates to it: an older voucher that came later may have made it forgotten.</param>
+    public DeclineReason TryReserve(SessionId session, CreditPolicy credit, ulong named = 0)
     {
         if (Closing)
         {
@@ -95,6 +98,11 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
             return DeclineReason.DeclineVoucher;
         }
 
+        if (named > 0 && named <= Paid && !_over.Contains(session))
+        {
+            _allocations[session] = Math.Max(named, _allocations.GetValueOrDefault(session));
+        }
+
         ulong reserved = _allocations.TryGetValue(session, out ulong allocated)
             ? Math.Clamp(allocated, (credit.Step + MaxSessions - 1) / MaxSessions, credit.Step)
             : credit.Step;
@@ -114,6 +122,10 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
     }
 
     /// <summary>The cumulative due up to which the session may run now; it only grows. 0 for a session that is not live.</summary>
+    /// <remarks>
+    /// A step beyond what was vouched for it, however much more the channel is lent in all: when a client's line is cut, that and no more was
+    /// served unseen, and both sides know it.
+    /// </remarks>
     public ulong GrantFor(SessionId session)
     {
         if (!_live.TryGetValue(session, out Live? live))
@@ -130,9 +142,13 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
         ulong budget = Math.Min(Paid + credit, Capacity);
         ulong others = Committed(except: session) + AwaitedAllocations();
         ulong remainder = budget > others ? budget - others : 0;
-        ulong wanted = _allocations.TryGetValue(session, out ulong allocated) ? allocated + credit
+
+        // Credit is one for the channel. What is vouched beyond the allocations is the client's to allocate to its next request.
+        ulong lent = Sum(_live.Where(l => l.Key != session && !l.Value.IsFinal), l => Above(l.Value.Granted, _allocations.GetValueOrDefault(l.Key)));
+        ulong ahead = Math.Min(Above(credit, lent), live.Credit.Step);
+        ulong wanted = _allocations.TryGetValue(session, out ulong allocated) ? allocated + ahead
             : _allocations.Count == 0 ? remainder
-            : credit;
+            : ahead;
         live.Granted = Math.Max(live.Granted, Math.Min(wanted, remainder));
         return live.Granted;
     }
@@ -238,6 +254,8 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
 
         return sum;
     }
+
+    private static ulong Above(ulong value, ulong floor) => value > floor ? value - floor : 0;
 
     private static ulong Sum<T>(IEnumerable<T> items, Func<T, ulong> amount)
     {

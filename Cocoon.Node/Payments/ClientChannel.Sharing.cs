@@ -167,7 +167,7 @@ internal sealed partial class ClientChannel
     }
 
     /// <summary>Stores what is owed, once for all sessions that end while the disk is busy.</summary>
-    private Task SaveDueTogetherAsync(CancellationToken cancellationToken)
+    private Task SaveDuesTogetherAsync(CancellationToken cancellationToken)
     {
         Task saving;
         lock (_lock)
@@ -175,7 +175,7 @@ internal sealed partial class ClientChannel
             if (!_isDueQueued)
             {
                 _isDueQueued = true;
-                _saving = SaveDueAsync();
+                _saving = SaveDuesAsync();
             }
 
             saving = _saving;
@@ -184,11 +184,11 @@ internal sealed partial class ClientChannel
         return saving.WaitAsync(cancellationToken);
     }
 
-    private async Task SaveDueAsync()
+    private async Task SaveDuesAsync()
     {
         try
         {
-            await _store.SaveDueAsync(Channel, TakeDue, CancellationToken.None);
+            await _store.SaveDuesAsync(Channel, TakeDues, CancellationToken.None);
         }
         catch
         {
@@ -200,14 +200,14 @@ internal sealed partial class ClientChannel
             throw;
         }
 
-        ulong TakeDue()
+        ClientDues TakeDues()
         {
             lock (_lock)
             {
                 _isDueQueued = false;
             }
 
-            return CurrentDue();
+            return CurrentDues();
         }
     }
 

@@ -24,6 +24,7 @@ internal sealed partial class ClientChannel : IDisposable
     private ClientChannelRecord _record;
     private ulong _ended;
     private ulong _unseen;
+    private ulong _unconfirmed;
 
     internal ClientChannel(ClientChannelStore store, ClientChannelRecord record, Ed25519PrivateKey payKey, SpendOptions options, TimeProvider time)
     {
@@ -40,7 +41,8 @@ internal sealed partial class ClientChannel : IDisposable
         _ended = record.Due;
 
         // How far a session came that ran when this process last ended is known to the provider alone, from the last voucher on.
-        _unseen = record.HighestTotal > record.Due ? record.HighestTotal - record.Due : 0;
+        _unseen = record.MayOwe > record.Due ? record.MayOwe - record.Due : 0;
+        _unconfirmed = record.Unconfirmed;
     }
 
     public CellHash Channel => _record.Channel;
@@ -53,7 +55,8 @@ internal sealed partial class ClientChannel : IDisposable
         {
             lock (_lock)
             {
-                return _record with { Due = Owed() };
+                ClientDues owed = Owed();
+                return _record with { Due = owed.Due, MayOwe = owed.MayOwe, Unconfirmed = owed.Unconfirmed };
             }
         }
     }
@@ -94,8 +97,9 @@ internal sealed partial class ClientChannel : IDisposable
 
     /// <param name="limit">Most that the session may cost; <c>null</c>: the owner's limit per request.</param>
     /// <param name="spender">Digest of the application key, for the limit per key.</param>
+    /// <param name="ahead">How far the provider may serve beyond what is vouched for the session: one step of its quote.</param>
     /// <exception cref="PaymentException">The channel is not open.</exception>
-    public ClientSession BeginSession(SessionId id, ulong? limit = null, string? spender = null)
+    public ClientSession BeginSession(SessionId id, ulong? limit = null, string? spender = null, ulong ahead = 0)
     {
         lock (_lock)
         {
@@ -110,7 +114,7 @@ internal sealed partial class ClientChannel : IDisposable
             }
 
             ClientSession session = new(
-                this, id, Math.Min(limit ?? ulong.MaxValue, _options.PerRequest), _options.PerKeyPerDay is null ? null : spender);
+                this, id, Math.Min(limit ?? ulong.MaxValue, _options.PerRequest), _options.PerKeyPerDay is null ? null : spender, ahead);
             _live.Add(id, session);
             return session;
         }
@@ -153,26 +157,34 @@ internal sealed partial class ClientChannel : IDisposable
     }
 
     /// <summary>
-    /// Compares the books when a session is accepted. After a crash or a cut session the provider may know of more that is owed: that is
-    /// taken, within what was vouched for such sessions. Sessions that live here may have ended there already.
+    /// Compares the books when a session is accepted or declined. After a crash or a cut session the provider may know of more that is owed:
+    /// that is taken, within what such sessions may owe. Sessions that live here may have ended there already.
     /// </summary>
-    /// <param name="asking">The session being accepted, which owes nothing yet.</param>
-    /// <exception cref="PaymentException">The provider claims what was never vouched, or more than any session can owe.</exception>
-    public async Task ReconcileAsync(ulong providersTotal, ulong carriedDue, ClientSession? asking, CancellationToken cancellationToken)
+    /// <param name="providersTotal">Highest total that the provider says it holds.</param>
+    /// <param name="carriedDue">What it says that ended sessions owe.</param>
+    /// <param name="asking">The session that asks, which owes nothing yet.</param>
+    /// <param name="cancellationToken">Cancels the write to the store; memory is settled before.</param>
+    /// <returns>Whether more is owed than was known.</returns>
+    /// <exception cref="PaymentException">The provider claims what was never vouched, more than any session can owe, or too much on its word alone.</exception>
+    public async Task<bool> ReconcileAsync(ulong providersTotal, ulong carriedDue, ClientSession? asking, CancellationToken cancellationToken)
     {
         lock (_lock)
         {
-            if (providersTotal > _record.HighestTotal || carriedDue > _record.HighestTotal)
+            if (providersTotal > _record.HighestTotal)
             {
                 throw new PaymentException(
-                    PaymentErrorCode.Provider,
-                    $"The provider says {providersTotal} nanoTON vouched and {carriedDue} owed, this wallet vouched {_record.HighestTotal}.");
+                    PaymentErrorCode.Provider, $"The provider says {providersTotal} nanoTON vouched, this wallet vouched {_record.HighestTotal}.");
             }
 
-            ulong known = Committed() - (asking is not null && _live.ContainsKey(asking.Id) ? asking.Allocated : 0);
+            ulong known = _ended;
+            foreach (ClientSession live in _live.Values)
+            {
+                known = checked(known + (live == asking ? 0 : live.MayOwe));
+            }
+
             if (carriedDue <= known)
             {
-                return;
+                return false;
             }
 
             ulong more = carriedDue - known;
@@ -182,11 +194,20 @@ internal sealed partial class ClientChannel : IDisposable
                     PaymentErrorCode.Provider, $"The provider says {carriedDue} nanoTON owed; at most {known + _unseen} can be.");
             }
 
+            if (_unconfirmed > 0 && checked(_unconfirmed + more) > Math.Max(_options.Unconfirmed, _ended / 10))
+            {
+                throw new PaymentException(
+                    PaymentErrorCode.Provider,
+                    $"The provider says once more that a session which broke off had cost more than was seen of it, {more} nanoTON; {_unconfirmed} were believed, and no more is. Close the channel alone ('cocoon channels close --alone').");
+            }
+
             _unseen -= more;
             _ended += more;
+            _unconfirmed += more;
         }
 
-        await _store.SaveDueAsync(Channel, CurrentDue, cancellationToken);
+        await _store.SaveDuesAsync(Channel, CurrentDues, cancellationToken);
+        return true;
     }
 
     public void Dispose()
@@ -222,7 +243,7 @@ internal sealed partial class ClientChannel : IDisposable
             await _store.ReturnToKeyAsync(spender, charged, session.Charged > cost ? session.Charged - cost : 0, cancellationToken);
         }
 
-        await SaveDueTogetherAsync(cancellationToken);
+        await SaveDuesTogetherAsync(cancellationToken);
     }
 
     /// <summary>Changes what the store holds beside totals, then what memory holds.</summary>
@@ -244,10 +265,11 @@ internal sealed partial class ClientChannel : IDisposable
         }
     }
 
-    /// <summary>Takes over a voucher of our own that the provider still holds, after the store was lost.</summary>
+    /// <summary>Takes over a voucher of our own that the provider still holds, after the store was lost, and what it says is owed of that.</summary>
     internal async Task AdoptAsync(SignedVoucher own, ulong due, CancellationToken cancellationToken)
     {
-        if (!own.Verify(_record.PayKey) || own.Statement.Channel != Channel)
+        VoucherStatement statement = own.Statement;
+        if (!own.Verify(_record.PayKey) || statement.Channel != Channel)
         {
             throw new PaymentException(PaymentErrorCode.Provider, "The voucher that the provider shows is not ours.");
         }
@@ -255,23 +277,28 @@ internal sealed partial class ClientChannel : IDisposable
         await _signing.WaitAsync(cancellationToken);
         try
         {
-            if (own.Statement.Total > _record.HighestTotal)
+            lock (_lock)
             {
-                await _store.RaiseTotalAsync(
-                    Channel, own.Statement.Total, own.Statement.Nonce, CurrentDue, _time.GetUtcNow(), dayLimit: long.MaxValue, cancellationToken);
-                lock (_lock)
+                if (statement.Total <= _record.HighestTotal)
                 {
-                    _record = _record with { HighestTotal = own.Statement.Total, Nonce = own.Statement.Nonce };
-                    _unseen = own.Statement.Total > _ended ? own.Statement.Total - _ended : 0;
+                    return;
                 }
+
+                ulong most = Math.Max(_ended, statement.Total);
+                _ended = Math.Clamp(due, _ended, most);
+                _unseen = most - _ended;
+            }
+
+            await _store.RaiseTotalAsync(Channel, statement.Total, statement.Nonce, CurrentDues, _time.GetUtcNow(), dayLimit: long.MaxValue, cancellationToken);
+            lock (_lock)
+            {
+                _record = _record with { HighestTotal = statement.Total, Nonce = statement.Nonce };
             }
         }
         finally
         {
             _signing.Release();
         }
-
-        await ReconcileAsync(0, Math.Min(due, HighestTotal), asking: null, cancellationToken);
     }
 
     /// <remarks>Called with <see cref="_signing"/> held.</remarks>
@@ -292,7 +319,7 @@ internal sealed partial class ClientChannel : IDisposable
             }
 
             ulong nonce = record.Nonce + 1;
-            await _store.RaiseTotalAsync(Channel, total, nonce, CurrentDue, _time.GetUtcNow(), _options.PerDay, cancellationToken);
+            await _store.RaiseTotalAsync(Channel, total, nonce, CurrentDues, _time.GetUtcNow(), _options.PerDay, cancellationToken);
             CrashPoint.Reach(CrashPoint.ClientTotalStored);
             lock (_lock)
             {
@@ -315,7 +342,7 @@ internal sealed partial class ClientChannel : IDisposable
         }
     }
 
-    private ulong CurrentDue()
+    private ClientDues CurrentDues()
     {
         lock (_lock)
         {
@@ -324,15 +351,16 @@ internal sealed partial class ClientChannel : IDisposable
     }
 
     /// <summary>By sessions that ended, and by those that run as far as their enclaves' figures came.</summary>
-    private ulong Owed()
+    private ClientDues Owed()
     {
-        ulong sum = _ended;
+        ulong due = _ended, mayOwe = checked(_ended + _unseen);
         foreach (ClientSession live in _live.Values)
         {
-            sum = checked(sum + live.Due);
+            due = checked(due + live.Due);
+            mayOwe = checked(mayOwe + live.MayOwe);
         }
 
-        return sum;
+        return new ClientDues(due, mayOwe, _unconfirmed);
     }
 
     private ulong Committed()

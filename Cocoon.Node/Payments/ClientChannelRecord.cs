@@ -48,6 +48,12 @@ internal sealed record ClientChannelRecord
     /// <summary>Owed by sessions: what the enclave's authenticated figures said.</summary>
     public ulong Due { get; init; }
 
+    /// <summary>The most that the provider may truthfully say is owed: it may have served more of sessions that run or were cut off than we saw.</summary>
+    public ulong MayOwe { get; init; }
+
+    /// <summary>Part of <see cref="Due"/> that was taken on the provider's word: it served this of sessions that were cut off, and no enclave's figure reached us.</summary>
+    public ulong Unconfirmed { get; init; }
+
     public ulong Claimed { get; init; }
 
     public uint CloseAt { get; init; }

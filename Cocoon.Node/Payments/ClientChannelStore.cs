@@ -12,7 +12,7 @@ internal sealed class ClientChannelStore(CocoonDatabase database)
 {
     private const string Columns = """
         channel, peer, payout, provider_key, code_hash, pay_key, client, challenge, open_before, expires_at, global_id, salt, created_at,
-        deposit, state, highest_total, nonce, due, claimed, close_at, close_total, close_ack, fees, settle_tx, attended
+        deposit, state, highest_total, nonce, due, claimed, close_at, close_total, close_ack, fees, settle_tx, attended, may_owe, unconfirmed
         """;
 
     public ClientChannelRecord? Find(CellHash channel) =>
@@ -35,13 +35,13 @@ internal sealed class ClientChannelStore(CocoonDatabase database)
         session => session.Execute(
             """
             INSERT INTO client_channel (channel, peer, payout, provider_key, code_hash, pay_key, client, challenge, open_before, expires_at,
-                global_id, salt, created_at, deposit, state, highest_total, nonce, due, attended)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+                global_id, salt, created_at, deposit, state, highest_total, nonce, due, attended, may_owe, unconfirmed)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
             """,
             record.Channel.ToArray(), record.Peer.ToString(), record.Payout.ToString(), record.ProviderKey.ToArray(), record.CodeHash.ToArray(),
             record.PayKey.ToArray(), record.Client.ToString(), record.Challenge, record.OpenBefore, record.ExpiresAt, record.GlobalId,
             unchecked((long)record.Salt), record.CreatedAt.ToUnixTimeSeconds(), record.Deposit, Word(record.State), record.HighestTotal,
-            unchecked((long)record.Nonce), record.Due, record.Attended),
+            unchecked((long)record.Nonce), record.Due, record.Attended, record.MayOwe, record.Unconfirmed),
         cancellationToken);
 
     /// <summary>Forgets a channel whose opening never left the wallet.</summary>
@@ -51,7 +51,7 @@ internal sealed class ClientChannelStore(CocoonDatabase database)
     /// <summary>Raises the highest total and the day's spending together, or neither.</summary>
     /// <exception cref="PaymentException">The day's limit does not allow it.</exception>
     public Task RaiseTotalAsync(
-        CellHash channel, ulong total, ulong nonce, Func<ulong> due, DateTimeOffset now, ulong dayLimit, CancellationToken cancellationToken) =>
+        CellHash channel, ulong total, ulong nonce, Func<ClientDues> dues, DateTimeOffset now, ulong dayLimit, CancellationToken cancellationToken) =>
         database.WriteAsync(
             session =>
             {
@@ -71,14 +71,21 @@ internal sealed class ClientChannelStore(CocoonDatabase database)
                         PaymentErrorCode.Limit, $"The day's limit of {dayLimit} nanoTON is reached; raise --limit-day, or wait for tomorrow (UTC).");
                 }
 
+                ClientDues owed = dues();
                 session.Execute(
-                    "UPDATE client_channel SET highest_total = $2, nonce = $3, due = $4 WHERE channel = $1",
-                    channel.ToArray(), total, unchecked((long)nonce), due());
+                    "UPDATE client_channel SET highest_total = $2, nonce = $3, due = $4, may_owe = $5, unconfirmed = $6 WHERE channel = $1",
+                    channel.ToArray(), total, unchecked((long)nonce), owed.Due, owed.MayOwe, owed.Unconfirmed);
             },
             cancellationToken);
 
-    public Task SaveDueAsync(CellHash channel, Func<ulong> due, CancellationToken cancellationToken) => database.WriteAsync(
-        session => session.Execute("UPDATE client_channel SET due = $2 WHERE channel = $1", channel.ToArray(), due()), cancellationToken);
+    public Task SaveDuesAsync(CellHash channel, Func<ClientDues> dues, CancellationToken cancellationToken) => database.WriteAsync(
+        session =>
+        {
+            ClientDues owed = dues();
+            session.Execute(
+                "UPDATE client_channel SET due = $2, may_owe = $3, unconfirmed = $4 WHERE channel = $1", channel.ToArray(), owed.Due, owed.MayOwe, owed.Unconfirmed);
+        },
+        cancellationToken);
 
     /// <summary>Spent for one application key on that UTC day; what is vouched for requests under way counts until they end.</summary>
     public ulong SpentOn(DateTimeOffset day, string key) => database.Read(session => session.QueryFirst(
@@ -108,7 +115,7 @@ internal sealed class ClientChannelStore(CocoonDatabase database)
             "UPDATE client_key_spend SET nanoton = max(0, nanoton - $3) WHERE day = $1 AND key = $2", DayOf(charged), key, less),
         cancellationToken);
 
-    /// <summary>Everything but what <see cref="RaiseTotalAsync"/> and <see cref="SaveDueAsync"/> own.</summary>
+    /// <summary>Everything but what <see cref="RaiseTotalAsync"/> and <see cref="SaveDuesAsync"/> own.</summary>
     public Task SaveStateAsync(ClientChannelRecord record, CancellationToken cancellationToken) => database.WriteAsync(
         session => session.Execute(
             """
@@ -154,5 +161,7 @@ internal sealed class ClientChannelStore(CocoonDatabase database)
         Fees = row.GetAmount(22),
         SettleTransaction = row.GetStringOrNull(23),
         Attended = row.GetBoolean(24),
+        MayOwe = row.GetAmount(25),
+        Unconfirmed = row.GetAmount(26),
     };
 }

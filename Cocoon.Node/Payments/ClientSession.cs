@@ -4,7 +4,12 @@ namespace Cocoon.Node.Payments;
 
 /// <summary>One session's share of a channel: how much of the vouchers is meant for it.</summary>
 /// <remarks>Thread-safe through its channel. End it exactly once.</remarks>
-internal sealed class ClientSession(ClientChannel channel, SessionId id, ulong limit, string? spender)
+/// <param name="channel">Pays for it.</param>
+/// <param name="id">As the enclave chose it.</param>
+/// <param name="limit">Most that it may cost.</param>
+/// <param name="spender">Digest of the application key, or <c>null</c>.</param>
+/// <param name="ahead">How far the provider may serve beyond what is vouched for it: one step of its quote.</param>
+internal sealed class ClientSession(ClientChannel channel, SessionId id, ulong limit, string? spender, ulong ahead)
 {
     public SessionId Id { get; } = id;
 
@@ -27,6 +32,9 @@ internal sealed class ClientSession(ClientChannel channel, SessionId id, ulong l
 
     /// <summary>What the enclave's authenticated figures say that it owes so far, nanoTON.</summary>
     public ulong Due { get; internal set; }
+
+    /// <summary>The most that the provider may truthfully say it owes.</summary>
+    internal ulong MayOwe => Allocated == 0 ? 0 : Math.Max(Due, Math.Min(Limit, Allocated > ulong.MaxValue - ahead ? ulong.MaxValue : Allocated + ahead));
 
     /// <summary>Notes what the session owes so far; dues never fall. It is on the disk with the next voucher.</summary>
     public void Observe(ulong due) => Channel.Observe(this, due);

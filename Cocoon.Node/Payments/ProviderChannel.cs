@@ -188,20 +188,22 @@ internal sealed class ProviderChannel
     }
 
     /// <summary>Sets one step aside for a session. Call after the request's voucher was accepted.</summary>
+    /// <param name="session">The new session.</param>
     /// <param name="step">The quote's <c>step_nanoton</c>.</param>
-    public ReservationOutcome TryReserveSession(SessionId session, ulong step)
+    /// <param name="named">What the request's own voucher allocates to the session; 0: nothing.</param>
+    public ReservationOutcome TryReserveSession(SessionId session, ulong step, ulong named = 0)
     {
         lock (_lock)
         {
             if (Unfit() is { } unfit)
             {
-                return new ReservationOutcome.Declined(unfit.Reason, unfit.Detail, _ledger.Paid);
+                return new ReservationOutcome.Declined(unfit.Reason, unfit.Detail, _ledger.Paid, CarriedDue: 0);
             }
 
-            DeclineReason reason = _ledger.TryReserve(session, new CreditPolicy(_options.MaxCredit, step));
+            DeclineReason reason = _ledger.TryReserve(session, new CreditPolicy(_options.MaxCredit, step), named);
             return reason == DeclineReason.DeclineUnspecified
                 ? new ReservationOutcome.Reserved(_ledger.Paid, _ledger.CarriedDue)
-                : new ReservationOutcome.Declined(reason, Explain(reason, step), _ledger.Paid);
+                : new ReservationOutcome.Declined(reason, Explain(reason, step), _ledger.Paid, reason == DeclineReason.DeclineVoucher ? _ledger.CarriedDue : 0);
         }
     }
 

@@ -108,11 +108,12 @@ internal sealed partial class ProviderLedger : IAsyncDisposable
     }
 
     /// <summary>Sets a step aside, by a fresh reading when the last one shows too little money.</summary>
-    public async Task<ReservationOutcome> TryReserveSessionAsync(ProviderChannel channel, SessionId session, ulong step, CancellationToken cancellationToken)
+    public async Task<ReservationOutcome> TryReserveSessionAsync(
+        ProviderChannel channel, SessionId session, ulong step, ulong named, CancellationToken cancellationToken)
     {
-        ReservationOutcome outcome = channel.TryReserveSession(session, step);
+        ReservationOutcome outcome = channel.TryReserveSession(session, step, named);
         return outcome is ReservationOutcome.Declined { Reason: DeclineReason.DeclineFunds } && await TryRefreshAsync(channel, cancellationToken)
-            ? channel.TryReserveSession(session, step)
+            ? channel.TryReserveSession(session, step, named)
             : outcome;
     }
 

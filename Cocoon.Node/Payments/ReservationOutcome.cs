@@ -13,5 +13,6 @@ internal abstract record ReservationOutcome
     /// <param name="CarriedDue">For <c>Accepted.carried_due</c>: owed by ended sessions.</param>
     internal sealed record Reserved(ulong HighestTotal, ulong CarriedDue) : ReservationOutcome;
 
-    internal sealed record Declined(DeclineReason Reason, string Detail, ulong HighestTotal) : ReservationOutcome;
+    /// <param name="CarriedDue">For <c>Declined.carried_due</c>: a client that saw less of a session that was cut off can vouch for it now.</param>
+    internal sealed record Declined(DeclineReason Reason, string Detail, ulong HighestTotal, ulong CarriedDue) : ReservationOutcome;
 }

@@ -18,6 +18,12 @@ internal sealed class SpendOptions
     /// <summary>Most that requests of one application key may cost in a UTC day; <c>null</c>: only <see cref="PerDay"/> counts.</summary>
     public ulong? PerKeyPerDay { get; init; }
 
+    /// <summary>
+    /// Most that a channel owes on its provider's word alone, for sessions that were cut off, unless a tenth of what it owes is more:
+    /// 0.001 TON, as much as a provider lends to somebody new (design §4). The first such session is always believed, within its own bound.
+    /// </summary>
+    public ulong Unconfirmed { get; init; } = CreditPolicy.NewcomerCredit;
+
     /// <summary>Channels opened without their owner asking.</summary>
     public int OpensPerHour { get; init; } = 3;
 

@@ -113,10 +113,11 @@ internal sealed partial class ProviderSession(
             return null;
         }
 
-        ReservationOutcome reservation = await ledger.TryReserveSessionAsync(channel, _id, _quote.StepNanoton, cancellationToken);
+        ulong named = request.Voucher?.ReadAllocations().FirstOrDefault(allocation => allocation.Session == _id).NanoTon ?? 0;
+        ReservationOutcome reservation = await ledger.TryReserveSessionAsync(channel, _id, _quote.StepNanoton, named, cancellationToken);
         if (reservation is ReservationOutcome.Declined declined)
         {
-            await DeclineAsync(declined.Reason, declined.Detail, declined.HighestTotal, cancellationToken);
+            await DeclineAsync(declined.Reason, declined.Detail, declined.HighestTotal, cancellationToken, declined.CarriedDue);
             return null;
         }
 
@@ -338,16 +339,17 @@ internal sealed partial class ProviderSession(
         }
     }
 
-    private async Task<Request?> DeclineAsync(DeclineReason reason, string detail, ulong highestTotal, CancellationToken cancellationToken)
+    private async Task<Request?> DeclineAsync(
+        DeclineReason reason, string detail, ulong highestTotal, CancellationToken cancellationToken, ulong carriedDue = 0)
     {
         metrics.SessionDeclined(reason);
-        await link.WriteAsync(Declined(reason, detail, highestTotal), cancellationToken);
+        await link.WriteAsync(Declined(reason, detail, highestTotal, carriedDue: carriedDue), cancellationToken);
         return null;
     }
 
-    internal static ProviderMessage Declined(DeclineReason reason, string detail, ulong highestTotal, uint retryAfterMs = 0) => new()
+    internal static ProviderMessage Declined(DeclineReason reason, string detail, ulong highestTotal, uint retryAfterMs = 0, ulong carriedDue = 0) => new()
     {
-        Declined = new Declined { Reason = reason, Detail = detail, HighestTotal = highestTotal, RetryAfterMs = retryAfterMs },
+        Declined = new Declined { Reason = reason, Detail = detail, HighestTotal = highestTotal, RetryAfterMs = retryAfterMs, CarriedDue = carriedDue },
     };
 
     private static partial class Log

@@ -68,7 +68,7 @@ internal sealed partial class InferenceClient(
         DeliveredAnswer delivered = new(ask);
         Ask current = ask;
         InferenceException? last = null;
-        bool wasStale = false, wasClosing = false;
+        bool wasStale = false, wasClosing = false, wasBehind = false;
         for (int attempt = 0; attempt < options.Value.MaxAttempts; attempt++)
         {
             VerifiedOffer offer = await ChooseAsync(current, failed, delivered.IsEmpty, last, cancellationToken);
@@ -95,6 +95,13 @@ internal sealed partial class InferenceClient(
                     // The provider consented to a close that we never heard of, or is about to claim: another channel pays for this request.
                     wasClosing = true;
                     await ClientChannels.RetireAsync(closing, cancellationToken);
+                    attempt--;
+                    break;
+                }
+                catch (InferenceException exception) when (!wasBehind && exception.ChannelWasBehind)
+                {
+                    // A session that was cut off had cost more than we saw of it: now that is vouched for too.
+                    wasBehind = true;
                     attempt--;
                     break;
                 }
@@ -291,7 +298,7 @@ internal sealed partial class InferenceClient(
     {
         try
         {
-            return channel.BeginSession(SessionId.From(session.Enclave.SessionId), limit: null, ask.Spender);
+            return channel.BeginSession(SessionId.From(session.Enclave.SessionId), limit: null, ask.Spender, session.Enclave.Quote.StepNanoton);
         }
         catch (PaymentException exception)
         {

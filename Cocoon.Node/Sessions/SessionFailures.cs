@@ -44,7 +44,8 @@ internal static class SessionFailures
         };
     }
 
-    public static InferenceException FromDecline(VerifiedOffer offer, Declined declined, ulong? atRisk = null)
+    /// <param name="wasBehind">More was owed than this side knew; it is now known here.</param>
+    public static InferenceException FromDecline(VerifiedOffer offer, Declined declined, ulong? atRisk = null, bool wasBehind = false)
     {
         (InferenceFailure failure, string fix) = declined.Reason switch
         {
@@ -60,6 +61,7 @@ internal static class SessionFailures
         {
             TryAnother = true,
             ChannelIsClosing = declined.Reason == DeclineReason.DeclineClosing,
+            ChannelWasBehind = wasBehind,
             RetryAfter = declined.RetryAfterMs > 0 ? TimeSpan.FromMilliseconds(Math.Min(declined.RetryAfterMs, 60_000)) : null,
             AtRiskNanoton = atRisk,
         };

@@ -21,10 +21,14 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
     private static readonly TimeSpan RequestLife = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan SettleWait = TimeSpan.FromSeconds(15);
 
+    /// <summary>For a provider's word after a cancel: its engine ends a batch first.</summary>
+    private static readonly TimeSpan CancelWait = TimeSpan.FromSeconds(3);
+
     private readonly PaymentPacer _pacer = new(session.Enclave.Quote.StepNanoton, RequestBound.Due(ask, session.Enclave.Quote));
     private readonly string _address = new TonAddress(0, channel.Channel).ToFriendly(bounceable: true);
     private int _vouchers;
     private bool _mayOweMore;
+    private bool _isSilent;
     private VoucherMessage? _lastVoucher;
 
     /// <summary>What was metered and vouched so far.</summary>
@@ -229,12 +233,14 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
         switch (answer?.BodyCase)
         {
             case ProviderMessage.BodyOneofCase.Accepted:
-                await ReconcileAsync(answer.Accepted, cancellationToken);
+                await ReconcileAsync(answer.Accepted.HighestTotal, answer.Accepted.CarriedDue, cancellationToken);
                 CrashPoint.Reach(CrashPoint.ClientAccepted);
                 return;
             case ProviderMessage.BodyOneofCase.Declined:
                 _mayOweMore = false;
-                throw SessionFailures.FromDecline(session.Offer, answer.Declined, AtRisk());
+                bool wasBehind = answer.Declined is { Reason: DeclineReason.DeclineVoucher, CarriedDue: > 0 } behind
+                    && await ReconcileAsync(behind.HighestTotal, behind.CarriedDue, cancellationToken);
+                throw SessionFailures.FromDecline(session.Offer, answer.Declined, AtRisk(), wasBehind);
             default:
                 throw SessionFailures.Lost(session.Offer, "it did not accept the request", atRisk: AtRisk());
         }
@@ -350,11 +356,11 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
         }
     }
 
-    private async Task ReconcileAsync(Accepted accepted, CancellationToken cancellationToken)
+    private async Task<bool> ReconcileAsync(ulong highestTotal, ulong carriedDue, CancellationToken cancellationToken)
     {
         try
         {
-            await channel.ReconcileAsync(accepted.HighestTotal, accepted.CarriedDue, payment, cancellationToken);
+            return await channel.ReconcileAsync(highestTotal, carriedDue, payment, cancellationToken);
         }
         catch (PaymentException exception)
         {
@@ -373,6 +379,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
+            _isSilent = true;
             return isWhole ? null : throw SessionFailures.Lost(session.Offer, "the answer does not go on", atRisk: AtRisk());
         }
         catch (Exception exception) when (exception is IOException or Libp2pException)
@@ -432,18 +439,39 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
     /// <summary>What was vouched for this session beyond what was delivered.</summary>
     private ulong AtRisk() => _pacer.Allocated > _pacer.Due ? _pacer.Allocated - _pacer.Due : 0;
 
+    /// <summary>Tells the provider to stop. Its enclave's settlement then says to the nanoton what was served, so that nothing rests on the provider's word.</summary>
     private async Task CancelAsync()
     {
-        using CancellationTokenSource brief = new(TimeSpan.FromSeconds(1), time);
+        using CancellationTokenSource brief = new(CancelWait, time);
         try
         {
             await session.Link.WriteAsync(new ClientMessage { Cancel = new Cancel() }, brief.Token);
+            while (_mayOweMore && !_isSilent && await session.Link.ReadProviderMessageAsync(brief.Token) is { } message)
+            {
+                if (message.BodyCase == ProviderMessage.BodyOneofCase.Settlement)
+                {
+                    Settle(message.Settlement);
+                    break;
+                }
+            }
         }
-        catch (Exception exception) when (exception is IOException or OperationCanceledException or ObjectDisposedException)
+        catch (Exception exception) when (exception is IOException or Libp2pException or OperationCanceledException or ObjectDisposedException)
         {
             // Hanging up says the same.
         }
 
         session.Link.Stream.Reset();
+    }
+
+    private void Settle(SignedSettlement signed)
+    {
+        if (SignedRecords.TryVerifySettlement(session.Enclave.IdentityKey, signed, out Settlement? settlement)
+            && settlement.SessionId.Span.SequenceEqual(session.Enclave.SessionId)
+            && settlement.Channel.Span.SequenceEqual(channel.Channel.ToArray())
+            && settlement.DueNanoton >= _pacer.Due
+            && _pacer.Observe(settlement.DueNanoton))
+        {
+            _mayOweMore = false;
+        }
     }
 }

@@ -128,6 +128,12 @@ internal static class Schema
             created_at  INTEGER NOT NULL
         ) WITHOUT ROWID;
         """,
+        """
+        -- What a provider may truthfully say is owed to it, and how much of what is owed rests on its word alone.
+        ALTER TABLE client_channel ADD COLUMN may_owe INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE client_channel ADD COLUMN unconfirmed INTEGER NOT NULL DEFAULT 0;
+        UPDATE client_channel SET may_owe = max(highest_total, due);
+        """,
     ];
 
     /// <exception cref="StorageException">Another program's file, or a newer version's.</exception>

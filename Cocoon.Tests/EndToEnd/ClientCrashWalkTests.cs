@@ -21,6 +21,7 @@ public sealed class ClientCrashWalkTests
             walk.AskAsync, cancellationToken,
             CrashPoint.ClientTotalStored, CrashPoint.ClientRequestSent, CrashPoint.ClientAccepted, CrashPoint.ClientAnswering, CrashPoint.ClientTotalStored + ":3",
             CrashPoint.ClientAnswered, CrashPoint.ClientPaid, CrashPoint.ClientReceipted, CrashPoint.ClientEnded);
+        await walk.SilenceAsync(cancellationToken);
         await walk.CrashAsync(
             walk.CloseAsync, cancellationToken,
             [CrashPoint.ClientAckReceived, CrashPoint.ClientAckStored, .. CrashWalk.Outbox("close"), CrashPoint.ClientRefundSeen, CrashPoint.ClientClosed]);

@@ -50,6 +50,38 @@ internal sealed class ChannelLedgerTests
     }
 
     [Test]
+    public void GrantFor_ManyStepsOfCredit_RunsOneStepAheadOfWhatIsVouched()
+    {
+        ChannelLedger ledger = new(paid: 0, due: 0, capacity: 100_000_000);
+        ledger.Apply(100 * Step, [new(First, Step)]);
+        ledger.TryReserve(First, Credit);
+        Assert.That(Credit.For(100 * Step), Is.EqualTo(10 * Step));
+        Assert.That(ledger.GrantFor(First), Is.EqualTo(2 * Step), "should the line be cut, the client knows that no more was served");
+    }
+
+    [Test]
+    public void TryReserve_AnOlderVoucherCameBetween_LeavesTheOthersWhatIsVouchedForThem()
+    {
+        const ulong each = Step / 4;
+        ChannelLedger ledger = new(paid: 8 * each, due: 0, capacity: 1_000_000);
+        ledger.Apply(8 * each, [new(First, each)]);
+        Assert.That(ledger.TryReserve(First, Credit, each), Is.EqualTo(DeclineReason.DeclineUnspecified));
+        Assert.That(ledger.GrantFor(First), Is.EqualTo(each + Step), "the whole credit");
+
+        // The second request's voucher, then one of the same total from before it: vouchers travel on the streams of their sessions.
+        ledger.Apply(8 * each, [new(First, each), new(Second, each)]);
+        ledger.Apply(8 * each, [new(First, each)]);
+        Assert.That(ledger.TryReserve(Second, Credit, each), Is.EqualTo(DeclineReason.DeclineUnspecified));
+        Assert.That(ledger.GrantFor(Second), Is.EqualTo(each));
+        for (uint i = 3; i <= 8; i++)
+        {
+            ledger.Apply(8 * each, [new(new SessionId(i), each)]);
+            Assert.That(ledger.TryReserve(new SessionId(i), Credit, each), Is.EqualTo(DeclineReason.DeclineUnspecified), $"request {i}");
+            Assert.That(ledger.GrantFor(new SessionId(i)), Is.EqualTo(each), $"request {i}");
+        }
+    }
+
+    [Test]
     public void TryReserve_AfterTheFinalDueOfAnother_UsesWhatThatOneLeft()
     {
         // A client that has seen the end of one answer counts its due, not its allocation, while the provider still closes that session.

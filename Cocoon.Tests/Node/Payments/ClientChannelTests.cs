@@ -198,6 +198,71 @@ internal sealed class ClientChannelTests
     }
 
     [Test]
+    public async Task ReconcileAsync_AfterALineWasCut_TakesTheStepThatWasServedOnCredit()
+    {
+        await using Fixture fixture = new();
+        ClientSession cut = fixture.Channel.BeginSession(new SessionId(1), ahead: 100);
+        await cut.VouchAsync(500, CancellationToken.None);
+        cut.Observe(450);
+        await cut.EndAsync(450, mayOweUpTo: 600, CancellationToken.None);
+        ClientSession asking = fixture.Channel.BeginSession(new SessionId(2), ahead: 100);
+        await asking.VouchAsync(100, CancellationToken.None);
+        Assert.That(fixture.Channel.HighestTotal, Is.EqualTo(550), "a step beyond what is known to be owed");
+        Assert.That(await fixture.Channel.ReconcileAsync(550, 600, asking, CancellationToken.None), Is.True, "more than was ever vouched, and possible");
+        Assert.That(Total(await asking.VouchAsync(100, CancellationToken.None)), Is.EqualTo(700));
+        PaymentException? refused = await Assert.ThrowsAsync<PaymentException>(() => fixture.Channel.ReconcileAsync(700, 601, asking, CancellationToken.None));
+        Assert.That(refused!.Code, Is.EqualTo(PaymentErrorCode.Provider));
+    }
+
+    [Test]
+    public async Task Channel_AfterAKill_KnowsWhatASessionMayOweAndNoMore()
+    {
+        await using Fixture fixture = new();
+        ClientSession whole = fixture.Channel.BeginSession(new SessionId(1), ahead: 100);
+        await whole.VouchAsync(1_000, CancellationToken.None);
+        await whole.EndAsync(600, CancellationToken.None);
+        using (ClientChannel restarted = fixture.Restart())
+        {
+            await Assert.ThrowsAsync<PaymentException>(
+                () => restarted.ReconcileAsync(1_000, 601, asking: null, CancellationToken.None), "a lead that no session used is ours after a restart too");
+        }
+
+        ClientSession killed = fixture.Channel.BeginSession(new SessionId(2), ahead: 100);
+        await killed.VouchAsync(500, CancellationToken.None);
+        using (ClientChannel restarted = fixture.Restart())
+        {
+            Assert.That(restarted.Record.Due, Is.EqualTo(600));
+            await Assert.ThrowsAsync<PaymentException>(() => restarted.ReconcileAsync(1_100, 1_201, asking: null, CancellationToken.None));
+            Assert.That(await restarted.ReconcileAsync(1_100, 1_200, asking: null, CancellationToken.None), Is.True);
+        }
+    }
+
+    [Test]
+    public async Task ReconcileAsync_AProviderThatCutsEverySession_IsBelievedOnceAndThenUpToTheLimit()
+    {
+        await using Fixture fixture = new(new SpendOptions { Unconfirmed = 300 });
+        for (uint i = 1; i <= 4; i++)
+        {
+            ulong before = fixture.Channel.Record.Due;
+            ClientSession cut = fixture.Channel.BeginSession(new SessionId(i), ahead: 100);
+            await cut.VouchAsync(100, CancellationToken.None);
+            await cut.EndAsync(0, mayOweUpTo: 200, CancellationToken.None);
+            Task<bool> claim = fixture.Channel.ReconcileAsync(0, before + (i == 1 ? 200UL : 50), asking: null, CancellationToken.None);
+            if (i < 4)
+            {
+                await claim;
+                continue;
+            }
+
+            PaymentException? refused = await Assert.ThrowsAsync<PaymentException>(() => claim);
+            Assert.That((refused!.Code, fixture.Channel.Record.Due), Is.EqualTo((PaymentErrorCode.Provider, 300UL)));
+            using ClientChannel restarted = fixture.Restart();
+            await Assert.ThrowsAsync<PaymentException>(
+                () => restarted.ReconcileAsync(0, before + 50, asking: null, CancellationToken.None), "nor after a restart");
+        }
+    }
+
+    [Test]
     public async Task ReconcileAsync_SessionsThatEndedWhole_OweNothingMore()
     {
         await using Fixture fixture = new();
@@ -346,15 +411,25 @@ internal sealed class ClientChannelTests
     {
         private readonly TemporaryDirectory _directory = new();
         private readonly CocoonDatabase _database;
+        private readonly SpendOptions _options;
 
         public Fixture(SpendOptions? options = null)
         {
+            _options = options ?? new SpendOptions();
             _database = CocoonDatabase.Open(_directory.File("client.db"));
             Store = new ClientChannelStore(_database);
             Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
             ClientChannelRecord record = RecordOf(key) with { State = ChannelPhase.Open };
             Store.AddAsync(record, CancellationToken.None).GetAwaiter().GetResult();
-            Channel = new ClientChannel(Store, record, key, options ?? new SpendOptions(), Time);
+            Channel = new ClientChannel(Store, record, key, _options, Time);
+        }
+
+        /// <summary>The channel as a new process reads it, which knows nothing of what this one holds in memory.</summary>
+        public ClientChannel Restart()
+        {
+            byte[] seed = new byte[Ed25519PrivateKey.SeedSize];
+            Channel.PayKey.ExportSeed(seed);
+            return new ClientChannel(Store, Store.Find(Channel.Channel)!, Ed25519PrivateKey.FromSeed(seed), _options, Time);
         }
 
         public ManualTimeProvider Time { get; } = new();

@@ -105,10 +105,73 @@ internal sealed class SessionRunTests
         Assert.That(fixture.Channel.HasLiveSessions, Is.False);
     }
 
-    /// <param name="isHeard">Whether parts of an answer may come before the failure.</param>
-    private static async Task<InferenceException?> AskAsync(ClientChannelTests.Fixture fixture, Misbehaviour misbehave, bool isHeard = false)
+    [Test]
+    public async Task RunAsync_DeclinedBecauseACutSessionCostMore_LearnsItAndMayAskAgain()
     {
-        using CancellationTokenSource guard = new(Guard);
+        await using ClientChannelTests.Fixture fixture = new();
+        ClientSession cut = fixture.Channel.BeginSession(new SessionId(77), ahead: 100);
+        await cut.VouchAsync(100, CancellationToken.None);
+        await cut.EndAsync(0, mayOweUpTo: 200, CancellationToken.None);
+        for (int i = 0; i < 2; i++)
+        {
+            InferenceException? declined = await AskAsync(fixture, static async (link, _, _, ct) =>
+                await link.WriteAsync(ProviderSession.Declined(DeclineReason.DeclineVoucher, "more is owed", 100, carriedDue: 200), ct));
+            Assert.That(declined!.ChannelWasBehind, Is.EqualTo(i == 0), "asking again the second time would go on for ever");
+        }
+
+        Assert.That(fixture.Channel.Record.Due, Is.EqualTo(200));
+    }
+
+    [TestCase(50UL, false, 50UL)]
+    [TestCase(50UL, true, 0UL, Description = "signed by somebody else")]
+    [TestCase(ulong.MaxValue, false, 0UL, Description = "more than the request can cost")]
+    public async Task RunAsync_LeftMidway_BooksWhatTheEnclaveSettled(ulong due, bool forged, ulong booked)
+    {
+        await using ClientChannelTests.Fixture fixture = new();
+        TaskCompletionSource accepted = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        using CancellationTokenSource leaving = new();
+        Task<Exception?> asking = AskAsync<Exception>(
+            fixture,
+            async (link, request, enclave, ct) =>
+            {
+                await link.WriteAsync(new ProviderMessage { Accepted = new Accepted() }, ct);
+                accepted.SetResult();
+                while (await link.ReadClientMessageAsync(SessionLink.MaxMessage, ct) is var (message, _) && message.BodyCase != ClientMessage.BodyOneofCase.Cancel)
+                {
+                }
+
+                RoutingHeader header = RoutingHeader.Parser.ParseFrom(request.Header);
+                using Ed25519PrivateKey other = Ed25519PrivateKey.Generate();
+                await link.WriteAsync(
+                    new ProviderMessage
+                    {
+                        Settlement = SignedRecords.SignSettlement(
+                            forged ? other : enclave.Identity, new Settlement { SessionId = header.SessionId, Channel = header.Channel, DueNanoton = due }),
+                    },
+                    ct);
+            },
+            isHeard: false,
+            leaving.Token);
+        await accepted.Task;
+        await leaving.CancelAsync();
+        Assert.That(await asking, Is.InstanceOf<OperationCanceledException>());
+        Assert.That((fixture.Channel.Record.Due, fixture.Channel.HasLiveSessions), Is.EqualTo((booked, false)));
+        bool isSettled = booked > 0;
+        Assert.That(
+            async () => await fixture.Channel.ReconcileAsync(0, booked + 1, asking: null, CancellationToken.None),
+            isSettled ? Throws.InstanceOf<PaymentException>() : Throws.Nothing, "nothing rests on the host's word once the enclave spoke");
+    }
+
+    private static Task<InferenceException?> AskAsync(ClientChannelTests.Fixture fixture, Misbehaviour misbehave, bool isHeard = false) =>
+        AskAsync<InferenceException>(fixture, misbehave, isHeard, CancellationToken.None);
+
+    /// <param name="isHeard">Whether parts of an answer may come before the failure.</param>
+    private static async Task<TException?> AskAsync<TException>(
+        ClientChannelTests.Fixture fixture, Misbehaviour misbehave, bool isHeard, CancellationToken leaving)
+        where TException : Exception
+    {
+        using CancellationTokenSource guard = CancellationTokenSource.CreateLinkedTokenSource(leaving);
+        guard.CancelAfter(Guard);
         using TemporaryDirectory directory = new();
         using DataDirectory data = DataDirectory.Open(directory.File("client"));
         await using MemoryNetwork network = new();
@@ -142,11 +205,11 @@ internal sealed class SessionRunTests
             RandomNumberGenerator.GetBytes(32));
         SessionRun run = new(
             session, fixture.Channel, fixture.Channel.BeginSession(SessionId.From(session.Enclave.SessionId)), ask, new ReceiptStore(data), fixture.Time);
-        return await Assert.ThrowsAsync<InferenceException>(async () =>
+        return await Assert.CatchAsync<TException>(async () =>
         {
             await foreach (AnswerPart part in run.RunAsync(guard.Token))
             {
-                Assert.That(isHeard, $"{part} from a provider that gave nothing");
+                Assert.That(isHeard || part is AnswerPart.Opened, $"{part} from a provider that gave nothing");
             }
         });
     }
@@ -158,6 +221,8 @@ internal sealed class SessionRunTests
         private readonly VerifiedOffer _offer;
         private readonly TimeProvider _time;
         private readonly Ed25519PrivateKey _identity = Ed25519PrivateKey.Generate();
+
+        public Ed25519PrivateKey Identity => _identity;
         private readonly IKemPrivateKey _hpke = X25519Kem.Instance.Generate();
         private OpeningSession? _session;
 
