@@ -3,6 +3,7 @@ using Cocoon.Protocol.Cryptography.Hpke;
 using Cocoon.Protocol.Enclaves.Proto;
 using Cocoon.Protocol.Sessions;
 using Cocoon.Protocol.Sessions.Proto;
+using Cocoon.Tests.EndToEnd;
 using Cocoon.Tests.Support;
 using NUnit.Framework;
 
@@ -77,11 +78,7 @@ public sealed class AnswerShapeTests
         await client.StartAsync(client.Seal(Shape.Steady), upToDue: 0);
 
         // The sender's ticks and the time to pay: frames would drive the clock past it before a slow machine has parked the slot.
-        while (_time.ArmedTimers < armed + 2)
-        {
-            await Task.Yield();
-        }
-
+        await Eventually.TrueAsync("the slot is parked", () => _time.ArmedTimers >= armed + 2, EnclavePair.Patience, CancellationToken.None);
         EnclaveEvent.Metered? blocked = null;
         int frames = 0;
         while (blocked is null)

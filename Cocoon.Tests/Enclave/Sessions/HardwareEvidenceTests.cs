@@ -5,6 +5,7 @@ using Cocoon.Protocol.Payments.Proto;
 using Cocoon.Protocol.Sessions;
 using Cocoon.Protocol.Sessions.Proto;
 using Cocoon.Tests.Enclave.Attestation;
+using Cocoon.Tests.EndToEnd;
 using Cocoon.Tests.Support;
 using Google.Protobuf;
 using NUnit.Framework;
@@ -83,14 +84,10 @@ public sealed class HardwareEvidenceTests
     {
         // The enclave looks at the clock every two seconds of it.
         time.Advance(TimeSpan.FromHours(1) + TimeSpan.FromSeconds(2));
-        KeysRotated? rotated;
-        while ((rotated = pair.Notices.Select(n => n.KeysRotated).FirstOrDefault(k => k?.KeyEpoch == epoch)) is null)
-        {
-            // A report takes as long as the kernel says it does: the reader waits between its attempts.
-            time.Advance(TimeSpan.FromSeconds(1));
-            await Task.Yield();
-        }
-
-        return rotated;
+        return await Eventually.GetAsync(
+            $"epoch {epoch} begins",
+            () => Task.FromResult(pair.Notices.Select(n => n.KeysRotated).FirstOrDefault(k => k?.KeyEpoch == epoch)),
+            EnclavePair.Patience,
+            CancellationToken.None);
     }
 }
