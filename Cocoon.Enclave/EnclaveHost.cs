@@ -179,6 +179,8 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
             return ExitUnprotected;
         }
 
+        // Loading reads all metadata of the model and measures: none of it is needed again.
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         await _writer.WriteAsync(new EnclaveFrame { Ready = await ReadyAsync(_engine, _identity) }, _shutdown.Token);
         return null;
     }

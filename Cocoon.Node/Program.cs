@@ -2,6 +2,13 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using Cocoon.Node.Cli;
 using Cocoon.Node.Hosting;
+using Cocoon.Protocol.Cryptography.Hpke;
+
+if (args is [EnclaveCommand.Name, ..])
+{
+    // The child is this program again and must stay small: it builds nothing of the other commands.
+    return await new RootCommand { EnclaveCommand.Build(HpkeSuite.Offered) }.Parse(args).InvokeAsync();
+}
 
 IReadOnlyList<string> arguments;
 try

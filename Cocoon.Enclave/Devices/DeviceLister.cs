@@ -25,13 +25,13 @@ internal static class DeviceLister
             protection.ApplyFilter();
         }
 
-        JsonObject document = Describe(natives, mayHaveGpu);
+        JsonObject document = Describe(natives);
         await output.WriteLineAsync(document.ToJsonString(JsonSerializerOptions.Default));
         await output.FlushAsync(cancellationToken);
         return EnclaveHost.ExitOk;
     }
 
-    private static JsonObject Describe(string? natives, bool mayHaveGpu)
+    private static JsonObject Describe(string? natives)
     {
         List<string> notes = [];
         JsonObject document = [];
@@ -42,8 +42,8 @@ internal static class DeviceLister
             devices = runtime.Devices;
             document["engine"] = "llama.cpp " + runtime.Version;
             document["libraries"] = runtime.Folder;
-            document["built_for"] = NativesFolder.Accelerator(runtime.Folder) ?? "cpu";
-            notes.AddRange(Explain(document["built_for"]!.ToString(), mayHaveGpu, devices.Any(d => d.Kind != DeviceKind.Cpu)));
+            document["built_for"] = runtime.BuiltFor;
+            notes.AddRange(runtime.WhyNotFaster());
         }
         catch (EngineException exception)
         {
@@ -55,29 +55,6 @@ internal static class DeviceLister
         document["devices"] = Rows(devices, readings, confidential);
         document["notes"] = new JsonArray([.. notes.Select(n => JsonValue.Create(n))]);
         return document;
-    }
-
-    /// <summary>Why inference does not run on something faster, in sentences; none when it runs on a GPU.</summary>
-    internal static IEnumerable<string> Explain(string builtFor, bool mayHaveGpu, bool usesGpu)
-    {
-        if (usesGpu)
-        {
-            yield break;
-        }
-
-        if (!mayHaveGpu)
-        {
-            yield return $"no GPU: none of {string.Join(", ", GpuDevices.Paths)} is here; inference runs on the CPU";
-        }
-        else if (builtFor == "cpu")
-        {
-            yield return "a GPU may be here, but these llama.cpp libraries are built for the CPU: scripts/llama --explain says which build suits, scripts/llama --variant brings it";
-        }
-
-        if (builtFor != "cpu")
-        {
-            yield return $"these llama.cpp libraries are built for {builtFor} and found no GPU with it: the driver or its runtime is missing; inference runs on the CPU";
-        }
     }
 
     /// <summary>The devices of ggml with the driver's readings of the same PCI address, then GPUs that only the driver knows.</summary>

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using System.Text.Unicode;
 using Cocoon.Enclave.Inference;
 
 namespace Cocoon.Enclave.Sessions;
@@ -62,6 +63,7 @@ internal static class OpenAiRequestReader
     {
         try
         {
+            RequireUnicode(body.Span);
             using JsonDocument document = JsonDocument.Parse(body, Options);
             return document.RootElement.ValueKind == JsonValueKind.Object
                 ? read(document.RootElement)
@@ -75,6 +77,30 @@ internal static class OpenAiRequestReader
         catch (InvalidOperationException)
         {
             throw new OpenAiRequestException("The request body holds text that is not Unicode.");
+        }
+    }
+
+    /// <summary>Schemas and tools are read again later, where nobody expects text that is none: half a surrogate pair, or bytes that are no UTF-8.</summary>
+    /// <exception cref="InvalidOperationException">There is such text.</exception>
+    private static void RequireUnicode(ReadOnlySpan<byte> body)
+    {
+        if (!Utf8.IsValid(body))
+        {
+            throw new InvalidOperationException("no UTF-8");
+        }
+
+        if (body.IndexOf("\\u"u8) < 0)
+        {
+            return;
+        }
+
+        Utf8JsonReader reader = new(body, new JsonReaderOptions { MaxDepth = Options.MaxDepth, CommentHandling = Options.CommentHandling, AllowTrailingCommas = Options.AllowTrailingCommas });
+        while (reader.Read())
+        {
+            if (reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName && reader.ValueIsEscaped)
+            {
+                reader.GetString();
+            }
         }
     }
 

@@ -96,7 +96,8 @@ internal static class GpuCommand
             return null;
         }
 
-        if (status["engine"] is not JsonObject engine)
+        JsonObject[] engines = [.. status["engines"]!.AsArray().OfType<JsonObject>()];
+        if (engines.Length == 0)
         {
             return null;
         }
@@ -105,11 +106,17 @@ internal static class GpuCommand
         decimal earned = decimal.Parse(status["served"]!["earned_nanoton"]!.ToString(), CultureInfo.InvariantCulture);
         return new JsonObject
         {
-            ["state"] = engine["status"]?.DeepClone(),
-            ["model"] = engine["model"]?.DeepClone(),
-            ["slots"] = engine["slots_total"]?.DeepClone(),
-            ["slots_busy"] = engine["slots_busy"]?.DeepClone(),
-            ["tokens_per_second"] = engine["tokens_per_second"]?.DeepClone(),
+            ["models"] = new JsonArray(
+            [
+                .. engines.Select(engine => new JsonObject
+                {
+                    ["model"] = engine["model"]?.DeepClone(),
+                    ["state"] = engine["status"]?.DeepClone(),
+                    ["slots"] = engine["slots_total"]?.DeepClone(),
+                    ["slots_busy"] = engine["slots_busy"]?.DeepClone(),
+                    ["tokens_per_second"] = engine["tokens_per_second"]?.DeepClone(),
+                }),
+            ]),
             ["earned_nanoton_per_hour"] = ((decimal)((double)earned / hours)).ToString("0", CultureInfo.InvariantCulture),
         };
     }
@@ -125,7 +132,12 @@ internal static class GpuCommand
 
         if (document["serving"] is JsonObject serving)
         {
-            yield return $"serving {serving["model"]}: {serving["slots_busy"]} of {serving["slots"]} slots busy, {Words.Number(serving["tokens_per_second"])} tokens/s, {Words.Ton(serving["earned_nanoton_per_hour"])} TON earned an hour";
+            foreach (JsonObject model in serving["models"]!.AsArray().OfType<JsonObject>())
+            {
+                yield return $"serving {model["model"]}: {model["slots_busy"]} of {model["slots"]} slots busy, {Words.Number(model["tokens_per_second"])} tokens/s";
+            }
+
+            yield return $"earned {Words.Ton(serving["earned_nanoton_per_hour"])} TON an hour";
         }
     }
 }

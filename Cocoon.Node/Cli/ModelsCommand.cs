@@ -115,6 +115,8 @@ internal static class ModelsCommand
             ModelFacts facts = stored?.Facts ?? await ModelInspector.InspectAsync(ModelFinder.Resolve(text), hash: false, cancellationToken);
             MemoryFit fit = MemoryFit.Of(facts, Math.Clamp(parse.GetValue(slots), 1, 256), Math.Max(0, parse.GetValue(context)));
             long available = SystemMemory.Available();
+            IReadOnlyList<GpuDevice> gpus = MachineDevices.MayHaveGpu ? MachineDevices.Gpus(await MachineDevices.ReadAsync(cancellationToken)) : [];
+            (bool fits, ModelPlacement? placement) = Place(facts, fit, gpus, available);
             JsonObject document = JsonSerializer.SerializeToNode(facts, ModelJson.Options)!.AsObject();
             document["schema"] = ControlJson.Schema;
             document["stored_as"] = stored?.Name;
@@ -124,12 +126,30 @@ internal static class ModelsCommand
             {
                 ["slots"] = fit.Slots, ["context_tokens"] = fit.ContextTokens, ["weight_bytes"] = fit.WeightBytes, ["cache_bytes"] = fit.CacheBytes,
                 ["compute_bytes"] = fit.ComputeBytes, ["needed_bytes"] = fit.Needed, ["available_bytes"] = available,
-                ["fits"] = fit.Needed <= available, ["most_slots"] = MemoryFit.MostSlots(facts, fit.ContextTokens, available),
+                ["fits"] = fits, ["gpu_layers"] = placement?.GpuLayers, ["gpu_bytes"] = placement?.DeviceBytes.Sum(), ["most_slots"] = MemoryFit.MostSlots(facts, fit.ContextTokens, available),
             };
             RowWriter.WriteObject(document, parse.GetValue(output), Lines, Console.Out);
-            return fit.Needed <= available ? ExitCode.Ok : ExitCode.CheckFailed;
+            return fits ? ExitCode.Ok : ExitCode.CheckFailed;
         });
         return command;
+    }
+
+    /// <summary>Where the model would lie; no placement on a machine without a GPU.</summary>
+    private static (bool Fits, ModelPlacement? Placement) Place(ModelFacts facts, MemoryFit fit, IReadOnlyList<GpuDevice> gpus, long available)
+    {
+        if (gpus.Count == 0)
+        {
+            return (fit.Needed <= available, null);
+        }
+
+        try
+        {
+            return (true, new MemoryPlan(gpus, available).Place("the model", facts, fit, new PlacementWish(-1, [], [])));
+        }
+        catch (ModelException exception) when (exception.Code == ModelErrorCode.NoSpace)
+        {
+            return (false, null);
+        }
     }
 
     private static Command BuildRemove()
@@ -179,6 +199,11 @@ internal static class ModelsCommand
         yield return ("chat template", (bool)d["chat_template"]! ? "its own" : "none: ChatML is used");
         yield return ("licence", Words.Printable(d["licence"]?.ToString() ?? "-"));
         yield return ("memory", $"{Bytes("weight_bytes")} weights + {Bytes("cache_bytes")} cache ({fit["slots"]} slots × {fit["context_tokens"]} tokens) + {Bytes("compute_bytes")} scratch (estimate)");
+        if (fit["gpu_layers"] is { } layers)
+        {
+            yield return ("on GPUs", $"{((int)layers < 0 ? "all" : layers.ToString())} of {(long)d["layers"]! + 1} layers, {Bytes("gpu_bytes")}");
+        }
+
         yield return ("fits here", (bool)fit["fits"]!
             ? $"yes: {Bytes("needed_bytes")} of {Bytes("available_bytes")} free; at most {fit["most_slots"]} slots"
             : $"no: {Bytes("needed_bytes")} needed, {Bytes("available_bytes")} free; at most {fit["most_slots"]} slots with this context");

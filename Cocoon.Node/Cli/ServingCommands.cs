@@ -60,12 +60,13 @@ internal static class ServingCommands
         Option<string> data = CommonOptions.Data();
         Option<OutputFormat> output = CommonOptions.Output();
         Command set = new("set", "Change prices of the running node\n\nExample: cocoon price set --out 0.18");
+        Option<string?> model = new("--model", "-m") { Description = "Which model, when the node serves several", HelpName = "MODEL" };
         Option<decimal?> prompt = new("--in") { Description = "TON per 1,000,000 prompt tokens" };
         Option<decimal?> cached = new("--cached") { Description = "TON per 1,000,000 cached prompt tokens" };
         Option<decimal?> completion = new("--out") { Description = "TON per 1,000,000 completion tokens" };
         Option<string> setData = CommonOptions.Data();
         Option<OutputFormat> setOutput = CommonOptions.Output();
-        foreach (Option option in (Option[])[prompt, cached, completion, setData, setOutput])
+        foreach (Option option in (Option[])[model, prompt, cached, completion, setData, setOutput])
         {
             set.Options.Add(option);
         }
@@ -74,7 +75,7 @@ internal static class ServingCommands
         {
             JsonObject request = new()
             {
-                ["prompt_nanoton"] = Nanoton(parse.GetValue(prompt)), ["cached_nanoton"] = Nanoton(parse.GetValue(cached)), ["completion_nanoton"] = Nanoton(parse.GetValue(completion)),
+                ["prompt_nanoton"] = Nanoton(parse.GetValue(prompt)), ["cached_nanoton"] = Nanoton(parse.GetValue(cached)), ["completion_nanoton"] = Nanoton(parse.GetValue(completion)), ["model"] = parse.GetValue(model),
             };
             using ControlClient client = new(parse.GetValue(setData)!);
             Print(await client.PostAsync("/control/prices", request, cancellationToken), parse.GetValue(setOutput));
@@ -109,14 +110,18 @@ internal static class ServingCommands
     private static IEnumerable<(string Label, string Value)> Lines(JsonObject d)
     {
         yield return ("SERVING", $"{d["state"]}  {d["running"]} running  {d["sessions"]} sessions open");
-        yield return ("PRICE", $"in {Price(d, "prices", "prompt")}  cached {Price(d, "prices", "cached")}  out {Price(d, "prices", "completion")}  TON per 1,000,000 tokens");
-        if ((bool)d["auto_price"]!)
+        foreach (JsonObject model in d["models"]!.AsArray().OfType<JsonObject>())
         {
-            yield return ("AUTO", $"{Words.Number(d["factor"], "0.00")} × the floor of in {Price(d, "floor", "prompt")}  out {Price(d, "floor", "completion")}");
+            yield return ("MODEL", $"{model["name"] ?? "-"}  {model["status"]}  {model["running"]}/{model["slots"]} slots busy");
+            yield return ("PRICE", $"in {Price(model, "prices", "prompt")}  cached {Price(model, "prices", "cached")}  out {Price(model, "prices", "completion")}  TON per 1,000,000 tokens");
+            if ((bool)model["auto_price"]!)
+            {
+                yield return ("AUTO", $"{Words.Number(model["factor"], "0.00")} × the floor of in {Price(model, "floor", "prompt")}  out {Price(model, "floor", "completion")}");
+            }
         }
     }
 
-    private static string Price(JsonObject d, string set, string which) => Words.Ton(d[set]![which + "_nanoton"]);
+    private static string Price(JsonObject model, string set, string which) => Words.Ton(model[set]![which + "_nanoton"]);
 
     private static string? Nanoton(decimal? ton) => ton switch
     {

@@ -36,7 +36,7 @@ internal static class StatusCommand
         yield return ("CHAIN", chain["reachable"]!.GetValue<bool>()
             ? $"ok, {Words.Number(chain["lag_seconds"], "0.0", " s")} behind  proof {chain["proof"]}  {chain["endpoint"]}"
             : $"not reachable: {chain["problem"] ?? "-"}  {chain["endpoint"]}");
-        if (d["engine"] is JsonObject engine)
+        foreach (JsonObject engine in d["engines"]!.AsArray().OfType<JsonObject>())
         {
             yield return ("ENGINE",
                 $"{engine["status"]}  {engine["model"] ?? "-"}  {engine["quantisation"] ?? "-"}  {engine["slots_busy"]}/{engine["slots_total"]} slots busy  " +

@@ -1,7 +1,7 @@
 using Cocoon.Node.Cli;
 using Cocoon.Node.Discovery;
-using Cocoon.Node.Enclaves;
 using Cocoon.Node.Peers;
+using Cocoon.Node.Serving;
 using Cocoon.Node.Sessions;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Offers;
@@ -13,7 +13,7 @@ namespace Cocoon.Node.Control;
 internal sealed record EvidenceDocument(int Schema, string PeerId, string Bundle);
 
 /// <summary>Gets the evidence of this node's enclave, or of a provider's, fresh from the provider.</summary>
-internal sealed class AttestationReporter(PeerNetwork network, PeerResolver resolver, OfferBook book, IEnclave? enclave = null, InferenceClient? client = null)
+internal sealed class AttestationReporter(PeerNetwork network, PeerResolver resolver, OfferBook book, OfferedModels? models = null, InferenceClient? client = null)
 {
     /// <param name="peer">As people name it; <c>null</c>: this node.</param>
     /// <exception cref="CliException">There is no enclave here, no offer of that peer, or the peer showed none.</exception>
@@ -22,7 +22,8 @@ internal sealed class AttestationReporter(PeerNetwork network, PeerResolver reso
         PeerId subject = peer is null ? network.Host.LocalPeer : resolver.Resolve(peer);
         if (subject == network.Host.LocalPeer)
         {
-            return enclave?.Info is { } info
+            // Of several enclaves the first: they are the same program, each with keys of its own.
+            return models?.All.FirstOrDefault(m => m.Enclave.Info is not null)?.Enclave.Info is { } info
                 ? Document(subject, info.Ready.EvidenceBundle.Span)
                 : throw new CliException(ExitCode.NotFound, "this node has no enclave running", null, "Name a provider: cocoon attest show PEER. See 'cocoon offers'.");
         }

@@ -17,6 +17,7 @@ internal static class ControlJson
     public static string Nanoton(ulong amount) => amount.ToString(System.Globalization.CultureInfo.InvariantCulture);
 }
 
+/// <param name="Engine">The first of <paramref name="Engines"/>, one for each model served; <c>null</c> on a node that serves none.</param>
 internal sealed record StatusDocument(
     int Schema,
     string Version,
@@ -30,6 +31,7 @@ internal sealed record StatusDocument(
     int OffersSeen,
     StatusDocument.ChainState Chain,
     StatusDocument.EngineState? Engine,
+    IReadOnlyList<StatusDocument.EngineState> Engines,
     StatusDocument.WalletState? Wallet,
     StatusDocument.Today Served)
 {

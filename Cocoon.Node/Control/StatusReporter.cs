@@ -17,7 +17,7 @@ internal sealed class StatusReporter(
     MoneyReporter money,
     IServer server,
     TimeProvider time,
-    IEnclave? enclave = null,
+    OfferedModels? models = null,
     ServingMetrics? metrics = null,
     ServingSwitch? serving = null)
 {
@@ -38,7 +38,8 @@ internal sealed class StatusReporter(
             network.Dht.PeerCount),
         book.All().Count,
         await money.ChainAsync(cancellationToken),
-        Engine(),
+        models?.All.Select(Engine).FirstOrDefault(),
+        [.. models?.All.Select(Engine) ?? []],
         await money.SummaryAsync(cancellationToken),
         new StatusDocument.Today(
             metrics?.Requests ?? 0,
@@ -46,18 +47,14 @@ internal sealed class StatusReporter(
             metrics?.Declined ?? 0,
             metrics?.DeclinedByReason ?? new Dictionary<string, long>()));
 
-    private StatusDocument.EngineState? Engine()
+    private StatusDocument.EngineState Engine(OfferedModel model)
     {
-        if (enclave is null)
-        {
-            return null;
-        }
-
+        IEnclave enclave = model.Enclave;
         Ready? ready = enclave.Info?.Ready;
         Load load = enclave.Load;
         return new StatusDocument.EngineState(
             enclave.Status == EnclaveStatus.Ready && serving is { IsOpen: false } ? serving.Word : enclave.Status.ToString().ToLowerInvariant(),
-            ready?.ModelName,
+            model.Name,
             ready is null ? null : Convert.ToHexStringLower(ready.ModelId.Span),
             ready?.Quantisation,
             ready?.Tier,

@@ -61,7 +61,7 @@ internal sealed class OfferExchange(ILibp2pHost host, OfferBook book, OwnOffers 
         }
 
         OffersResponse response = new();
-        if (own.Current is { } mine && (request.ModelId.IsEmpty || request.ModelId == mine.Offer.ModelId))
+        foreach (VerifiedOffer mine in own.Current.Where(o => request.ModelId.IsEmpty || request.ModelId == o.Offer.ModelId).Take(OfferLimits.MaxPerResponse))
         {
             response.Offers.Add(UnsafeByteOperations.UnsafeWrap(mine.Signed));
         }

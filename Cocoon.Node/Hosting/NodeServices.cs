@@ -1,7 +1,6 @@
 using Cocoon.Node.Control;
 using Cocoon.Node.Diagnostics;
 using Cocoon.Node.Discovery;
-using Cocoon.Node.Enclaves;
 using Cocoon.Node.OpenAi;
 using Cocoon.Node.Payments;
 using Cocoon.Node.Peers;
@@ -80,7 +79,7 @@ internal static class NodeServices
             provider.GetRequiredService<MoneyReporter>(),
             provider.GetRequiredService<Microsoft.AspNetCore.Hosting.Server.IServer>(),
             provider.GetRequiredService<TimeProvider>(),
-            provider.GetService<IEnclave>(),
+            provider.GetService<OfferedModels>(),
             provider.GetService<ServingMetrics>(),
             provider.GetService<ServingSwitch>()));
         services.AddHostedService(provider => provider.GetRequiredService<PeerNetwork>());
@@ -137,13 +136,13 @@ internal static class NodeServices
         services.AddSingleton(provider => provider.GetRequiredService<NodeIdentity>().Peer);
         services.AddSingleton(provider => provider.GetRequiredService<NodeIdentity>().Key);
         services.AddSingleton<ProviderLedger>().AddSingleton<ClaimQueue>().AddSingleton<ProviderWatcher>().AddSingleton<PayHandler>();
-        services.AddSingleton<QuoteIssuer>().AddSingleton<ServingMetrics>().AddSingleton<ServingSwitch>().AddSingleton(new ServingPrices(options));
-        services.AddEnclave(options);
+        services.AddSingleton<QuoteIssuer>().AddSingleton<ServingMetrics>().AddSingleton<ServingSwitch>();
+        services.AddEnclaves(options);
         services.AddHostedService<ProviderMoney>();
         services.AddSingleton<InferenceServer>().AddHostedService(provider => provider.GetRequiredService<InferenceServer>());
         services.AddSingleton<ServingReporter>();
         services.AddServingControls(node, options);
-        services.AddSingleton<OfferPublisher>().AddHostedService(provider => provider.GetRequiredService<OfferPublisher>());
+        services.AddSingleton<OfferWriting>().AddSingleton<DirectoryPublisher>().AddSingleton<OfferPublisher>().AddHostedService(provider => provider.GetRequiredService<OfferPublisher>());
         return services;
     }
 

@@ -6,7 +6,7 @@ using Cocoon.Protocol.Payments.Proto;
 namespace Cocoon.Node.Hosting;
 
 /// <summary>Takes prices from the configuration file whenever it changes, without a restart. A broken file changes nothing.</summary>
-internal sealed partial class PriceFile(string path, ServingPrices prices, TimeProvider time, ILogger<PriceFile> logger) : BackgroundService
+internal sealed partial class PriceFile(string path, OfferedModels models, TimeProvider time, ILogger<PriceFile> logger) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
@@ -36,24 +36,7 @@ internal sealed partial class PriceFile(string path, ServingPrices prices, TimeP
     {
         try
         {
-            Prices floor = prices.Floor;
-            foreach ((string name, IReadOnlyList<string> arguments) in ConfigFile.Read(path))
-            {
-                switch (name)
-                {
-                    case "--price-in":
-                        floor.Prompt = Nanoton(arguments);
-                        break;
-                    case "--price-cached":
-                        floor.Cached = Nanoton(arguments);
-                        break;
-                    case "--price-out":
-                        floor.Completion = Nanoton(arguments);
-                        break;
-                }
-            }
-
-            prices.SetFloor(floor);
+            Apply(ConfigFile.Read(path), models.All);
             Log.Taken(logger);
         }
         catch (Exception exception) when (exception is CliException or FormatException)
@@ -62,8 +45,46 @@ internal sealed partial class PriceFile(string path, ServingPrices prices, TimeP
         }
     }
 
-    private static ulong Nanoton(IReadOnlyList<string> arguments) =>
-        arguments is [_, { } text] && decimal.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out decimal ton) && ton is >= 0 and <= 1000
+    /// <summary>A list gives each model its own price, in the order of the models; one value is for all. Nothing is set unless all can be.</summary>
+    /// <exception cref="FormatException">A price is none, or there are more than one and not one for each model.</exception>
+    internal static void Apply(IReadOnlyList<(string Name, IReadOnlyList<string> Arguments)> file, IReadOnlyList<OfferedModel> models)
+    {
+        Prices[] floors = [.. models.Select(m => m.Prices.Floor)];
+        foreach ((string name, IReadOnlyList<string> arguments) in file)
+        {
+            Action<Prices, ulong>? set = name switch
+            {
+                "--price-in" => static (floor, price) => floor.Prompt = price,
+                "--price-cached" => static (floor, price) => floor.Cached = price,
+                "--price-out" => static (floor, price) => floor.Completion = price,
+                _ => null,
+            };
+            if (set is null)
+            {
+                continue;
+            }
+
+            // Each value follows its option's name.
+            ulong[] values = [.. arguments.Where((_, i) => i % 2 == 1).Select(Nanoton)];
+            if (values.Length != 1 && values.Length != models.Count)
+            {
+                throw new FormatException($"{name[2..]} has {values.Length} values for {models.Count} models");
+            }
+
+            for (int i = 0; i < models.Count; i++)
+            {
+                set(floors[i], values[values.Length == 1 ? 0 : i]);
+            }
+        }
+
+        for (int i = 0; i < models.Count; i++)
+        {
+            models[i].Prices.SetFloor(floors[i]);
+        }
+    }
+
+    private static ulong Nanoton(string text) =>
+        decimal.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out decimal ton) && ton is >= 0 and <= 1000
             ? (ulong)(ton * 1_000_000_000m)
             : throw new FormatException("a price is a number of TON from 0 to 1000");
 

@@ -7,6 +7,12 @@ namespace Cocoon.Node.Models;
 /// <summary>Asks a confined child what inference could run on.</summary>
 internal static class MachineDevices
 {
+    private static readonly string[] GpuPaths = ["/dev/nvidiactl", "/dev/kfd", "/dev/dxg", "/dev/dri"];
+
+    /// <summary>Whether it is worth asking; a software device counts when somebody names it.</summary>
+    public static bool MayHaveGpu =>
+        !OperatingSystem.IsLinux() || GpuPaths.Any(Path.Exists) || !string.IsNullOrEmpty(Environment.GetEnvironmentVariable("GGML_VK_VISIBLE_DEVICES"));
+
     /// <summary>The document of the child: <c>devices</c>, <c>notes</c>, <c>nvml</c>, and of the libraries that load <c>engine</c>, <c>libraries</c>, <c>built_for</c>.</summary>
     /// <exception cref="ModelException">The child ended without an answer.</exception>
     public static async Task<JsonObject> ReadAsync(CancellationToken cancellationToken)

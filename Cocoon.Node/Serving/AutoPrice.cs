@@ -1,5 +1,3 @@
-using Cocoon.Node.Enclaves;
-
 namespace Cocoon.Node.Serving;
 
 /// <summary>Lets the price follow this machine's own load: busy raises it, idle lowers it, in small steps, never under the owner's floor.</summary>
@@ -7,7 +5,7 @@ namespace Cocoon.Node.Serving;
 /// Only what happened here counts: nothing that others say can move a price. Requests declined for lack of a slot count as load beyond
 /// what fits, so that the price finds the point where slots are just enough.
 /// </remarks>
-internal sealed class AutoPrice(ServingPrices prices, IEnclave enclave, ServingMetrics metrics, TimeProvider time) : BackgroundService
+internal sealed class AutoPrice(OfferedModels models, TimeProvider time) : BackgroundService
 {
     public const double Target = 0.6;
     public const double Dead = 0.15;
@@ -18,29 +16,31 @@ internal sealed class AutoPrice(ServingPrices prices, IEnclave enclave, ServingM
 
     public const int LooksPerStep = 12;
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(models.All.Select(m => FollowAsync(m, stoppingToken)));
+
+    private async Task FollowAsync(OfferedModel model, CancellationToken stoppingToken)
     {
         using PeriodicTimer timer = new(Look, time);
         double sum = 0;
         int looks = 0;
-        long declined = SlotDeclines();
+        long declined = model.TurnedAway;
         try
         {
             while (await timer.WaitForNextTickAsync(stoppingToken))
             {
-                if (enclave.Info is not { } info)
+                if (model.Enclave.Info is not { } info)
                 {
                     continue;
                 }
 
-                sum += Math.Min(1, (double)(enclave.Load.Active + enclave.Load.Queued) / Math.Max(1, info.Ready.Slots));
+                sum += Math.Min(1, (double)(model.Enclave.Load.Active + model.Enclave.Load.Queued) / Math.Max(1, info.Ready.Slots));
                 if (++looks < LooksPerStep)
                 {
                     continue;
                 }
 
-                long now = SlotDeclines();
-                prices.SetFactor(Next(prices.Factor, sum / looks, turnedAway: now > declined));
+                long now = model.TurnedAway;
+                model.Prices.SetFactor(Next(model.Prices.Factor, sum / looks, turnedAway: now > declined));
                 (sum, looks, declined) = (0, 0, now);
             }
         }
@@ -62,6 +62,4 @@ internal sealed class AutoPrice(ServingPrices prices, IEnclave enclave, ServingM
         double step = Math.Clamp(distance / (1 - Target), -1, 1) * MaxStep;
         return Math.Clamp(factor * (1 + step), 1, ServingPrices.MaxFactor);
     }
-
-    private long SlotDeclines() => metrics.DeclinedByReason.GetValueOrDefault(DeclineWords.Of(Protocol.Sessions.Proto.DeclineReason.DeclineSlots));
 }

@@ -40,7 +40,7 @@ internal sealed record ImpliedOffer(int Slots, double Prefill, double Decode, Pr
 
     private static Prices Default()
     {
-        ServingOptions options = new();
+        ModelServingOptions options = new();
         return new Prices { Prompt = options.PricePrompt, Cached = options.PriceCached, Completion = options.PriceCompletion };
     }
 

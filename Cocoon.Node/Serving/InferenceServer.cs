@@ -16,7 +16,7 @@ internal sealed partial class InferenceServer(
     ILibp2pHost host,
     RelayService relay,
     ServingSwitch serving,
-    IEnclave enclave,
+    OfferedModels models,
     OwnOffers offers,
     QuoteIssuer quotes,
     ProviderLedger ledger,
@@ -104,9 +104,15 @@ internal sealed partial class InferenceServer(
         const int helloField = 1;
         Hello? hello = first.Value.Message.Hello;
         byte[]? bytes = SessionLink.OnlyField(first.Value.Bytes, helloField);
-        (DeclineReason reason, string detail, VerifiedOffer? followed) = Judge(hello, bytes, peer);
+        OfferedModel? model = hello is null ? null : models.Find(hello.ModelId.Span);
+        (DeclineReason reason, string detail, VerifiedOffer? followed) = Judge(hello, bytes, model, peer);
         if (reason != DeclineReason.DeclineUnspecified)
         {
+            if (reason == DeclineReason.DeclineSlots)
+            {
+                model?.CountTurnedAway();
+            }
+
             await DeclineAsync(link, reason, detail, cancellationToken);
             return;
         }
@@ -115,7 +121,7 @@ internal sealed partial class InferenceServer(
         Interlocked.Increment(ref _open);
         try
         {
-            if (await ServeAsync(link, quotes.Issue(followed!, hello!, options.Value.MaxCreditNanoton), bytes!, cancellationToken))
+            if (await ServeAsync(link, model!, quotes.Issue(followed!, hello!, options.Value.MaxCreditNanoton), bytes!, cancellationToken))
             {
                 _rate.Return(peer);
             }
@@ -127,16 +133,21 @@ internal sealed partial class InferenceServer(
     }
 
     /// <returns>Whether it was a session that earned something.</returns>
-    private async Task<bool> ServeAsync(SessionLink link, SignedQuote quote, byte[] hello, CancellationToken cancellationToken)
+    private async Task<bool> ServeAsync(SessionLink link, OfferedModel model, SignedQuote quote, byte[] hello, CancellationToken cancellationToken)
     {
         IEnclaveSession session;
         try
         {
-            session = await enclave.OpenAsync(hello, quote, cancellationToken);
+            session = await model.Enclave.OpenAsync(hello, quote, cancellationToken);
         }
         catch (EnclaveException exception)
         {
             bool full = exception.Code == EnclaveErrorCode.TooManySessions;
+            if (full)
+            {
+                model.CountTurnedAway();
+            }
+
             await DeclineAsync(link, full ? DeclineReason.DeclineSlots : DeclineReason.DeclineEnclave, exception.Code.ToString(), cancellationToken);
             return false;
         }
@@ -147,7 +158,7 @@ internal sealed partial class InferenceServer(
         }
     }
 
-    private (DeclineReason Reason, string Detail, VerifiedOffer? Followed) Judge(Hello? hello, byte[]? bytes, PeerId peer)
+    private (DeclineReason Reason, string Detail, VerifiedOffer? Followed) Judge(Hello? hello, byte[]? bytes, OfferedModel? model, PeerId peer)
     {
         if (hello is null || bytes is null || hello.Nonce.Length != 32 || hello.KnownEvidence.Count > 8 || hello.Versions.Count > 16)
         {
@@ -174,17 +185,15 @@ internal sealed partial class InferenceServer(
             return (DeclineReason.DeclineVersion, "this node speaks version 1", null);
         }
 
-        if (enclave.Info is not { } info)
+        if (model is null)
         {
-            return (DeclineReason.DeclineEnclave, "the enclave is not ready", null);
+            // An enclave that starts again may be the one that is asked for.
+            return models.All.All(m => m.Enclave.Info is not null)
+                ? (DeclineReason.DeclineModel, "this model is not served here", null)
+                : (DeclineReason.DeclineEnclave, "the enclave is not ready", null);
         }
 
-        if (!hello.ModelId.Span.SequenceEqual(info.Ready.ModelId.Span))
-        {
-            return (DeclineReason.DeclineModel, "this model is not served here", null);
-        }
-
-        return offers.Find(hello.OfferDigest.Span) is { } followed
+        return offers.Find(hello.OfferDigest.Span) is { } followed && followed.Offer.ModelId.Span.SequenceEqual(hello.ModelId.Span)
             ? (DeclineReason.DeclineUnspecified, "", followed)
             : (DeclineReason.DeclineQuote, "that offer has run out", null);
     }

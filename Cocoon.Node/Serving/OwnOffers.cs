@@ -2,34 +2,42 @@ using Cocoon.Protocol.Offers;
 
 namespace Cocoon.Node.Serving;
 
-/// <summary>The offers this node signed and that a client may still follow, newest first. Thread-safe.</summary>
+/// <summary>The offers this node signed and that a client may still follow, newest of each model first. Thread-safe.</summary>
 internal sealed class OwnOffers(TimeProvider time)
 {
-    /// <summary>A refresh every 15 s and on change, for a 45 s life; more changes than this in that time drop the oldest.</summary>
+    /// <summary>Of one model: a refresh every 15 s and on change, for a 45 s life; more changes than this in that time drop the oldest.</summary>
     private const int MaxKept = 64;
 
     private readonly Lock _lock = new();
-    private readonly LinkedList<VerifiedOffer> _offers = [];
+    private readonly Dictionary<string, LinkedList<VerifiedOffer>> _offers = [];
 
-    public VerifiedOffer? Current
+    /// <summary>The newest offer of each model that has not run out.</summary>
+    public IReadOnlyList<VerifiedOffer> Current
     {
         get
         {
+            DateTimeOffset now = time.GetUtcNow();
             lock (_lock)
             {
-                return _offers.First?.Value is { } newest && newest.ExpiresAt > time.GetUtcNow() ? newest : null;
+                return [.. _offers.Values.Select(o => o.First!.Value).Where(o => o.ExpiresAt > now)];
             }
         }
     }
 
     public void Add(VerifiedOffer offer)
     {
+        string model = Convert.ToHexStringLower(offer.Offer.ModelId.Span);
         lock (_lock)
         {
-            _offers.AddFirst(offer);
-            while (_offers.Count > MaxKept)
+            if (!_offers.TryGetValue(model, out LinkedList<VerifiedOffer>? offers))
             {
-                _offers.RemoveLast();
+                _offers[model] = offers = [];
+            }
+
+            offers.AddFirst(offer);
+            while (offers.Count > MaxKept)
+            {
+                offers.RemoveLast();
             }
         }
     }
@@ -39,11 +47,14 @@ internal sealed class OwnOffers(TimeProvider time)
         DateTimeOffset now = time.GetUtcNow();
         lock (_lock)
         {
-            foreach (VerifiedOffer offer in _offers)
+            foreach (LinkedList<VerifiedOffer> offers in _offers.Values)
             {
-                if (offer.Digest.Span.SequenceEqual(digest))
+                foreach (VerifiedOffer offer in offers)
                 {
-                    return offer.ExpiresAt > now ? offer : null;
+                    if (offer.Digest.Span.SequenceEqual(digest))
+                    {
+                        return offer.ExpiresAt > now ? offer : null;
+                    }
                 }
             }
         }

@@ -1,39 +1,10 @@
 namespace Cocoon.Node.Serving;
 
-/// <summary>How a provider serves. Prices are nanoTON per 10⁶ tokens.</summary>
+/// <summary>How a provider serves, whatever the model.</summary>
 internal sealed class ServingOptions
 {
-    public string ModelPath { get; set; } = "";
-
-    /// <summary>An OpenAI-compatible server on loopback that is the engine; then there is no model file.</summary>
-    public Uri? Upstream { get; set; }
-
-    /// <summary>The server's name for the model; empty: its only one.</summary>
-    public string UpstreamModel { get; set; } = "";
-
-    public string UpstreamKey { get; set; } = "";
-
-    /// <summary>Name in offers; the GGUF's own <c>general.name</c> when empty.</summary>
-    public string ModelName { get; set; } = "";
-
-    public uint Slots { get; set; } = 4;
-
-    /// <summary>Tokens of prompt and answer together per request; 0 takes what the model was trained for, at most 8,192.</summary>
-    public uint ContextTokens { get; set; }
-
-    /// <summary>Engine threads; 0 chooses.</summary>
-    public uint Threads { get; set; }
-
-    public GpuOptions Gpu { get; set; } = GpuOptions.Default;
-
-    /// <summary>Most of the time that the engine may compute, 1 to 100 %.</summary>
-    public uint WorkPercent { get; set; } = 100;
-
-    public ulong PricePrompt { get; set; } = 40_000_000;
-
-    public ulong PriceCached { get; set; } = 10_000_000;
-
-    public ulong PriceCompletion { get; set; } = 160_000_000;
+    /// <summary>Each has an enclave process and offers of its own.</summary>
+    public IReadOnlyList<ModelServingOptions> Models { get; init; } = [];
 
     /// <summary>Prices follow the load, with those above as a floor.</summary>
     public bool AutoPrice { get; set; }

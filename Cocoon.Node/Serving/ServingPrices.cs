@@ -13,10 +13,10 @@ internal sealed class ServingPrices
     private Prices _floor;
     private double _factor = 1;
 
-    public ServingPrices(ServingOptions options)
+    public ServingPrices(ModelServingOptions options, bool isAutomatic)
     {
         _floor = new Prices { Prompt = options.PricePrompt, Cached = options.PriceCached, Completion = options.PriceCompletion };
-        IsAutomatic = options.AutoPrice;
+        IsAutomatic = isAutomatic;
     }
 
     /// <summary>Raised after prices changed. Handlers return quickly.</summary>

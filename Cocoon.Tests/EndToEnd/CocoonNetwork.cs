@@ -79,6 +79,17 @@ internal sealed class CocoonNetwork : IAsyncDisposable
         return provider;
     }
 
+    /// <summary>A provider whose engine is another server on this machine.</summary>
+    public async Task<CocoonNode> StartUpstreamProviderAsync(string name, Uri server, string serverModel, string modelName, CancellationToken cancellationToken)
+    {
+        CocoonNode provider = await StartAsync(
+            name,
+            ["up", .. Common(Bootstrap.Address), "--listen", "/ip4/127.0.0.1/tcp/0", "--upstream", server.ToString(), "--upstream-model", serverModel, "--name", modelName],
+            cancellationToken);
+        await FundAsync(provider, Ton / 2, cancellationToken);
+        return provider;
+    }
+
     /// <param name="ton">What the wallet gets, nanoTON.</param>
     /// <param name="lite">Reads the chain through the devnet's lite-server.</param>
     /// <param name="bootstrap">Address to join by; <c>null</c>: the bootstrap node's.</param>
@@ -124,7 +135,8 @@ internal sealed class CocoonNetwork : IAsyncDisposable
         async () =>
         {
             JsonObject document = await client.GetAsync("/control/offers", cancellationToken);
-            Dictionary<string, double> ages = document["offers"]!.AsArray().ToDictionary(o => (string)o!["peer"]!, o => (double)o!["age_seconds"]!);
+            Dictionary<string, double> ages = document["offers"]!.AsArray()
+                .GroupBy(o => (string)o!["peer"]!).ToDictionary(g => g.Key, g => g.Max(o => (double)o!["age_seconds"]!));
             return providers.All(p => ages.TryGetValue(p.PeerId, out double age) && age < p.Age.TotalSeconds) ? document : null;
         },
         s_discovery,

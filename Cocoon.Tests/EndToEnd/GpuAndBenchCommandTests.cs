@@ -95,6 +95,30 @@ public sealed class GpuAndBenchCommandTests
         }
     }
 
+    [Test, CancelAfter(90_000)]
+    public async Task Bench_OnTheSoftwareGpu_RunsThere_AndOnAGpuThatIsNotHereNowhere(CancellationToken cancellationToken)
+    {
+        (string natives, string driver) = SoftwareVulkan.Require();
+        CommandResult named = await OnVulkanAsync("Vulkan0"), unknown = await OnVulkanAsync("CUDA7");
+        Assert.That(named.ExitCode, Is.Zero, named.Error);
+        JsonObject document = JsonNode.Parse(named.Output)!.AsObject();
+        Assert.That((string)document["hardware"]!, Does.StartWith("llvmpipe"));
+        Assert.That(unknown.ExitCode, Is.EqualTo(1));
+        Assert.That(unknown.Error, Does.Contain("CUDA7").And.Contain("Vulkan0"));
+
+        Task<CommandResult> OnVulkanAsync(string device)
+        {
+            ProcessStartInfo start = CocoonProgram.Launch(
+            [
+                "bench", TestModel.Ensure(), "--sequences", "1", "--rounds", "1", "--threads", "1", "--gpu-layers", "-1", "--gpu-devices", device, "--split-mode", "none", "-o", "json",
+            ]);
+            start.Environment["COCOON_NATIVES"] = natives;
+            start.Environment["GGML_VK_VISIBLE_DEVICES"] = "0";
+            start.Environment["VK_ICD_FILENAMES"] = driver;
+            return CocoonProgram.RunAsync(start, cancellationToken);
+        }
+    }
+
     [Test, CancelAfter(60_000)]
     public async Task Bench_FileThatIsNoModel_IsRefusedBeforeLlamaSeesIt(CancellationToken cancellationToken)
     {

@@ -1,5 +1,6 @@
 using System.Text;
 using Cocoon.Enclave.Inference;
+using Cocoon.Enclave.Inference.Grammars;
 using Cocoon.Enclave.Inference.Output;
 using Cocoon.Enclave.Inference.Templates;
 using Cocoon.Enclave.Models;
@@ -14,6 +15,12 @@ internal static class ModelTargets
 {
     private const int FileLength = 1 << 30;
 
+    private static readonly byte[][] Schemas =
+    [
+        """{"type":"object","properties":{"a":{"enum":["x",1,null]},"b":{"type":"array","items":{"$ref":"#/$defs/d"},"maxItems":3}},"required":["a"],"$defs":{"d":{"type":"integer","minimum":-3,"maximum":99}}}"""u8.ToArray(),
+        """{"anyOf":[{"type":"string","pattern":"^[a-c]{2,5}(x|y)?$"},{"type":"string","format":"date-time"},{"const":{"k":[true]}}]}"""u8.ToArray(),
+    ];
+
     public static IReadOnlyList<FuzzTarget> All { get; } =
     [
         FuzzTarget.Of<GgufException>("models/gguf", 200, bytes => GgufReader.Read(bytes, FileLength).RequireLoadable(), GgufSample()),
@@ -26,6 +33,7 @@ internal static class ModelTargets
             """{"model":"m","prompt":[1,2],"max_tokens":5}"""u8.ToArray()),
         FuzzTarget.Of<OpenAiRequestException>("openai/embedding-request", 300, bytes => EmbeddingRequestReader.Read(bytes, EngineCapabilities.Embeddings),
             """{"model":"m","input":["a",[1,2]],"dimensions":5}"""u8.ToArray()),
+        new("openai/json-schema", 400, () => new FuzzSubject(CompileSchema, Schemas)) { MaxAllocation = 64 << 20 },
         Output("hermes", OutputSyntaxes.Qwen, "<think>a</think>b<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": [1]}}</tool_call>"),
         Output("hermes-xml", OutputSyntaxes.Qwen, "<tool_call><function=f><parameter=a>1</parameter></function></tool_call>"),
         Output("llama", OutputSyntaxes.Llama, "{\"name\": \"f\", \"parameters\": {\"a\": 1}}; {\"name\": \"f\"}"),
@@ -35,6 +43,23 @@ internal static class ModelTargets
         Output("gemma", OutputSyntaxes.Gemma, "<|channel>thought\na<channel|><|tool_call>call:f{a:<|\"|>b<|\"|>,c:[1]}<tool_call|>"),
         Output("harmony", OutputSyntaxes.Harmony, "<|channel|>analysis<|message|>a<|end|><|start|>assistant to=functions.f<|channel|>commentary<|message|>{}<|call|>"),
     ];
+
+    /// <summary>A schema on the way that it takes: in a request, then through the compiler.</summary>
+    private static void CompileSchema(byte[] bytes)
+    {
+        byte[] body =
+        [
+            .. """{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":"""u8, .. bytes, .. "}}}"u8,
+        ];
+        try
+        {
+            OutputGrammar.Text(OpenAiRequestReader.ReadChat(body, TenantKey.CreateRandom(), EngineCapabilities.Grammar).Constraint!);
+        }
+        catch (Exception exception) when (exception is OpenAiRequestException or EngineException { Code: EngineErrorCode.InvalidRequest })
+        {
+            // The answers that a client gets.
+        }
+    }
 
     /// <summary>What a model says, given to the parser in two parts at every kind of place.</summary>
     private static FuzzTarget Output(string family, OutputSyntax syntax, string sample) => FuzzTarget.Of(

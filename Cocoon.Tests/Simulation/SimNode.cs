@@ -76,13 +76,13 @@ internal sealed class SimNode : IProviderLookup, IDisposable
             ServingOptions serving = new();
             RelayService relay = new(host, key, new RelayLimits(), forwards: false, clock, NullLogger<RelayService>.Instance);
             PayoutTerms payout = new("0:" + Convert.ToHexStringLower(host.LocalPeer.Bytes[^32..]), key.PublicKey);
+            ModelServingOptions model = new();
+            OfferedModels models = new([new OfferedModel(new SimEnclave(serves.Id, serves.Name), model, new ServingPrices(model, isAutomatic: false))]);
+            OfferWriting writing = new(
+                host, relay, key, payout, new RouteTerms(new HashSet<string> { new('0', 64) }, -3), new NodeAgent("cocoon/simulated"), Options.Create(serving), clock);
             _publisher = new OfferPublisher(
-                host, relay, new SimEnclave(serves.Id, serves.Name), new ServingSwitch(), new ServingPrices(serving), key, payout, own, Book, _directory, _offers,
-                this, new RouteTerms(new HashSet<string> { new('0', 64) }, -3), new NodeAgent("cocoon/simulated"), Options.Create(serving), clock,
-                NullLogger<OfferPublisher>.Instance)
-            {
-                IsKnown = isKnown,
-            };
+                host, models, new ServingSwitch(), writing, own, Book, _offers, new DirectoryPublisher(host, key, _directory, _offers, clock) { IsKnown = isKnown }, this, clock,
+                NullLogger<OfferPublisher>.Instance);
         }
     }
 

@@ -1,6 +1,6 @@
 // The engine alone and the whole path beside the bare loop: interleaved rounds, each ratio within one round.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { BenchNetwork } from './network.mjs';
 import { ask } from './request.mjs';
@@ -24,7 +24,7 @@ async function measureModel(options, size, rounds, isWhole) {
   const model = execFileSync('dotnet', [tests, 'bench-model', size], { encoding: 'utf8' }).trim();
   progress(`model ${model}`);
   const workers = [];
-  const network = isWhole ? new BenchNetwork(options.root, options.configuration) : null;
+  const network = isWhole && !options.alone ? new BenchNetwork(options.root, options.configuration) : null;
   try {
     await network?.start(['--model', model, '--threads', '1', '--slots', String(SLOTS), '--context', String(CONTEXT)]);
     const start = (name, command, args) => { const worker = new Worker(name, command, args); workers.push(worker); return worker.ready(); };
@@ -50,8 +50,12 @@ async function measureModel(options, size, rounds, isWhole) {
       progress(`round ${i + 1} of ${rounds}`);
     }
 
-    const memory = { engine_rss_mb: residentMegabytes(engine.pid), raw_rss_mb: residentMegabytes(raw.pid) };
-    return { ...summarize(figures, isWhole, Boolean(peer)), prompt_tokens: prompt, tokens: TOKENS, memory, raw: figures, model: { file: model.split('/').pop(), bytes: statSync(model).size } };
+    const memory = { raw: resident(raw.pid), engine: resident(engine.pid) };
+    if (network) {
+      memory.enclave = resident(JSON.parse(await network.cocoon('provider', ['status', '-o', 'json'])).engine.process_id);
+      memory.enclave_over_raw_mb = round(memory.enclave.resident_mb - memory.raw.resident_mb, 1);
+    }
+    return { ...summarize(figures, Boolean(network), Boolean(peer)), prompt_tokens: prompt, tokens: TOKENS, memory, raw: figures, model: { file: model.split('/').pop(), bytes: statSync(model).size } };
   } catch (error) {
     network?.explain();
     throw error;
@@ -117,8 +121,9 @@ function buildRaw(options) {
   return program;
 }
 
-function residentMegabytes(pid) {
-  const status = execFileSync('cat', [`/proc/${pid}/smaps_rollup`], { encoding: 'utf8' });
-  // Anonymous memory only: the mapped weights are the same pages for all.
-  return Math.round(Number(/^Anonymous:\s+(\d+)/m.exec(status)[1]) / 1024);
+/** All resident pages, and of them those that no file is behind; mapped weights are the same pages for all. */
+function resident(pid) {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const megabytes = (name) => round(Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)[1]) / 1024, 1);
+  return { resident_mb: megabytes('VmRSS'), anonymous_mb: megabytes('RssAnon') };
 }

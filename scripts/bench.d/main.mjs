@@ -11,6 +11,7 @@ const { values: options } = parse({
     rounds: { type: 'string', default: '9' },
     path: { type: 'boolean', default: false },
     tiny: { type: 'boolean', default: false },
+    alone: { type: 'boolean', default: false },
     output: { type: 'string', short: 'o', default: 'text' },
   },
 });

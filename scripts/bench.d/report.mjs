@@ -31,6 +31,7 @@ export function printEngine(result) {
   ]);
   console.log(`${result.model.file}, ${result.raw.raw_1.length} rounds, ${result.machine.cpu}, ${result.machine.cores} cores, llama.cpp ${result.machine.llama_cpp}\n`);
   print(result);
+  if (result.memory.enclave_over_raw_mb !== undefined) console.log(`\nmemory of the enclave over the bare loop: ${result.memory.enclave_over_raw_mb} MB (budget 60): ${result.memory.enclave.resident_mb} against ${result.memory.raw.resident_mb} MB resident`);
   if (result.tiny) {
     console.log(`\n${result.tiny.model.file} (not judged)\n`);
     print(result.tiny);

@@ -153,7 +153,7 @@ internal static class TemplateValues
     {
         Writer writer = new();
         write(value, writer);
-        return writer.Result();
+        return writer.Written();
     }
 
     private sealed class Writer
@@ -162,7 +162,7 @@ internal static class TemplateValues
         private bool _input;
 
         // Once input is inside, quoting and escaping mix it with the rest: all of it counts as input.
-        public TemplateString Result() => new(_text.ToString(), _input);
+        public TemplateString Written() => new(_text.ToString(), _input);
 
         public void Representation(object? value, int depth)
         {

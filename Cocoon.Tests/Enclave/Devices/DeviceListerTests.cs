@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Cocoon.Enclave.Devices;
 using Cocoon.Enclave.Inference;
+using Cocoon.Enclave.Inference.LlamaCpp.Interop;
 using NUnit.Framework;
 
 namespace Cocoon.Tests.Enclave.Devices;
@@ -40,7 +41,7 @@ public sealed class DeviceListerTests
     [TestCase("cuda", true, true, null)]
     public void Explain_SaysWhyNothingFasterIsUsed(string builtFor, bool mayHaveGpu, bool usesGpu, string? part)
     {
-        string all = string.Join('\n', DeviceLister.Explain(builtFor, mayHaveGpu, usesGpu));
+        string all = string.Join('\n', LlamaRuntime.Explain(builtFor, mayHaveGpu, usesGpu));
         Assert.That(all, part is null ? Is.Empty : Does.Contain(part));
     }
 

@@ -1,5 +1,6 @@
 using Cocoon.Enclave.Inference;
 using Cocoon.Enclave.Inference.LlamaCpp;
+using Cocoon.Enclave.Inference.LlamaCpp.Scheduling;
 using Cocoon.Tests.Support;
 using NUnit.Framework;
 
@@ -27,6 +28,12 @@ public sealed class BatchSchedulerTests
             await _engine.DisposeAsync();
         }
     }
+
+    [TestCase(100, 0)]
+    [TestCase(50, 80)]
+    [TestCase(20, 320)]
+    public void Rest_AfterAStep_LeavesTheEngineItsShareOfTheTime(int percent, int milliseconds) =>
+        Assert.That(BatchScheduler.Rest(TimeSpan.FromMilliseconds(80), percent).TotalMilliseconds, Is.EqualTo(milliseconds).Within(0.001));
 
     [Test]
     public async Task Generate_StaggeredRequests_EqualSingleRuns()

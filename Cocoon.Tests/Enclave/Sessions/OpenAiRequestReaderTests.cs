@@ -63,6 +63,27 @@ public sealed class OpenAiRequestReaderTests
         Assert.That((error.Param, error.Status), Is.EqualTo((param, 400)));
     }
 
+    [TestCase("""{"type":"object","properties":{"\ud800":{}}}""")]
+    [TestCase("""{"enum":["\udc00x"]}""")]
+    [TestCase("{\"enum\":[\"\u00FF\"]}")]
+    public void ReadChat_TextThatIsNoUnicodeWhereItIsReadLater_IsRefusedAtOnce(string parameters)
+    {
+        string[] bodies =
+        [
+            """{"messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f","parameters":HERE}}]}""",
+            """{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":HERE}}}""",
+            """{"messages":[{"role":"user","content":"x"}],"chat_template_kwargs":HERE}""",
+        ];
+        foreach (string body in bodies)
+        {
+            // Latin-1 bytes: what stands for itself above 7F is no UTF-8.
+            byte[] bytes = Encoding.Latin1.GetBytes(body.Replace("HERE", parameters, StringComparison.Ordinal));
+            OpenAiRequestException error = Assert.Throws<OpenAiRequestException>(() => OpenAiRequestReader.ReadChat(
+                bytes, TenantKey.CreateRandom(), EngineCapabilities.Tools | EngineCapabilities.Grammar))!;
+            Assert.That(error.Message, Does.Contain("not Unicode"));
+        }
+    }
+
     [Test]
     public void ReadChat_ToolsWithoutBound_AreRefused()
     {

@@ -29,7 +29,7 @@ public sealed class ImpliedOfferTests
     [Test]
     public void Prices_Unasked_AreThoseOfCocoonUp()
     {
-        ServingOptions up = new();
+        ModelServingOptions up = new();
         ImpliedOffer offer = ImpliedOffer.Of(Rates, 64, null);
         Assert.That((offer.Prices.Prompt, offer.Prices.Cached, offer.Prices.Completion), Is.EqualTo((up.PricePrompt, up.PriceCached, up.PriceCompletion)));
     }

@@ -26,7 +26,7 @@ internal sealed class InferenceServerTests
         await using ServiceProvider meters = new ServiceCollection().AddMetrics().BuildServiceProvider();
         using RelayService relay = new(provider, provider.Key, new RelayLimits(), forwards: false, TimeProvider.System, NullLogger<RelayService>.Instance);
         using InferenceServer server = new(
-            provider, relay, new ServingSwitch(), null!, null!, null!, null!, new ServingMetrics(meters.GetRequiredService<IMeterFactory>()),
+            provider, relay, new ServingSwitch(), new OfferedModels([]), null!, null!, null!, new ServingMetrics(meters.GetRequiredService<IMeterFactory>()),
             Options.Create(new ServingOptions { MaxSessions = 4 }), new ManualTimeProvider(), NullLogger<InferenceServer>.Instance);
         await server.StartAsync(guard.Token);
         List<IPeerStream> silent = [];

@@ -72,7 +72,7 @@ public sealed class ServingControlTests
     [Test]
     public void Prices_FactorAndFloor_MakeTheOffer()
     {
-        ServingPrices prices = new(new ServingOptions { PricePrompt = 100, PriceCached = 10, PriceCompletion = 400, AutoPrice = true });
+        ServingPrices prices = new(new ModelServingOptions { PricePrompt = 100, PriceCached = 10, PriceCompletion = 400 }, isAutomatic: true);
         int changes = 0;
         prices.Changed += () => changes++;
         prices.SetFactor(1.5);
@@ -82,6 +82,21 @@ public sealed class ServingControlTests
         prices.SetFactor(0.1);
         Assert.That(prices.Current, Is.EqualTo(prices.Floor));
         Assert.That(changes, Is.EqualTo(3), "what changes nothing is not told");
+    }
+
+    [Test]
+    public void PriceFile_OneValueOrOneForEach_AndNothingHalfDone()
+    {
+        using TemporaryDirectory folder = new();
+        OfferedModel[] models = [.. Enumerable.Range(0, 2).Select(_ => new OfferedModel(null!, new ModelServingOptions(), new ServingPrices(new ModelServingOptions(), isAutomatic: false)))];
+        string path = folder.File("cocoon.json");
+        File.WriteAllText(path, """{ "model": ["a", "b"], "price-in": 0.05, "price-out": [0.1, 0.2] }""");
+        PriceFile.Apply(ConfigFile.Read(path), models);
+        Prices[] expected = [new Prices { Prompt = 50_000_000, Cached = 10_000_000, Completion = 100_000_000 }, new Prices { Prompt = 50_000_000, Cached = 10_000_000, Completion = 200_000_000 }];
+        Assert.That(models.Select(m => m.Prices.Current), Is.EqualTo(expected));
+        File.WriteAllText(path, """{ "price-in": 0.09, "price-out": [0.1, 0.2, 0.3] }""");
+        Assert.That(() => PriceFile.Apply(ConfigFile.Read(path), models), Throws.TypeOf<FormatException>());
+        Assert.That(models.Select(m => m.Prices.Current), Is.EqualTo(expected), "a file with a mistake changes nothing");
     }
 
     [Test]

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Reflection;
 using System.Runtime.InteropServices;
+using Cocoon.Enclave.Hardening;
 using Microsoft.Extensions.Logging;
 
 namespace Cocoon.Enclave.Inference.LlamaCpp.Interop;
@@ -15,6 +16,7 @@ internal sealed partial class LlamaRuntime
     {
         Folder = folder;
         Version = version;
+        BuiltFor = NativesFolder.Accelerator(folder) ?? "cpu";
         Devices = ListDevices();
     }
 
@@ -23,6 +25,34 @@ internal sealed partial class LlamaRuntime
     public string Version { get; }
 
     public ImmutableArray<EngineDevice> Devices { get; }
+
+    /// <summary>What the libraries are for: <c>cpu</c>, <c>cuda</c>, <c>vulkan</c> or <c>metal</c>.</summary>
+    public string BuiltFor { get; }
+
+    /// <summary>Why inference does not run on something faster, in sentences; none when there is a GPU.</summary>
+    public IEnumerable<string> WhyNotFaster() => Explain(BuiltFor, GpuDevices.MayExist, Devices.Any(d => d.Kind != DeviceKind.Cpu));
+
+    internal static IEnumerable<string> Explain(string builtFor, bool mayHaveGpu, bool usesGpu)
+    {
+        if (usesGpu)
+        {
+            yield break;
+        }
+
+        if (!mayHaveGpu)
+        {
+            yield return $"no GPU: none of {string.Join(", ", GpuDevices.Paths)} is here; inference runs on the CPU";
+        }
+        else if (builtFor == "cpu")
+        {
+            yield return "a GPU may be here, but these llama.cpp libraries are built for the CPU: scripts/llama --explain says which build suits, scripts/llama --variant brings it";
+        }
+
+        if (builtFor != "cpu")
+        {
+            yield return $"these llama.cpp libraries are built for {builtFor} and found no GPU with it: the driver or its runtime is missing; inference runs on the CPU";
+        }
+    }
 
     /// <summary>The device of this name, for llama.cpp.</summary>
     /// <exception cref="EngineException">There is none, with those that there are.</exception>
@@ -71,9 +101,10 @@ internal sealed partial class LlamaRuntime
                 throw new EngineException(EngineErrorCode.NativesUnsupported, $"no compute backend in {found} runs on this machine");
             }
 
-            if (NativesFolder.Accelerator(found) is { } gpu && _current.Devices.All(d => d.Kind == DeviceKind.Cpu))
+            Log.Chosen(logger, version, _current.BuiltFor, string.Join(", ", _current.Devices.Select(d => d.Description)));
+            foreach (string reason in _current.WhyNotFaster())
             {
-                Log.NoGpu(logger, gpu);
+                Log.NotFaster(logger, reason);
             }
 
             return _current;
@@ -130,7 +161,10 @@ internal sealed partial class LlamaRuntime
 
     private static partial class Log
     {
-        [LoggerMessage(3103, LogLevel.Warning, "these llama.cpp libraries are built for {Gpu} and found no GPU with it: the driver or its runtime is missing, inference runs on the CPU")]
-        public static partial void NoGpu(ILogger logger, string gpu);
+        [LoggerMessage(3103, LogLevel.Information, "llama.cpp {Version} for {BuiltFor} on {Devices}")]
+        public static partial void Chosen(ILogger logger, string version, string builtFor, string devices);
+
+        [LoggerMessage(3104, LogLevel.Information, "{Reason}")]
+        public static partial void NotFaster(ILogger logger, string reason);
     }
 }

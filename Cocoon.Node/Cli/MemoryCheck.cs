@@ -1,0 +1,50 @@
+using Cocoon.Node.Models;
+using Cocoon.Node.Serving;
+
+namespace Cocoon.Node.Cli;
+
+/// <summary>Says before anything is loaded whether all models fit, and how much of each goes on which GPU.</summary>
+internal static class MemoryCheck
+{
+    /// <summary>The models, those for GPUs with the layers that fit.</summary>
+    /// <param name="gpuLimit">Most bytes of each GPU; 0: what is free.</param>
+    /// <exception cref="CliException">A model that does not fit would be killed while it loads, or make the machine swap.</exception>
+    public static async Task<IReadOnlyList<ModelServingOptions>> PlaceAsync(IReadOnlyList<ModelServingOptions> models, long gpuLimit, CancellationToken cancellationToken)
+    {
+        try
+        {
+            bool wantsGpu = models.Any(m => m.Gpu.Layers != 0) && MachineDevices.MayHaveGpu;
+            IReadOnlyList<GpuDevice> gpus = wantsGpu ? MachineDevices.Gpus(await MachineDevices.ReadAsync(cancellationToken)) : [];
+            MemoryPlan plan = new(gpus, SystemMemory.Available(), gpuLimit);
+            List<ModelServingOptions> placed = [];
+            foreach (ModelServingOptions model in models)
+            {
+                placed.Add(await PlaceAsync(plan, model, cancellationToken));
+            }
+
+            return placed;
+        }
+        catch (ModelException exception)
+        {
+            throw ModelFailures.ToCli(exception);
+        }
+    }
+
+    private static async Task<ModelServingOptions> PlaceAsync(MemoryPlan plan, ModelServingOptions model, CancellationToken cancellationToken)
+    {
+        ModelFacts facts = await ModelInspector.InspectAsync(model.ModelPath, hash: false, cancellationToken);
+        MemoryFit fit = MemoryFit.Of(facts, (int)model.Slots, (int)model.ContextTokens);
+        string name = model.ModelName.Length > 0 ? model.ModelName : Path.GetFileNameWithoutExtension(model.ModelPath);
+        GpuOptions gpu = model.Gpu;
+        IReadOnlyList<string> devices = gpu.SplitMode == "none" && gpu.Devices.Count == 0 && gpu.MainGpu < plan.Gpus.Count ? [plan.Gpus[gpu.MainGpu].Name] : gpu.Devices;
+        ModelPlacement placement = plan.Place(name, facts, fit, plan.Gpus.Count == 0 && gpu.Devices.Count == 0 ? PlacementWish.Cpu : new PlacementWish(gpu.Layers, devices, gpu.TensorSplit));
+        if (plan.Gpus.Count > 0)
+        {
+            string[] parts = [.. placement.DeviceBytes.Select((bytes, i) => (bytes, i)).Where(p => p.bytes > 0).Select(p => $"{Sizes.Words(p.bytes)} on {plan.Gpus[p.i].Name}")];
+            string layers = placement.GpuLayers < 0 ? "all layers" : $"{placement.GpuLayers} of {facts.Layers + 1} layers";
+            await Console.Error.WriteLineAsync($"{name}: {(parts.Length == 0 ? "no layer on a GPU" : $"{layers}, {string.Join(", ", parts)}")}, {Sizes.Words(placement.HostBytes)} of memory");
+        }
+
+        return model with { Gpu = gpu with { Layers = plan.Gpus.Count == 0 ? gpu.Layers : placement.GpuLayers } };
+    }
+}

@@ -1,0 +1,104 @@
+using System.CommandLine;
+using Cocoon.Node.Serving;
+
+namespace Cocoon.Node.Cli;
+
+/// <summary>The options of <c>cocoon up</c> that say which models are served and how; the n-th value belongs to the n-th model, one value to all.</summary>
+internal sealed class ModelOptionSet
+{
+    /// <summary>All of them announce at most one change a second together, and an offer is renewed every 15.</summary>
+    private const int MaxModels = 8;
+
+    private const uint DefaultSlots = 4;
+    private const decimal DefaultIn = 0.04m, DefaultCached = 0.01m, DefaultOut = 0.16m;
+
+    private readonly Option<string[]> _model = new("--model", "-m")
+    {
+        Description = "GGUF file, or name in 'cocoon models', to serve; may be repeated, and the n-th --slots, --price-… then is the n-th model's (default: the built-in cocoon-guide)",
+        HelpName = "MODEL",
+        DefaultValueFactory = _ => [],
+    };
+
+    private readonly Option<string?> _upstream = new("--upstream") { Description = "Serve what an OpenAI-compatible server on this machine answers (vLLM, SGLang, llama-server, Ollama)", HelpName = "URL" };
+    private readonly Option<string?> _upstreamModel = new("--upstream-model") { Description = "The server's name for the model (default: its only one); $COCOON_UPSTREAM_KEY holds its API key", HelpName = "NAME" };
+    private readonly Option<string[]> _name = new("--name") { Description = "Model name in offers (default: the file's own)", DefaultValueFactory = _ => [] };
+    private readonly Option<uint[]> _slots = new("--slots") { Description = "Requests answered at a time", DefaultValueFactory = _ => [DefaultSlots] };
+    private readonly Option<uint[]> _context = new("--context") { Description = "Tokens of prompt and answer per request (0: the model's, at most 8192)", DefaultValueFactory = _ => [0] };
+    private readonly Option<uint[]> _threads = new("--threads") { Description = "Engine threads (0: chosen)", DefaultValueFactory = _ => [0] };
+    private readonly Option<uint[]> _work = new("--work-percent") { Description = "Most of the time that the engine may compute, in percent: less power, less noise", DefaultValueFactory = _ => [100] };
+    private readonly Option<decimal[]> _priceIn = new("--price-in") { Description = "TON per 1,000,000 prompt tokens", DefaultValueFactory = _ => [DefaultIn] };
+    private readonly Option<decimal[]> _priceCached = new("--price-cached") { Description = "TON per 1,000,000 cached prompt tokens", DefaultValueFactory = _ => [DefaultCached] };
+    private readonly Option<decimal[]> _priceOut = new("--price-out") { Description = "TON per 1,000,000 completion tokens", DefaultValueFactory = _ => [DefaultOut] };
+    private readonly GpuOptionSet _gpu = new();
+
+    public void AddTo(Command command)
+    {
+        foreach (Option option in (Option[])[_model, _upstream, _upstreamModel, _name, _slots, _context, _threads, _work, _priceIn, _priceCached, _priceOut])
+        {
+            command.Options.Add(option);
+        }
+
+        _gpu.AddTo(command);
+    }
+
+    /// <param name="find">The file of what <c>--model</c> names; <c>null</c> is the built-in model.</param>
+    /// <exception cref="CliException">Out of range, named twice, or not to be told apart.</exception>
+    public IReadOnlyList<ModelServingOptions> Read(ParseResult parse, Func<string?, string> find)
+    {
+        Uri? server = parse.GetValue(_upstream) is { } url ? UpstreamAddress.Read(url) : null;
+        string[] models = parse.GetValue(_model) ?? [];
+        if (server is not null && models.Length > 0)
+        {
+            throw new CliException(ExitCode.Usage, "--upstream and --model exclude each other", "one node serves files or a server", "Run a second node with --data of its own.");
+        }
+
+        if (models.Length > MaxModels)
+        {
+            throw new CliException(ExitCode.Usage, $"{models.Length} models are too many", $"at most {MaxModels} on one node");
+        }
+
+        string[] paths = server is not null ? [""] : models.Length == 0 ? [find(null)] : [.. models.Select(find)];
+        if (paths.Distinct().Count() != paths.Length)
+        {
+            throw new CliException(ExitCode.Usage, "a model is named twice", null, "Give it more --slots instead.");
+        }
+
+        string[] names = parse.GetValue(_name) ?? [];
+        if (names.Length > 0 && (names.Length != paths.Length || names.Distinct().Count() != names.Length))
+        {
+            throw new CliException(ExitCode.Usage, $"{names.Length} names for {paths.Length} models", "each model needs a name of its own", "Give --name once for each --model.");
+        }
+
+        return
+        [
+            .. paths.Select((path, i) => new ModelServingOptions
+            {
+                ModelPath = path,
+                Upstream = server,
+                UpstreamModel = parse.GetValue(_upstreamModel) ?? "",
+                UpstreamKey = Environment.GetEnvironmentVariable(UpstreamAddress.KeyVariable) ?? "",
+                ModelName = i < names.Length ? names[i] : "",
+                Slots = Within("slots", PerModel.Value(parse, _slots, i, DefaultSlots), 1, 64),
+                ContextTokens = Within("tokens", PerModel.Value(parse, _context, i, 0u), 0, 1 << 22),
+                Threads = Threads(Within("threads", PerModel.Value(parse, _threads, i, 0u), 0, 1024), paths.Length),
+                WorkPercent = Within("percent of work", PerModel.Value(parse, _work, i, 100u), 1, 100),
+                Gpu = _gpu.Read(parse, i),
+                PricePrompt = Nanoton(PerModel.Value(parse, _priceIn, i, DefaultIn)),
+                PriceCached = Nanoton(PerModel.Value(parse, _priceCached, i, DefaultCached)),
+                PriceCompletion = Nanoton(PerModel.Value(parse, _priceOut, i, DefaultOut)),
+            }),
+        ];
+    }
+
+    /// <summary>Engines that share the cores unasked would spin against each other.</summary>
+    private static uint Threads(uint wanted, int models) =>
+        wanted > 0 || models == 1 ? wanted : (uint)Math.Max(1, (Environment.ProcessorCount - 1) / models);
+
+    private static uint Within(string what, uint value, uint least, uint most) => value >= least && value <= most
+        ? value
+        : throw new CliException(ExitCode.Usage, $"{value} {what} are out of range", $"{least} to {most} is allowed");
+
+    private static ulong Nanoton(decimal ton) => ton is >= 0 and <= 1000
+        ? TonAmount.ToNanoton(ton)
+        : throw new CliException(ExitCode.Usage, $"a price of {ton} TON per 1,000,000 tokens is out of range", "0 to 1000 is allowed");
+}

@@ -1,0 +1,41 @@
+using System.Text.Json.Nodes;
+using NUnit.Framework;
+
+namespace Cocoon.Tests.EndToEnd;
+
+/// <summary>The prefix cache of a provider, seen by two users of one client, who share its channel.</summary>
+/// <remarks>That a stranger's first token takes as many steps as any is counted in <c>PrefixCacheTests</c>.</remarks>
+public sealed class CacheIsolationTests
+{
+    private static readonly string Prompt = string.Concat(Enumerable.Repeat("Cocoon keeps every prompt private. ", 30));
+
+    [Test, CancelAfter(60_000)]
+    public async Task SamePrompt_OfAnotherUserOnTheSameChannel_IsNotSeenAsCached(CancellationToken cancellationToken)
+    {
+        ChatAnswer first = await AskAsync("alice"), again = await AskAsync("alice"), other = await AskAsync("bob"), nobody = await AskAsync(null);
+        ChatAnswer[] all = [first, again, other, nobody];
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(all.Select(a => a.ErrorText), Is.All.Empty);
+            Assert.That(all.Select(a => a.Channel).Distinct().Count(), Is.EqualTo(1), "one channel, so the provider's host cannot tell them apart");
+            Assert.That(Cached(first), Is.Zero);
+            Assert.That(Cached(again), Is.GreaterThan(0), "the cache works for its owner");
+            Assert.That(Cached(other), Is.Zero);
+            Assert.That(Cached(nobody), Is.Zero);
+        }
+
+        Task<ChatAnswer> AskAsync(string? user)
+        {
+            JsonObject body = Chat.Ask(Prompt, SharedNetwork.Cheap.PeerId);
+            body["max_tokens"] = 4;
+            if (user is not null)
+            {
+                body["user"] = user;
+            }
+
+            return Chat.StreamAsync(SharedNetwork.Client, body, cancellationToken);
+        }
+    }
+
+    private static int Cached(ChatAnswer answer) => (int)answer.Usage!["prompt_tokens_details"]!["cached_tokens"]!;
+}

@@ -1,0 +1,79 @@
+using System.Text.Json.Nodes;
+using NUnit.Framework;
+
+namespace Cocoon.Tests.EndToEnd;
+
+/// <summary>One provider with two models, each in an enclave process of its own.</summary>
+public sealed class SeveralModelsTests
+{
+    [SetUp]
+    public async Task StartAsync() => await SpecialProviders.StartAsync();
+
+    [Test, CancelAfter(90_000)]
+    public async Task Provider_WithTwoModels_OffersEachAndAnswersWithTheOneAskedFor(CancellationToken cancellationToken)
+    {
+        CocoonNode provider = SpecialProviders.Provider;
+        JsonObject[] engines = await EnginesAsync(cancellationToken);
+        JsonObject[] offers = await Eventually.GetAsync(
+            "the client hears of both",
+            async () => (await SpecialProviders.Client.GetAsync("/control/offers", cancellationToken))["offers"]!.AsArray().OfType<JsonObject>()
+                .Where(o => (string)o["peer"]! == provider.PeerId).ToArray() is { Length: 2 } both ? both : null,
+            TimeSpan.FromSeconds(30), cancellationToken);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(engines.Select(e => (string)e["model"]!), Is.EqualTo(new[] { SpecialProviders.EmbeddingModel, SpecialProviders.CallerModel }));
+            Assert.That(engines.Select(e => (int)e["slots_total"]!), Is.EqualTo(new[] { 2, 3 }), "the n-th --slots is the n-th model's");
+            Assert.That(engines.Select(e => (int)e["process_id"]!), Is.Unique);
+            Assert.That(offers.ToDictionary(o => (string)o["model"]!, o => (int)o["slots_total"]!), Is.EquivalentTo(new Dictionary<string, int>
+            {
+                [SpecialProviders.EmbeddingModel] = 2, [SpecialProviders.CallerModel] = 3,
+            }));
+            Assert.That(offers.Select(o => (string)o["model_id"]!), Is.Unique);
+        }
+    }
+
+    [Test, CancelAfter(90_000)]
+    public async Task Price_OfOneOfTwoModels_IsNamed(CancellationToken cancellationToken)
+    {
+        string data = SpecialProviders.Provider.DataDirectory;
+        CommandResult unnamed = await CocoonProgram.RunAsync(cancellationToken, "price", "set", "--out", "0.2", "--data", data);
+        CommandResult unknown = await CocoonProgram.RunAsync(cancellationToken, "price", "set", "--out", "0.2", "--model", "nobody", "--data", data);
+        CommandResult same = await CocoonProgram.RunAsync(cancellationToken, "price", "set", "--out", "0.16", "--model", SpecialProviders.CallerModel, "--data", data, "-o", "json");
+        Assert.That((unnamed.ExitCode, unknown.ExitCode, same.ExitCode), Is.EqualTo((2, 4, 0)), same.Error);
+        Assert.That(unnamed.Error, Does.Contain(SpecialProviders.EmbeddingModel).And.Contain(SpecialProviders.CallerModel));
+        Assert.That(JsonNode.Parse(same.Output)!["models"]!.AsArray().Select(m => (string)m!["prices"]!["completion_nanoton"]!), Is.All.EqualTo("160000000"));
+    }
+
+    [Test, CancelAfter(120_000)]
+    public async Task Enclave_OfOneModelKilled_LeavesTheOtherAlone(CancellationToken cancellationToken)
+    {
+        JsonObject[] before = await EnginesAsync(cancellationToken);
+        Signals.SendKill((int)before[1]["process_id"]!);
+        await Eventually.GetAsync(
+            "the killed one is back",
+            async () => (await EnginesAsync(cancellationToken))[1] is var engine && (string)engine["status"]! == "ready" && (int)engine["process_id"]! != (int)before[1]["process_id"]! ? engine : null,
+            TimeSpan.FromSeconds(40), cancellationToken);
+        JsonObject[] after = await EnginesAsync(cancellationToken);
+        Assert.That((int)after[0]["process_id"]!, Is.EqualTo((int)before[0]["process_id"]!));
+        await CocoonNetwork.WaitForOffersAsync(SpecialProviders.Client, cancellationToken, SpecialProviders.Provider);
+    }
+
+    [TestCase("--model", "cocoon-guide", "--model", "cocoon-guide")]
+    [TestCase("--slots", "0")]
+    [TestCase("--slots", "65")]
+    [TestCase("--work-percent", "0")]
+    [TestCase("--split-mode", "diagonal")]
+    [TestCase("--tensor-split", "1,x")]
+    [TestCase("--name", "one", "--name", "two")]
+    [TestCase("--model", "cocoon-guide", "--upstream", "http://127.0.0.1:1")]
+    [CancelAfter(60_000)]
+    public async Task Up_OptionsThatCannotBe_AreRefusedBeforeAnythingStarts(params string[] options)
+    {
+        CommandResult refused = await CocoonProgram.RunAsync(CancellationToken.None, ["up", "--data", Path.Combine(SpecialProviders.Provider.DataDirectory, "none"), .. options]);
+        Assert.That(refused.ExitCode, Is.EqualTo(2), refused.Output + refused.Error);
+        Assert.That(refused.Error, Does.StartWith("error: "));
+    }
+
+    private static async Task<JsonObject[]> EnginesAsync(CancellationToken cancellationToken) =>
+        [.. (await SpecialProviders.Provider.GetAsync("/control/status", cancellationToken))["engines"]!.AsArray().OfType<JsonObject>()];
+}

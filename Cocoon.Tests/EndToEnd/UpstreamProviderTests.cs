@@ -1,0 +1,78 @@
+using System.Text.Json.Nodes;
+using Cocoon.Tests.Support;
+using NUnit.Framework;
+
+namespace Cocoon.Tests.EndToEnd;
+
+/// <summary>A provider that serves what another OpenAI-compatible server on this machine answers: here the API of a light client, a real server and no stub.</summary>
+public sealed class UpstreamProviderTests
+{
+    private const string Model = "cocoon-upstream";
+
+    private static CocoonNode s_provider = null!;
+
+    [OneTimeSetUp]
+    public async Task StartAsync()
+    {
+        using CancellationTokenSource limit = new(TimeSpan.FromMinutes(2));
+        await SpecialProviders.StartAsync();
+        s_provider = await SharedNetwork.Network.StartUpstreamProviderAsync("upstream", SharedNetwork.Client.Api, CocoonNetwork.ModelName, Model, limit.Token);
+        await CocoonNetwork.WaitForOffersAsync(SpecialProviders.Client, limit.Token, s_provider);
+    }
+
+    [OneTimeTearDown]
+    public async Task StopAsync()
+    {
+        if (s_provider is not null)
+        {
+            await s_provider.StopAsync();
+        }
+    }
+
+    [Test, CancelAfter(90_000)]
+    public async Task Answer_OfTheServer_ArrivesSealedAndPaid_AndSaysWhatItsTierIs(CancellationToken cancellationToken)
+    {
+        ChatAnswer answer = await Chat.StreamAsync(SpecialProviders.Client, Ask(), cancellationToken);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(answer.ErrorText, Is.Empty);
+            Assert.That(answer.Text, Is.EqualTo(TestModel.Sentence));
+            Assert.That((string?)answer.Cocoon?["provider"], Is.EqualTo(s_provider.PeerId));
+            Assert.That((string?)answer.Cocoon?["tier"], Is.EqualTo("open"));
+            Assert.That((string?)answer.Cocoon?["model_assurance"], Is.EqualTo("claimed"));
+            Assert.That((int)answer.Usage!["completion_tokens"]!, Is.GreaterThan(2));
+        }
+    }
+
+    [Test, CancelAfter(90_000)]
+    public async Task Application_HangsUp_TheServerBehindStopsToo(CancellationToken cancellationToken)
+    {
+        JsonObject body = Ask();
+        body["temperature"] = 2;
+        using CancellationTokenSource hangUp = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        int pieces = 0;
+        Assert.That(
+            async () => await Chat.StreamAsync(SpecialProviders.Client, body, hangUp.Token, async _ =>
+            {
+                if (++pieces == 3)
+                {
+                    await hangUp.CancelAsync();
+                }
+            }),
+            Throws.InstanceOf<OperationCanceledException>());
+        foreach (CocoonNode node in (CocoonNode[])[s_provider, SharedNetwork.Cheap, SharedNetwork.Dear])
+        {
+            await Eventually.GetAsync(
+                $"nothing runs at {node.Name}",
+                async () => (await node.GetAsync("/control/status", cancellationToken))["engine"]!.AsObject() is { } engine && (int)engine["slots_busy"]! == 0 ? engine : null,
+                TimeSpan.FromSeconds(20), cancellationToken);
+        }
+    }
+
+    private static JsonObject Ask()
+    {
+        JsonObject body = Chat.Ask("What do you keep?", s_provider.PeerId);
+        body["model"] = Model;
+        return body;
+    }
+}
