@@ -80,8 +80,8 @@ const measure = async () => {
       await a.call('hang_up', { peer: b.peer })
     }
   })
-  await inTurns(40, async (into, a, b) => { into.ping_ms.push((await a.call('ping', { peer: b.peer })).ms) })
-  await inTurns(1, async (into, a, b) => { await a.call('perf', { peer: b.peer, upload: 64 << 20, download: 64 << 20 }) })
+  await inTurns(1, async (into, a, b) => { await a.call('perf', { peer: b.peer, upload: 256 << 20, download: 256 << 20 }) })
+  await inTurns(100, async (into, a, b) => { into.ping_ms.push((await a.call('ping', { peer: b.peer })).ms) })
   await inTurns(Number(options.rounds), async (into, a, b) => {
     into.upload_mbps.push(mbps(size, (await a.call('perf', { peer: b.peer, upload: size, download: 0 })).upload_ms))
     into.download_mbps.push(mbps(size, (await a.call('perf', { peer: b.peer, upload: 0, download: size })).download_ms))
