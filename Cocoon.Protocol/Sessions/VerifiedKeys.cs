@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using Cocoon.Protocol.Sessions.Proto;
@@ -15,13 +16,13 @@ internal sealed class VerifiedKeys(int capacity = VerifiedKeys.DefaultCapacity)
     public const int DefaultCapacity = 256;
 
     private readonly Lock _lock = new();
-    private readonly Dictionary<UInt128, KeyRecord> _records = [];
-    private readonly Queue<UInt128> _order = new();
+    private readonly Dictionary<Digest, KeyRecord> _records = [];
+    private readonly Queue<Digest> _order = new();
 
     /// <summary>As <see cref="SignedRecords.TryVerifyKey"/>.</summary>
     public bool TryVerify(ReadOnlySpan<byte> identityKey, SignedKeyRecord signed, [NotNullWhen(true)] out KeyRecord? record)
     {
-        UInt128 key = Key(identityKey, signed);
+        Digest key = DigestOf(identityKey, signed);
         lock (_lock)
         {
             if (_records.TryGetValue(key, out record))
@@ -50,12 +51,21 @@ internal sealed class VerifiedKeys(int capacity = VerifiedKeys.DefaultCapacity)
         return true;
     }
 
-    /// <summary>Half of a SHA-256; only what was verified is looked up, so a collision would need two signatures of one identity key.</summary>
-    private static UInt128 Key(ReadOnlySpan<byte> identityKey, SignedKeyRecord signed)
+    private static Digest DigestOf(ReadOnlySpan<byte> identityKey, SignedKeyRecord signed)
     {
-        byte[] input = [.. identityKey, .. signed.Signature.Span, .. signed.Record.Span];
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        Span<byte> lengths = stackalloc byte[2 * sizeof(int)];
+        BinaryPrimitives.WriteInt32BigEndian(lengths, identityKey.Length);
+        BinaryPrimitives.WriteInt32BigEndian(lengths[sizeof(int)..], signed.Signature.Length);
+        hash.AppendData(lengths);
+        hash.AppendData(identityKey);
+        hash.AppendData(signed.Signature.Span);
+        hash.AppendData(signed.Record.Span);
         Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(input, digest);
-        return System.Buffers.Binary.BinaryPrimitives.ReadUInt128BigEndian(digest);
+        hash.GetHashAndReset(digest);
+        return new Digest(BinaryPrimitives.ReadUInt128BigEndian(digest), BinaryPrimitives.ReadUInt128BigEndian(digest[16..]));
     }
+
+    /// <summary>A whole SHA-256: with half of it, 2⁶⁴ signatures of one's own would find a record that stands for another enclave's.</summary>
+    private readonly record struct Digest(UInt128 High, UInt128 Low);
 }
