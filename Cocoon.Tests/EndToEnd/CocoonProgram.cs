@@ -32,11 +32,12 @@ internal static class CocoonProgram
     public static Task<CommandResult> RunAsync(CancellationToken cancellationToken, params string[] arguments) => RunAsync(Launch(arguments), cancellationToken);
 
     /// <inheritdoc cref="RunAsync(CancellationToken, string[])"/>
-    public static async Task<CommandResult> RunAsync(ProcessStartInfo start, CancellationToken cancellationToken)
+    /// <param name="input">All that there is to read; nobody is at the terminal: what wants to ask must say so instead of waiting.</param>
+    public static async Task<CommandResult> RunAsync(ProcessStartInfo start, CancellationToken cancellationToken, string input = "")
     {
-        // Nobody is at the terminal: what wants to ask must say so instead of waiting.
         start.RedirectStandardInput = true;
         using Process process = Process.Start(start)!;
+        await process.StandardInput.WriteAsync(input.AsMemory(), cancellationToken);
         process.StandardInput.Close();
         Task<string> output = process.StandardOutput.ReadToEndAsync(cancellationToken), error = process.StandardError.ReadToEndAsync(cancellationToken);
         try

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Cocoon.Node.Diagnostics;
 using Cocoon.Tests.Support;
 using NUnit.Framework;
 
@@ -221,28 +222,24 @@ public sealed class FaultTests
         }
     }
 
-    [Test, CancelAfter(90_000)]
-    public async Task Client_KilledWhileItsChannelOpens_FindsItAgain(CancellationToken cancellationToken)
+    [TestCase("queued")]
+    [TestCase("sent")]
+    [CancelAfter(90_000)]
+    public async Task Client_KilledWhileItsChannelOpens_FindsItAgain(string step, CancellationToken cancellationToken)
     {
-        CocoonNode client = await _network.StartClientAsync("opener", CocoonNetwork.Ton, cancellationToken);
-        await CocoonNetwork.WaitForOffersAsync(client, cancellationToken, _dear);
-        Task<ChatAnswer> asking = Chat.StreamAsync(client, Chat.Ask("Open and die.", _dear.PeerId), cancellationToken);
-        JsonObject opening = await Eventually.GetAsync(
-            "a channel is written down", () => client.ChannelAsync(_ => true, cancellationToken), TimeSpan.FromSeconds(20), cancellationToken);
+        CocoonNode client = await _network.StartClientAsync("opener-" + step, CocoonNetwork.Ton, cancellationToken);
         await client.KillAsync();
-        Assert.That(async () => await asking, Throws.InstanceOf<HttpRequestException>().Or.InstanceOf<IOException>());
+        client = _network.Relaunch(client, CrashPoint.Outbox(step, "open"));
+        Assert.That(await client.IsReadyAsync(cancellationToken), Is.True, client.LogTail());
+        await CocoonNetwork.WaitForOffersAsync(client, cancellationToken, _dear);
+        Assert.That(
+            async () => await Chat.StreamAsync(client, Chat.Ask("Open and die.", _dear.PeerId), cancellationToken),
+            Throws.InstanceOf<HttpRequestException>().Or.InstanceOf<IOException>());
+        await client.WaitForEndAsync(cancellationToken);
 
         client = await _network.RestartAsync(client, cancellationToken);
+        JsonObject opening = (await client.ChannelAsync(_ => true, cancellationToken))!;
         await CocoonNetwork.WaitForOffersAsync(client, cancellationToken, _dear);
-        if (await client.ChannelAsync(c => (string)c["state"]! == "open", cancellationToken) is null
-            && await _network.BalanceAsync(await CocoonNetwork.WalletAsync(client, cancellationToken), cancellationToken) == CocoonNetwork.Ton
-            && !await OpensAsync(client, cancellationToken))
-        {
-            // It died between writing the channel down and handing its opening to the wallet: then nothing was ever sent.
-            Assert.That(await _network.BalanceAsync(await CocoonNetwork.WalletAsync(client, cancellationToken), cancellationToken), Is.EqualTo(CocoonNetwork.Ton));
-            return;
-        }
-
         await Eventually.GetAsync(
             "the channel opens", () => client.ChannelAsync(c => (string)c["state"]! == "open", cancellationToken), TimeSpan.FromSeconds(30), cancellationToken);
         ChatAnswer answer = await Chat.StreamAsync(client, Chat.Ask("And again.", _dear.PeerId), cancellationToken);
@@ -252,20 +249,6 @@ public sealed class FaultTests
             Assert.That(answer.ErrorText, Is.Empty);
             Assert.That(answer.Cocoon?["channel"]?.ToString(), Is.EqualTo((string)opening["address"]!));
             Assert.That(channels, Has.Count.EqualTo(1), "no second deposit was locked");
-        }
-    }
-
-    private static async Task<bool> OpensAsync(CocoonNode client, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await Eventually.GetAsync(
-                "the channel opens", () => client.ChannelAsync(c => (string)c["state"]! == "open", cancellationToken), TimeSpan.FromSeconds(15), cancellationToken);
-            return true;
-        }
-        catch (TimeoutException)
-        {
-            return false;
         }
     }
 
@@ -286,6 +269,44 @@ public sealed class FaultTests
             Assert.That(Nanoton(paying, "spent_nanoton"), Is.EqualTo(cost));
             Assert.That(Nanoton(paid, "spent_nanoton"), Is.EqualTo(cost));
             Assert.That(answers.Select(a => (int)a.Usage!["completion_tokens"]!), Is.EqualTo(Enumerable.Range(0, 6).Select(i => 60 + (20 * i))));
+        }
+    }
+
+    [Test, CancelAfter(120_000)]
+    public async Task Requests_SideBySideOfWhichHalfAreLeft_AreNeverDeclinedAndBothBooksAgree(CancellationToken cancellationToken)
+    {
+        CocoonNode client = await _network.StartClientAsync("leavers", CocoonNetwork.Ton, cancellationToken);
+        await CocoonNetwork.WaitForOffersAsync(client, cancellationToken, _dear);
+        Assert.That((await Chat.StreamAsync(client, Chat.Ask("Open.", _dear.PeerId), cancellationToken)).ErrorText, Is.Empty);
+        string[] errors = await Task.WhenAll(Enumerable.Range(0, 4).Select(lane => LaneAsync(lane)));
+        Assert.That(errors, Is.All.Empty);
+        JsonObject paying = await Eventually.GetAsync(
+            "every session has ended", () => client.ChannelAsync(c => (int)c["live_sessions"]! == 0, cancellationToken), TimeSpan.FromSeconds(15), cancellationToken);
+        JsonObject paid = (await _dear.ChannelAsync(c => (string)c["address"]! == (string)paying["address"]!, cancellationToken))!;
+        Assert.That(Nanoton(paid, "spent_nanoton"), Is.EqualTo(Nanoton(paying, "spent_nanoton")), "what a request that was left had cost is settled by its enclave");
+
+        // Three requests one after the other, the middle one left in mid-stream.
+        async Task<string> LaneAsync(int lane)
+        {
+            List<string> errors = [];
+            for (int i = 0; i < 3; i++)
+            {
+                using CancellationTokenSource leaving = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+                int pieces = 0;
+                try
+                {
+                    ChatAnswer answer = await Chat.StreamAsync(
+                        client, Chat.Long(_dear.PeerId, $"Lane {lane}, number {i}.", tokens: 60), leaving.Token,
+                        _ => i == 1 && ++pieces == 10 + (5 * lane) ? leaving.CancelAsync() : Task.CompletedTask);
+                    errors.Add(answer.ErrorText);
+                }
+                catch (OperationCanceledException) when (leaving.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+                {
+                    // Left, as it was meant to be.
+                }
+            }
+
+            return string.Concat(errors);
         }
     }
 

@@ -63,6 +63,22 @@ public sealed class MoneyCommandTests
     }
 
     [Test, CancelAfter(60_000)]
+    public async Task Send_WithAComment_ArrivesAndCostsWhatThePreviewSaid(CancellationToken cancellationToken)
+    {
+        string to = (string)(await ReadAsync(Client, cancellationToken, "wallet", "balance"))["address"]!;
+        JsonObject before = await ReadAsync(Provider, cancellationToken, "wallet", "balance");
+        JsonObject preview = await ReadAsync(Provider, cancellationToken, "wallet", "send", to, "0.01", "--comment", "for tea", "--dry-run");
+        JsonObject sent = await ReadAsync(Provider, cancellationToken, "wallet", "send", to, "0.01", "--comment", "for tea", "--yes");
+        JsonObject after = await ReadAsync(Provider, cancellationToken, "wallet", "balance");
+        ulong cost = Amount(before, "balance_nanoton") - Amount(after, "balance_nanoton") - 10_000_000;
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((string)sent["amount_nanoton"]!, Is.EqualTo("10000000"));
+            Assert.That(cost, Is.Positive.And.LessThanOrEqualTo(Amount(preview, "fees_nanoton")));
+        }
+    }
+
+    [Test, CancelAfter(60_000)]
     public async Task Send_OfMoreThanThereIs_NamesWhatIsNeededWhatIsThereAndWhereToSendIt(CancellationToken cancellationToken)
     {
         JsonObject wallet = await ReadAsync(Client, cancellationToken, "wallet", "balance");
@@ -81,22 +97,33 @@ public sealed class MoneyCommandTests
         string[] ton = ["--ton", _network.Devnet.ApiUrl.ToString()];
         JsonObject staked = await ReadAsync(owner, cancellationToken, ["bond", "stake", "0.05", "--yes", .. ton]);
         JsonObject bond = await ReadAsync(owner, cancellationToken, ["bond", "show", .. ton]);
+        await ReadAsync(owner, cancellationToken, ["bond", "publish", "1", new string('5', 64), "--yes", .. ton]);
         await ReadAsync(owner, cancellationToken, ["bond", "unbond", "--yes", .. ton]);
         JsonObject unbonding = await ReadAsync(owner, cancellationToken, ["bond", "show", .. ton]);
+        CommandResult tooEarly = await RunAsync(owner, cancellationToken, ["bond", "withdraw", "--yes", .. ton]);
+        await ReadAsync(owner, cancellationToken, ["bond", "rebond", "--yes", .. ton]);
+        JsonObject again = await ReadAsync(owner, cancellationToken, ["bond", "show", .. ton]);
 
-        string registry = (string)(await ReadAsync(owner, cancellationToken, ["registry", "deploy", "--yes", .. ton]))["address"]!;
+        string registry = (string)(await ReadAsync(owner, cancellationToken, ["registry", "deploy", "--time-lock", "600", "--yes", .. ton]))["address"]!;
         string model = new('a', 64), other = new('b', 64);
         await ReadAsync(owner, cancellationToken, ["registry", "propose", registry, "put-model", model, "--yes", .. ton]);
         await ReadAsync(owner, cancellationToken, ["registry", "revoke", registry, "model", other, "--yes", .. ton]);
         CommandResult early = await RunAsync(owner, cancellationToken, ["registry", "apply", registry, "0", "--yes", .. ton]);
         CommandResult stranger = await RunAsync(Client, cancellationToken, ["registry", "revoke", registry, "model", other, "--yes", .. ton]);
+        await ReadAsync(owner, cancellationToken, ["registry", "propose", registry, "put-model", new string('c', 64), "--yes", .. ton]);
+        await ReadAsync(owner, cancellationToken, ["registry", "cancel", registry, "1", "--yes", .. ton]);
+        JsonArray waiting = (await ReadAsync(owner, cancellationToken, ["registry", "list", registry, .. ton]))["entries"]!.AsArray();
+        await _network.Devnet.AdvanceAsync(601);
+        await ReadAsync(owner, cancellationToken, ["registry", "apply", registry, "0", "--yes", .. ton]);
         JsonArray entries = (await ReadAsync(owner, cancellationToken, ["registry", "list", registry, .. ton]))["entries"]!.AsArray();
         using (Assert.EnterMultipleScope())
         {
             Assert.That((bool)staked["succeeded"]!, Is.True);
             Assert.That(((string)bond["state"]!, (string)bond["peer_id"]!), Is.EqualTo(("bonded", owner.PeerId)));
             Assert.That((string)unbonding["state"]!, Is.EqualTo("unbonding"));
-            Assert.That(entries.Select(e => $"{e!["list"]} {e["state"]}"), Is.EquivalentTo(new[] { "model revoked", "pending waits" }));
+            Assert.That((tooEarly.ExitCode, (string)again["state"]!), Is.EqualTo((6, "bonded")), tooEarly.Error);
+            Assert.That(waiting.Select(e => $"{e!["list"]} {e["state"]}"), Is.EquivalentTo(new[] { "model revoked", "pending waits" }));
+            Assert.That(entries.Select(e => $"{e!["list"]} {e["state"]}"), Is.EquivalentTo(new[] { "model revoked", "model listed" }));
             Assert.That((early.ExitCode, early.Error.Contains("time", StringComparison.OrdinalIgnoreCase)), Is.EqualTo((6, true)), early.Error);
             Assert.That((stranger.ExitCode, stranger.Error.Contains("admin", StringComparison.Ordinal)), Is.EqualTo((6, true)), stranger.Error);
         }

@@ -20,7 +20,15 @@ public sealed class ProviderCrashWalkTests
             CrashPoint.ProviderAnswering, CrashPoint.ProviderVoucherStored + ":3", CrashPoint.ProviderAnswered, CrashPoint.ProviderDueStored);
         await walk.CrashAsync(
             walk.ClaimAsync, cancellationToken,
-            [CrashPoint.ProviderClaimQueued, .. CrashWalk.Outbox("claim"), CrashPoint.ProviderClaimed, CrashPoint.ProviderClaimRecorded]);
+            [CrashPoint.ProviderClaimQueued, .. CrashWalk.Outbox("claim", all: true), CrashPoint.ProviderClaimed, CrashPoint.ProviderClaimRecorded]);
+        if (CrashWalk.IsFull)
+        {
+            // The same steps at other places of an answer.
+            await walk.CrashAsync(
+                walk.AskAsync, cancellationToken,
+                [.. new[] { 2, 4 }.Select(n => $"{CrashPoint.ProviderVoucherStored}:{n}"), .. new[] { 10, 40, 70, 100, 150 }.Select(n => $"{CrashPoint.ProviderAnswering}:{n}")]);
+        }
+
         await walk.CrashAsync(walk.CloseAsync, cancellationToken, CrashPoint.ProviderCloseStored);
         await walk.FinishAsync(cancellationToken);
     }
