@@ -24,11 +24,13 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
     /// <summary>For a provider's word after a cancel: its engine ends a batch first.</summary>
     private static readonly TimeSpan CancelWait = TimeSpan.FromSeconds(3);
 
+    /// <summary>Bytes on the way to a client that has left, before its provider's last word.</summary>
+    private const int MaxHeardAfterCancel = 1 << 20;
+
     private readonly PaymentPacer _pacer = new(session.Enclave.Quote.StepNanoton, RequestBound.Due(ask, session.Enclave.Quote));
     private readonly string _address = new TonAddress(0, channel.Channel).ToFriendly(bounceable: true);
     private int _vouchers;
     private bool _mayOweMore;
-    private bool _isSilent;
     private VoucherMessage? _lastVoucher;
 
     /// <summary>What was metered and vouched so far.</summary>
@@ -151,7 +153,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
                 await blocks;
                 if (!whole)
                 {
-                    await CancelAsync();
+                    await CancelAsync(isLeaving: cancellationToken.IsCancellationRequested);
                 }
             }
             finally
@@ -379,7 +381,6 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            _isSilent = true;
             return isWhole ? null : throw SessionFailures.Lost(session.Offer, "the answer does not go on", atRisk: AtRisk());
         }
         catch (Exception exception) when (exception is IOException or Libp2pException)
@@ -440,14 +441,17 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
     private ulong AtRisk() => _pacer.Allocated > _pacer.Due ? _pacer.Allocated - _pacer.Due : 0;
 
     /// <summary>Tells the provider to stop. Its enclave's settlement then says to the nanoton what was served, so that nothing rests on the provider's word.</summary>
-    private async Task CancelAsync()
+    /// <param name="isLeaving">The application left; a provider that did wrong or is lost is not listened to any more.</param>
+    private async Task CancelAsync(bool isLeaving)
     {
         using CancellationTokenSource brief = new(CancelWait, time);
         try
         {
             await session.Link.WriteAsync(new ClientMessage { Cancel = new Cancel() }, brief.Token);
-            while (_mayOweMore && !_isSilent && await session.Link.ReadProviderMessageAsync(brief.Token) is { } message)
+            int heard = 0;
+            while (isLeaving && _mayOweMore && heard < MaxHeardAfterCancel && await session.Link.ReadProviderMessageAsync(brief.Token) is { } message)
             {
+                heard += message.CalculateSize();
                 if (message.BodyCase == ProviderMessage.BodyOneofCase.Settlement)
                 {
                     Settle(message.Settlement);
