@@ -60,7 +60,13 @@ public sealed class PacedAnswerSenderTests
     {
         await _sender.PostAsync(new AnswerEvent { Started = new Started { PromptTokens = 10 } }, Nothing, CancellationToken.None);
         int frames = 0;
-        _pipe.BeforeWrite = () => ++frames == ResponseShape.TicksPerBlock + 1 ? _sender.BlockAsync(Nothing, Prompt, CancellationToken.None) : ValueTask.CompletedTask;
+        _pipe.BeforeWrite = () =>
+        {
+            if (++frames == ResponseShape.TicksPerBlock + 1)
+            {
+                Assert.That(_sender.BlockAsync(Nothing, Prompt, CancellationToken.None).IsCompletedSuccessfully, "it waits for the edge, not for the pipe");
+            }
+        };
         (List<EnclaveFrame> host, List<AnswerEvent> heard) = await DriveAsync(ResponseShape.TicksPerBlock + 2);
         Assert.That(heard.Where(a => a.Delta is not null), Is.Empty, "the frame of this edge was sealed before");
         Assert.That(host.Where(f => f.Metered is not null), Is.Empty, "so the host does not wait for money that nobody asked for");
@@ -76,7 +82,7 @@ public sealed class PacedAnswerSenderTests
         List<AnswerEvent> heard = [];
         while (frames > 0)
         {
-            EnclaveFrame frame = await _pipe.Frames.ReadAsync().AsTask().WaitAsync(EnclavePair.Patience);
+            EnclaveFrame frame = await _pipe.ReadFrameAsync().WaitAsync(EnclavePair.Patience);
             host.Add(frame);
             if (frame.Output is { } output)
             {
@@ -89,20 +95,32 @@ public sealed class PacedAnswerSenderTests
         return (host, heard);
     }
 
-    /// <summary>The enclave's end of a pipe: runs something before a frame is taken, and hands the frames on.</summary>
+    /// <summary>The enclave's end of a pipe: runs something before frames are taken, and hands them on.</summary>
     private sealed class HookedPipe : MemoryStream
     {
-        private readonly Channel<EnclaveFrame> _frames = Channel.CreateUnbounded<EnclaveFrame>();
+        private readonly Channel<byte[]> _writes = Channel.CreateUnbounded<byte[]>();
+        private readonly Queue<EnclaveFrame> _frames = new();
 
-        public ChannelReader<EnclaveFrame> Frames => _frames.Reader;
+        public Action BeforeWrite { get; set; } = () => { };
 
-        public Func<ValueTask> BeforeWrite { get; set; } = () => ValueTask.CompletedTask;
-
-        public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        public async Task<EnclaveFrame> ReadFrameAsync()
         {
-            await BeforeWrite();
-            PipeFrameReader<EnclaveFrame> reader = new(new MemoryStream(buffer.ToArray()), EnclaveFrame.Parser);
-            _frames.Writer.TryWrite((await reader.ReadAsync(cancellationToken))!);
+            while (_frames.Count == 0)
+            {
+                PipeFrameReader<EnclaveFrame> reader = new(new MemoryStream(await _writes.Reader.ReadAsync()), EnclaveFrame.Parser);
+                while (await reader.ReadAsync(CancellationToken.None) is { } frame)
+                {
+                    _frames.Enqueue(frame);
+                }
+            }
+
+            return _frames.Dequeue();
+        }
+
+        public override void Write(ReadOnlySpan<byte> buffer)
+        {
+            BeforeWrite();
+            _writes.Writer.TryWrite(buffer.ToArray());
         }
     }
 }
