@@ -68,7 +68,7 @@ internal sealed partial class EnclaveSession : IAsyncDisposable
     {
         try
         {
-            return Hello.Parser.ParseFrom(bytes.Span);
+            return Hello.Parser.ParseBounded(bytes.Span);
         }
         catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {
@@ -87,7 +87,7 @@ internal sealed partial class EnclaveSession : IAsyncDisposable
         Quote quote;
         try
         {
-            quote = Quote.Parser.ParseFrom(signedQuote?.Quote ?? ByteString.Empty);
+            quote = Quote.Parser.ParseBounded((signedQuote?.Quote ?? ByteString.Empty).Span);
         }
         catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {

@@ -161,8 +161,8 @@ internal sealed class ModelDirectory(TimeProvider time)
 
         try
         {
-            envelope = SignedDirectory.Parser.ParseFrom(signed.Span);
-            Directory parsed = Directory.Parser.ParseFrom(envelope.Directory.Span);
+            envelope = SignedDirectory.Parser.ParseBounded(signed.Span);
+            Directory parsed = Directory.Parser.ParseBounded(envelope.Directory.Span);
             bool valid = parsed.PeerId.Span.SequenceEqual(from.Bytes)
                 && parsed.Models.Count is > 0 and <= MaxModelsPerProvider
                 && parsed.Models.All(m => m.ModelId.Length == 32 && m.ModelName.Length is > 0 and <= OfferLimits.MaxText)

@@ -171,7 +171,7 @@ internal sealed partial class ProviderSession(
     {
         try
         {
-            header = RoutingHeader.Parser.ParseFrom(bytes);
+            header = RoutingHeader.Parser.ParseBounded(bytes.Span);
             return true;
         }
         catch (Exception fault) when (ProtobufFault.IsMalformed(fault))

@@ -7,5 +7,5 @@ public static class ProtobufFault
 {
     /// <remarks>A nested length that overflows makes its reader run past the buffer, instead of the exception that is documented.</remarks>
     public static bool IsMalformed(Exception exception) =>
-        exception is InvalidProtocolBufferException or IndexOutOfRangeException or ArgumentOutOfRangeException;
+        exception is InvalidProtocolBufferException or ProtobufLengthException or IndexOutOfRangeException or ArgumentOutOfRangeException;
 }

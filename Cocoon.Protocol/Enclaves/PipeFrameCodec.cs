@@ -58,7 +58,7 @@ internal static class PipeFrameCodec
         T frame;
         try
         {
-            frame = parser.ParseFrom(buffer.AsSpan(start, used + payload));
+            frame = parser.ParseBounded(buffer.AsSpan(start, used + payload));
         }
         catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {

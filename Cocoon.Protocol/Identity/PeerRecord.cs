@@ -42,7 +42,7 @@ public sealed record PeerRecord(PeerId Peer, ulong Sequence, IReadOnlyList<Multi
         PeerRecordMessage message;
         try
         {
-            message = PeerRecordMessage.Parser.ParseFrom(payload);
+            message = PeerRecordMessage.Parser.ParseBounded(payload);
         }
         catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {

@@ -41,7 +41,7 @@ public static class SignedEnvelope
         Envelope message;
         try
         {
-            message = Envelope.Parser.ParseFrom(envelope);
+            message = Envelope.Parser.ParseBounded(envelope);
         }
         catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {

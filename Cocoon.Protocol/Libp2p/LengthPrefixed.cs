@@ -67,7 +67,7 @@ public static class LengthPrefixed
     {
         try
         {
-            return parser.ParseFrom(bytes);
+            return parser.ParseBounded(bytes);
         }
         catch (Exception exception) when (ProtobufFault.IsMalformed(exception))
         {

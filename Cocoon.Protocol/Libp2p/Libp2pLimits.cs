@@ -28,6 +28,9 @@ public sealed record Libp2pLimits
     /// <summary>The same, from one IP. Own choice.</summary>
     public int PendingUpgradesPerIp { get; init; } = 4;
 
+    /// <summary>When all are taken, a newcomer gets the place of the oldest handshake that has had this time: silence costs nothing. Own choice.</summary>
+    public TimeSpan PendingUpgradePatience { get; init; } = TimeSpan.FromSeconds(2);
+
     /// <summary>Inbound connections per second from one IP, and the burst above it. js-libp2p (5).</summary>
     public int InboundConnectionsPerSecond { get; init; } = 5;
 

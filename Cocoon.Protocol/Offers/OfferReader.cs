@@ -69,8 +69,8 @@ internal static class OfferReader
 
         try
         {
-            envelope = SignedOffer.Parser.ParseFrom(signed.Span);
-            inner = Offer.Parser.ParseFrom(envelope.Offer.Span);
+            envelope = SignedOffer.Parser.ParseBounded(signed.Span);
+            inner = Offer.Parser.ParseBounded(envelope.Offer.Span);
         }
         catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {

@@ -27,8 +27,8 @@ internal static class ReceiptVerifier
         Quote quote;
         try
         {
-            receipt = Receipt.Parser.ParseFrom(file.Receipt);
-            quote = Quote.Parser.ParseFrom(file.Quote);
+            receipt = Receipt.Parser.ParseBounded(file.Receipt);
+            quote = Quote.Parser.ParseBounded(file.Quote);
         }
         catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {

@@ -91,7 +91,7 @@ internal sealed class AnswerReader(ResponseOpener opener) : IDisposable
 
         try
         {
-            answer = AnswerEvent.Parser.ParseFrom(bytes.Slice(size, (int)length));
+            answer = AnswerEvent.Parser.ParseBounded(bytes.Slice(size, (int)length));
         }
         catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {

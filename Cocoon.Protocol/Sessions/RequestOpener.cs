@@ -115,7 +115,7 @@ internal sealed class RequestOpener(IRequestKeys keys, TimeProvider time)
         {
             return bytes.Length > MaxHeader
                 ? throw new SessionException(SessionErrorCode.TooLarge, "routing header")
-                : RoutingHeader.Parser.ParseFrom(bytes);
+                : RoutingHeader.Parser.ParseBounded(bytes);
         }
         catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {
@@ -127,7 +127,7 @@ internal sealed class RequestOpener(IRequestKeys keys, TimeProvider time)
     {
         try
         {
-            return SealedRequest.Parser.ParseFrom(bytes.Span);
+            return SealedRequest.Parser.ParseBounded(bytes.Span);
         }
         catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {

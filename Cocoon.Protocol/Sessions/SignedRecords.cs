@@ -67,7 +67,7 @@ internal static class SignedRecords
 
         try
         {
-            message = parser.ParseFrom(body);
+            message = parser.ParseBounded(body.Span);
             return true;
         }
         catch (Exception fault) when (ProtobufFault.IsMalformed(fault))

@@ -269,7 +269,7 @@ internal sealed class WelcomeVerifier(
     {
         try
         {
-            body = WelcomeBody.Parser.ParseFrom(welcome.Body);
+            body = WelcomeBody.Parser.ParseBounded(welcome.Body.Span);
             return true;
         }
         catch (Exception fault) when (ProtobufFault.IsMalformed(fault))

@@ -54,7 +54,7 @@ internal sealed class SimulatedVerifier : IEvidenceVerifier
     {
         try
         {
-            Protections protections = Protections.Parser.ParseFrom(statement.Protections.AsSpan());
+            Protections protections = Protections.Parser.ParseBounded(statement.Protections.AsSpan());
             return [.. protections.Items.Select(i => new ProtectionClaim(i.Name, i.State, i.Detail))];
         }
         catch (Exception fault) when (ProtobufFault.IsMalformed(fault))

@@ -49,7 +49,7 @@ internal sealed class NoiseIdentity : IDisposable
         NoiseHandshakePayload message;
         try
         {
-            message = NoiseHandshakePayload.Parser.ParseFrom(payload);
+            message = NoiseHandshakePayload.Parser.ParseBounded(payload);
         }
         catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {

@@ -12,6 +12,18 @@ internal sealed class InboundGate(Libp2pLimits limits, TimeProvider time, bool e
     private readonly Dictionary<IPAddress, Group> _groups = [];
     private int _pending;
 
+    /// <summary>Whether all handshakes that there may be are under way.</summary>
+    public bool IsFull
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _pending >= limits.PendingUpgrades;
+            }
+        }
+    }
+
     /// <summary>Takes a place for a handshake; <see cref="EndUpgrade"/> gives it back.</summary>
     public bool TryBeginUpgrade(IPAddress address)
     {

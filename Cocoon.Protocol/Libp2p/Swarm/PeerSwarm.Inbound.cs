@@ -20,13 +20,20 @@ internal sealed partial class PeerSwarm
             {
                 Socket socket = await listener.AcceptAsync(_stopping.Token);
                 IPAddress address = ((IPEndPoint)socket.RemoteEndPoint!).Address;
+                await MakeRoomAsync();
                 if (!_gate.TryBeginUpgrade(address))
                 {
                     socket.Dispose();
                     continue;
                 }
 
-                Track(UpgradeInboundAsync(socket, address));
+                LinkedListNode<PendingUpgrade> pending = new(new PendingUpgrade(socket, _context.Time.GetTimestamp()));
+                lock (_upgrading)
+                {
+                    _upgrading.AddLast(pending);
+                }
+
+                Track(UpgradeInboundAsync(socket, address, pending));
             }
             catch (Exception exception) when (exception is OperationCanceledException or ObjectDisposedException)
             {
@@ -41,7 +48,26 @@ internal sealed partial class PeerSwarm
         }
     }
 
-    private async Task UpgradeInboundAsync(Socket socket, IPAddress address)
+    /// <summary>When there is no room for another handshake, the oldest one makes room if it has had its time.</summary>
+    private async Task MakeRoomAsync()
+    {
+        PendingUpgrade oldest;
+        lock (_upgrading)
+        {
+            if (!_gate.IsFull || _upgrading.First is not { } first || _context.Time.GetElapsedTime(first.Value.Since) < _context.Limits.PendingUpgradePatience)
+            {
+                return;
+            }
+
+            _upgrading.Remove(first);
+            oldest = first.Value;
+            oldest.Socket.Dispose();
+        }
+
+        await oldest.Ended.Task;
+    }
+
+    private async Task UpgradeInboundAsync(Socket socket, IPAddress address, LinkedListNode<PendingUpgrade> pending)
     {
         bool opened = false;
         try
@@ -51,18 +77,32 @@ internal sealed partial class PeerSwarm
             SocketConnection raw = new(socket);
             PeerId? punched = await FindPunchedAsync(raw, (IPEndPoint)socket.RemoteEndPoint!, stop.Token);
             NoiseChannel channel = await _upgrader.UpgradeAsync(raw, isInitiator: punched is not null, punched, stop.Token);
+            Forget(pending);
             PeerConnection connection = await AddAsync(channel, isOutbound: punched is not null, dialled: null);
             opened = true;
             Track(ReleaseGateAsync(connection, address));
         }
-        catch (Exception exception) when (exception is IOException or SocketException or OperationCanceledException)
+        catch (Exception exception) when (exception is IOException or SocketException or OperationCanceledException or ObjectDisposedException)
         {
             Log.InboundFailed(_context.Logger, address, exception.Message);
             socket.Dispose();
         }
         finally
         {
+            Forget(pending);
             _gate.EndUpgrade(address, opened);
+            pending.Value.Ended.SetResult();
+        }
+    }
+
+    private void Forget(LinkedListNode<PendingUpgrade> pending)
+    {
+        lock (_upgrading)
+        {
+            if (pending.List is not null)
+            {
+                _upgrading.Remove(pending);
+            }
         }
     }
 
@@ -94,5 +134,10 @@ internal sealed partial class PeerSwarm
     {
         await connection.Session.Completion;
         _gate.Close(address);
+    }
+
+    private sealed record PendingUpgrade(Socket Socket, long Since)
+    {
+        public TaskCompletionSource Ended { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }

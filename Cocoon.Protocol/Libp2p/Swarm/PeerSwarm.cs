@@ -28,6 +28,7 @@ internal sealed partial class PeerSwarm : IAsyncDisposable
     private readonly TcpTransport _transport;
     private readonly InboundGate _gate;
     private readonly ExpectedPunches _punches = new();
+    private readonly LinkedList<PendingUpgrade> _upgrading = new();
     private readonly ConcurrentDictionary<(PeerId Peer, bool IsDirect), Task<PeerConnection>> _dials = new();
     private readonly ConcurrentDictionary<Task, byte> _tasks = new();
     private readonly CancellationTokenSource _stopping = new();

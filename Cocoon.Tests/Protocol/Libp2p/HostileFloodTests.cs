@@ -122,6 +122,39 @@ public sealed class HostileFloodTests
         flood.ForEach(socket => socket.Dispose());
     }
 
+    /// <summary>Also where no address has a limit of its own, and against a flood that comes from everywhere.</summary>
+    [Test]
+    public async Task Handshakes_ThatTakeEveryPlaceInSilence_MakeRoomForWhoSpeaks(CancellationToken cancellationToken)
+    {
+        ManualTimeProvider time = new();
+        await using Libp2pHost host = new(new Libp2pHostOptions
+        {
+            Identity = Ed25519PrivateKey.Generate(),
+            ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],
+            AllowPrivateAddresses = true,
+            TimeProvider = time,
+            Limits = new Libp2pLimits { PendingUpgrades = 8, CloseTimeout = TimeSpan.Zero },
+        });
+        await host.StartAsync(cancellationToken);
+        List<Socket> silent = [];
+        for (int i = 0; i < 8; i++)
+        {
+            silent.Add(await ConnectFromAsync("127.0.0.1", host, cancellationToken));
+        }
+
+        using Socket early = await ConnectFromAsync("127.0.0.1", host, cancellationToken);
+        Assert.That(await IsHungUpAsync(early, cancellationToken), Is.True, "who is there has a moment to speak");
+        time.Advance(TimeSpan.FromSeconds(2));
+        for (int i = 0; i < 3; i++)
+        {
+            await using RawPeer honest = await RawPeer.ConnectAsync(host, cancellationToken);
+            Assert.That(await honest.NextAsync(frame => frame.Type == YamuxFrameType.Ping, cancellationToken), Is.Not.Null);
+        }
+
+        Assert.That(await IsHungUpAsync(silent[0], cancellationToken), Is.True, "the oldest made room");
+        silent.ForEach(socket => socket.Dispose());
+    }
+
     [Test]
     public async Task Stream_WhoseReaderNeverOpensItsWindow_HoldsNothingForLong(CancellationToken cancellationToken)
     {

@@ -41,7 +41,7 @@ internal sealed record ReservationVoucher(PeerId Relay, PeerId Peer, DateTimeOff
         VoucherPayload payload;
         try
         {
-            payload = VoucherPayload.Parser.ParseFrom(bytes);
+            payload = VoucherPayload.Parser.ParseBounded(bytes);
         }
         catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {
