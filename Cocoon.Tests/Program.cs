@@ -44,6 +44,8 @@ internal static class Program
                 return await Benchmarks.ChannelMemoryTool.RunAsync(Console.Out);
             case [Benchmarks.EngineBenchTool.ModelVerb, string size]:
                 return Benchmarks.EngineBenchTool.WriteModel(size, Console.Out);
+            case [Enclave.Models.HostileLoadTests.Verb]:
+                return await Enclave.Models.HostileLoadTests.RunAsync(Console.In, Console.Out);
             case [Benchmarks.EngineBenchTool.SayVerb, string path]:
                 return await Benchmarks.EngineBenchTool.SayAsync(path, Console.Out);
             case [Benchmarks.EngineBenchTool.Verb, string model, string slots, string context]:

@@ -64,7 +64,7 @@ public sealed class PacedAnswerSenderTests
         {
             if (++frames == ResponseShape.TicksPerBlock + 1)
             {
-                Assert.That(_sender.BlockAsync(Nothing, Prompt, CancellationToken.None).IsCompletedSuccessfully, "it waits for the edge, not for the pipe");
+                Assert.That(_sender.BlockAsync(Nothing, Prompt, CancellationToken.None).AsTask().IsCompletedSuccessfully, "it waits for the edge, not for the pipe");
             }
         };
         (List<EnclaveFrame> host, List<AnswerEvent> heard) = await DriveAsync(ResponseShape.TicksPerBlock + 2);
