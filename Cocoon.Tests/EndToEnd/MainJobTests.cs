@@ -22,7 +22,9 @@ public sealed class MainJobTests
     [Test, CancelAfter(120_000)]
     public async Task Answer_ByOfficialDotNetClient_IsPaidToTheNanoton(CancellationToken cancellationToken)
     {
-        CocoonNode client = SharedNetwork.Client, provider = SharedNetwork.Cheap;
+        // A client of its own: others ask through the shared one's channels at the same time.
+        CocoonNode provider = SharedNetwork.Cheap, client = await Network.StartClientAsync("paid-exactly", CocoonNetwork.Ton, cancellationToken);
+        await CocoonNetwork.WaitForOffersAsync(client, cancellationToken, provider, SharedNetwork.Dear);
         TonAddress wallet = await CocoonNetwork.WalletAsync(provider, cancellationToken);
         ulong before = await Network.BalanceAsync(wallet, cancellationToken);
 

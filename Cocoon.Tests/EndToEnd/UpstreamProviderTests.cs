@@ -10,14 +10,15 @@ public sealed class UpstreamProviderTests
     private const string Model = "cocoon-upstream";
 
     private static CocoonNode s_provider = null!;
+    private static CocoonNode s_client = null!;
 
     [OneTimeSetUp]
     public async Task StartAsync()
     {
         using CancellationTokenSource limit = new(TimeSpan.FromMinutes(2));
-        await SpecialProviders.StartAsync();
         s_provider = await SharedNetwork.Network.StartUpstreamProviderAsync("upstream", SharedNetwork.Client.Api, CocoonNetwork.ModelName, Model, limit.Token);
-        await CocoonNetwork.WaitForOffersAsync(SpecialProviders.Client, limit.Token, s_provider);
+        s_client = await SharedNetwork.Network.StartClientAsync("upstream-client", CocoonNetwork.Ton, limit.Token);
+        await CocoonNetwork.WaitForOffersAsync(s_client, limit.Token, s_provider);
     }
 
     [OneTimeTearDown]
@@ -32,7 +33,7 @@ public sealed class UpstreamProviderTests
     [Test, CancelAfter(90_000)]
     public async Task Answer_OfTheServer_ArrivesSealedAndPaid_AndSaysWhatItsTierIs(CancellationToken cancellationToken)
     {
-        ChatAnswer answer = await Chat.StreamAsync(SpecialProviders.Client, Ask(), cancellationToken);
+        ChatAnswer answer = await Chat.StreamAsync(s_client, Ask(), cancellationToken);
         using (Assert.EnterMultipleScope())
         {
             Assert.That(answer.ErrorText, Is.Empty);
@@ -52,7 +53,7 @@ public sealed class UpstreamProviderTests
         using CancellationTokenSource hangUp = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         int pieces = 0;
         Assert.That(
-            async () => await Chat.StreamAsync(SpecialProviders.Client, body, hangUp.Token, async _ =>
+            async () => await Chat.StreamAsync(s_client, body, hangUp.Token, async _ =>
             {
                 if (++pieces == 3)
                 {

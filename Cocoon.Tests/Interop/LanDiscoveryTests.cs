@@ -37,7 +37,7 @@ public sealed class LanDiscoveryTests
         }
 
         Task<CocoonNode> StartAsync(string name, string[] more) => CocoonNode.StartAsync(
-            name, ["up", "--no-model", "--listen", "/ip4/0.0.0.0/tcp/0", .. more], directory.File(name), cancellationToken, lan.Prefix);
+            name, ["up", "--no-model", "--listen", "/ip4/0.0.0.0/tcp/0", .. more], directory.File(name), cancellationToken, [.. lan.Prefix, .. CocoonProgram.Command]);
 
         async Task<object?> PeersAsync(CocoonNode node, string wanted) =>
             (await node.GetAsync("/control/peers", cancellationToken))["peers"]!.AsArray().Any(p => (string)p!["peer"]! == wanted) ? wanted : null;

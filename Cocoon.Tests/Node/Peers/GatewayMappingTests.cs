@@ -26,7 +26,7 @@ public sealed class GatewayMappingTests
         Assert.That(await router.ReadLineAsync(cancellationToken), Is.EqualTo("ready"));
         using TemporaryDirectory directory = new();
         await using CocoonNode node = await CocoonNode.StartAsync(
-            "node", ["up", "--no-model", "--no-mdns", "--listen", "/ip4/0.0.0.0/tcp/4484"], directory.File("node"), cancellationToken, home.Prefix);
+            "node", ["up", "--no-model", "--no-mdns", "--listen", "/ip4/0.0.0.0/tcp/4484"], directory.File("node"), cancellationToken, [.. home.Prefix, .. CocoonProgram.Command]);
         Assert.That(await router.ReadLineAsync(cancellationToken), Is.EqualTo("4484:4484"));
         JsonObject check = await Eventually.GetAsync(
             "the doctor shows it",
