@@ -7,6 +7,8 @@ namespace Cocoon.Node.OpenAi;
 /// <summary>Writes <c>data:</c> events into a response (WHATWG HTML, server-sent events). One owner at a time.</summary>
 internal sealed class ServerSentEvents(PipeWriter output) : IDisposable
 {
+    private static readonly TimeSpan _toldWithin = TimeSpan.FromSeconds(10);
+
     private readonly Utf8JsonWriter _json = new(output);
 
     /// <summary>Sets the headers of an event stream once; nothing is sent before the first flush.</summary>
@@ -42,7 +44,19 @@ internal sealed class ServerSentEvents(PipeWriter output) : IDisposable
 
     public void WriteDone() => Raw("data: [DONE]\n\n"u8);
 
-    public async Task FlushAsync(CancellationToken cancellationToken) => await output.FlushAsync(cancellationToken);
+    /// <exception cref="OperationCanceledException">The client is gone.</exception>
+    /// <exception cref="IOException">As before, and the request was not told.</exception>
+    public async Task FlushAsync(CancellationToken cancellationToken)
+    {
+        FlushResult result = await output.FlushAsync(cancellationToken);
+        if (result.IsCompleted)
+        {
+            // What is written to a lost connection is thrown away at once, and the request hears of the loss only when the pool has a
+            // thread for it: until then everything would be made for nobody, as fast as it can be.
+            await Task.Delay(_toldWithin, cancellationToken);
+            throw new IOException("The client is gone.");
+        }
+    }
 
     public void Dispose() => _json.Dispose();
 
