@@ -29,7 +29,7 @@ public sealed class ApiKeyCommandTests
         {
             Assert.That(status, Is.EqualTo(200), answer.ToJsonString());
             Assert.That(withoutKey, Is.EqualTo(401));
-            Assert.That(tooPoor, Is.EqualTo(402), outOfMoney.ToJsonString());
+            Assert.That((tooPoor, (string?)outOfMoney["error"]?["code"]), Is.EqualTo((402, "spend_limit")), outOfMoney.ToJsonString());
             Assert.That((tooStrict, (string?)refused["error"]?["code"]), Is.EqualTo((403, "tier_refused")));
             JsonObject spent = keys.Single(k => (string)k["name"]! == "rich");
             Assert.That((string)spent["spent_nanoton"]!, Is.EqualTo((string?)answer["cocoon"]?["cost_nanoton"]), "what was booked came down to what it cost");
