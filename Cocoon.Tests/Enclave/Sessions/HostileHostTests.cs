@@ -206,7 +206,7 @@ public sealed class HostileHostTests
                 int with = random.Next(frames.Count);
                 (frames[at], frames[with]) = (frames[with], frames[at]);
                 break;
-            case 4 when at < frames.Count:
+            case 4 when at < frames.Count && frames[at].Length > 0:
                 byte[] flipped = [.. frames[at]];
                 flipped[random.Next(flipped.Length)] ^= (byte)(1 << random.Next(8));
                 frames[at] = flipped;
