@@ -12,15 +12,19 @@ namespace Cocoon.Enclave.Inference;
 /// </remarks>
 internal sealed class GenerationOutbox
 {
-    private readonly Lock _gate = new();
-    private readonly ReaderSignal _signal = new();
+    private readonly ReaderSignal _signal;
     private readonly TimeProvider _time;
     private readonly Func<int, ReadOnlyMemory<byte>> _piece;
     private Content _writing;
     private Content _reading;
 
-    public GenerationOutbox(int choices, TimeProvider time, Func<int, ReadOnlyMemory<byte>> piece)
+    // Held for some hundred instructions. A Lock that is contended for makes an event to wait with, on account of the decode thread.
+    private SpinLock _gate = new(enableThreadOwnerTracking: false);
+
+    /// <param name="readers">What wakes the reader on the writer's behalf; <c>null</c>: the writer queues it to the thread pool.</param>
+    public GenerationOutbox(int choices, TimeProvider time, Func<int, ReadOnlyMemory<byte>> piece, ReaderThread? readers = null)
     {
+        _signal = new ReaderSignal(readers);
         _time = time;
         _piece = piece;
         _writing = new Content(choices);
@@ -32,7 +36,7 @@ internal sealed class GenerationOutbox
     {
         get
         {
-            lock (_gate)
+            using (new Held(ref _gate))
             {
                 return _writing.Since is { } since ? _time.GetElapsedTime(since) : TimeSpan.Zero;
             }
@@ -41,7 +45,7 @@ internal sealed class GenerationOutbox
 
     public void Start(int promptTokens, int cachedTokens)
     {
-        lock (_gate)
+        using (new Held(ref _gate))
         {
             _writing.Started = (promptTokens, cachedTokens);
             Mark();
@@ -52,7 +56,7 @@ internal sealed class GenerationOutbox
 
     public void Progress(int done, int total)
     {
-        lock (_gate)
+        using (new Held(ref _gate))
         {
             _writing.Parked = null;
             _writing.Progress = (done, total);
@@ -64,7 +68,7 @@ internal sealed class GenerationOutbox
 
     public void Park(int promptTokens, int cachedTokens, int completionTokens)
     {
-        lock (_gate)
+        using (new Held(ref _gate))
         {
             _writing.Parked = (promptTokens, cachedTokens, completionTokens);
             Mark();
@@ -76,7 +80,7 @@ internal sealed class GenerationOutbox
     /// <summary>One generated token and whatever text may be shown with it.</summary>
     public void Append(int choice, int token, ReadOnlySpan<byte> text, in LogprobRow logprobs)
     {
-        lock (_gate)
+        using (new Held(ref _gate))
         {
             _writing.Parked = null;
             ChoiceContent content = _writing.Choices[choice];
@@ -101,7 +105,7 @@ internal sealed class GenerationOutbox
             return;
         }
 
-        lock (_gate)
+        using (new Held(ref _gate))
         {
             _writing.Choices[choice].Text.AddRange(text);
             Mark();
@@ -112,7 +116,7 @@ internal sealed class GenerationOutbox
 
     public void FinishChoice(int choice, FinishReason reason, string? matchedStop)
     {
-        lock (_gate)
+        using (new Held(ref _gate))
         {
             _writing.Choices[choice].Finished = (reason, matchedStop);
             Mark();
@@ -124,7 +128,7 @@ internal sealed class GenerationOutbox
     /// <summary>The last thing written: an end or an error. Later calls change nothing.</summary>
     public void Complete(GenerationEvent.Finished? finished, Exception? error)
     {
-        lock (_gate)
+        using (new Held(ref _gate))
         {
             if (_writing.Ended)
             {
@@ -199,7 +203,7 @@ internal sealed class GenerationOutbox
 
     private Content Swap()
     {
-        lock (_gate)
+        using (new Held(ref _gate))
         {
             (_writing, _reading) = (_reading, _writing);
             // The end stays visible to the writer, which must not write after it.
@@ -209,6 +213,20 @@ internal sealed class GenerationOutbox
     }
 
     private void Mark() => _writing.Since ??= _time.GetTimestamp();
+
+    private readonly ref struct Held
+    {
+        private readonly ref SpinLock _gate;
+
+        public Held(ref SpinLock gate)
+        {
+            _gate = ref gate;
+            bool isTaken = false;
+            _gate.Enter(ref isTaken);
+        }
+
+        public void Dispose() => _gate.Exit();
+    }
 
     private sealed class Content
     {

@@ -3,45 +3,47 @@ using System.Threading.Tasks.Sources;
 namespace Cocoon.Enclave.Inference;
 
 /// <summary>Wakes one reader, from any thread and without allocating: a channel of one would cost an object for each token.</summary>
-/// <remarks>Sets while nobody waits are remembered as one. One reader, one wait at a time; it goes on upon the thread pool.</remarks>
-internal sealed class ReaderSignal : IValueTaskSource, IThreadPoolWorkItem
+/// <remarks>
+/// Sets while nobody waits are remembered as one. One reader, one wait at a time; it goes on upon the thread pool, brought there by
+/// <paramref name="readers"/> if there is one.
+/// </remarks>
+internal sealed class ReaderSignal(ReaderThread? readers = null) : IValueTaskSource, IThreadPoolWorkItem
 {
-    private readonly Lock _gate = new();
+    private const int Idle = 0, IsSet = 1, IsWaited = 2;
+
     private ManualResetValueTaskSourceCore<bool> _wait;
-    private bool _isSet;
-    private bool _isWaited;
+    private int _state;
+
+    /// <summary>The one before it on its way to the pool; the reader thread's own.</summary>
+    internal ReaderSignal? Next { get; set; }
 
     public void Set()
     {
-        lock (_gate)
+        // A lock would do, but one that is contended for makes an event to wait with, on account of the thread that decodes.
+        bool isDue = Interlocked.CompareExchange(ref _state, IsSet, Idle) == IsWaited && Interlocked.CompareExchange(ref _state, Idle, IsWaited) == IsWaited;
+        if (isDue && readers?.TryPost(this) != true)
         {
-            if (!_isWaited)
-            {
-                _isSet = true;
-                return;
-            }
-
-            _isWaited = false;
+            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
         }
-
-        ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
     }
 
     /// <summary>Completes at the next <see cref="Set"/>, or at once after one that nobody has waited for yet.</summary>
     public ValueTask WaitAsync()
     {
-        lock (_gate)
+        if (Interlocked.CompareExchange(ref _state, Idle, IsSet) == IsSet)
         {
-            if (_isSet)
-            {
-                _isSet = false;
-                return ValueTask.CompletedTask;
-            }
-
-            _wait.Reset();
-            _isWaited = true;
-            return new ValueTask(this, _wait.Version);
+            return ValueTask.CompletedTask;
         }
+
+        _wait.Reset();
+        ValueTask wait = new(this, _wait.Version);
+        if (Interlocked.CompareExchange(ref _state, IsWaited, Idle) == Idle)
+        {
+            return wait;
+        }
+
+        Volatile.Write(ref _state, Idle);
+        return ValueTask.CompletedTask;
     }
 
     void IThreadPoolWorkItem.Execute() => _wait.SetResult(true);

@@ -1,8 +1,9 @@
 // The engine alone and the whole path beside the bare loop: interleaved rounds, each ratio within one round.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { BenchNetwork } from './network.mjs';
+import { processorTime, Residence } from './processes.mjs';
 import { ask } from './request.mjs';
 import { interval, median, round } from './statistics.mjs';
 import { Worker } from './worker.mjs';
@@ -10,6 +11,10 @@ import { progress } from './report.mjs';
 
 const SLOTS = 8;
 const CONTEXT = 512;
+// More answers than slots: those that wait are served as others end.
+const STREAMS = 64;
+// Until the runtime has compiled what it runs often: the figures are of a node that serves, not of one that starts.
+const WARM_UP_SECONDS = 15;
 // Tokens per sequence: enough for a second or so of each.
 const TOKENS = { 1: 96, 4: 48, 8: 32 };
 
@@ -34,28 +39,43 @@ async function measureModel(options, size, rounds, isWhole) {
     const peer = hasPeer ? await start('node-llama-cpp', process.execPath, [join(options.root, 'scripts', 'bench.d', 'peer.mjs'), model, String(SLOTS), String(CONTEXT), '1']) : null;
 
     const prompt = network ? (await overPath(network, 1, TOKENS[1])).prompt : 16;
-    if (network) await overPath(network, SLOTS, TOKENS[8]);
     const sides = { raw, engine, ...(peer ? { peer } : {}) };
+    progress('warming up');
     for (const side of Object.values(sides)) for (const n of [1, SLOTS]) await side.ask(`${n} ${prompt} 8`);
+    for (const until = performance.now() + WARM_UP_SECONDS * 1000; network && performance.now() < until;) await overPath(network, SLOTS, TOKENS[8]);
 
-    const figures = Object.fromEntries(['raw_1', 'raw_4', 'raw_8', 'engine_1', 'engine_4', 'engine_8', 'path_1', 'path_8', 'peer_1', 'peer_8', 'raw_ttft', 'engine_ttft', 'path_ttft'].map((k) => [k, []]));
+    const run = (side, n) => side === 'path' ? overPath(network, n, TOKENS[n]) : byWorker(sides[side], n, prompt, TOKENS[n]);
+    const pids = { raw: [raw.pid], engine: [engine.pid], ...(network ? { path: await pathProcesses(network) } : {}) };
+    const residence = new Residence({ raw: raw.pid, engine: engine.pid, ...(network ? { enclave: pids.path[2] } : {}) });
+    const figures = {};
+    const note = (name, value, digits) => (figures[name] ??= []).push(round(value, digits));
     for (let i = 0; i < rounds; i++) {
-      // Every other round the order is turned around, so that a drift of the machine favours nobody.
-      const turns = [1, 4, 8].flatMap((n) => [...Object.keys(sides), ...(network ? ['path'] : [])].map((side) => [side, n])).filter(([side, n]) => n !== 4 || side === 'raw' || side === 'engine');
-      for (const [side, n] of i % 2 ? turns.reverse() : turns) {
-        const run = side === 'path' ? await overPath(network, n, TOKENS[n]) : await byWorker(sides[side], n, prompt, TOKENS[n]);
-        figures[`${side}_${n}`].push(round(run.rate, 1));
-        if (n === 1 && side !== 'peer') figures[`${side}_ttft`].push(round(run.first, 2));
+      for (const n of [1, 4, 8]) {
+        // There and back again: whatever drifts during a round weighs the same on all of its sides. Every other round begins with another side.
+        const turns = n === 4 ? ['raw', 'engine'] : [...Object.keys(sides), ...(network ? ['path'] : [])];
+        const totals = Object.fromEntries(turns.map((side) => [side, { seconds: 0, tokens: 0, first: [], processor: 0 }]));
+        if (i % 2) turns.reverse();
+        for (const side of [...turns, ...turns.toReversed()]) {
+          const before = processorTime(pids[side]);
+          const { seconds, tokens, first } = await run(side, n);
+          const total = totals[side];
+          total.processor += processorTime(pids[side]) - before;
+          total.seconds += seconds;
+          total.tokens += tokens;
+          total.first.push(first);
+        }
+        for (const [side, { seconds, tokens, first, processor }] of Object.entries(totals)) {
+          note(`${side}_${n}`, tokens / seconds, 1);
+          if (pids[side]) note(`${side}_${n}_processor_ms_per_token`, processor / tokens, 3);
+          if (n === 1 && side !== 'peer') note(`${side}_ttft`, median(first), 2);
+        }
       }
       progress(`round ${i + 1} of ${rounds}`);
     }
 
-    const memory = { raw: resident(raw.pid), engine: resident(engine.pid) };
-    if (network) {
-      memory.enclave = resident(JSON.parse(await network.cocoon('provider', ['status', '-o', 'json'])).engine.process_id);
-      memory.enclave_over_raw_mb = round(memory.enclave.resident_mb - memory.raw.resident_mb, 1);
-    }
-    return { ...summarize(figures, Boolean(network), Boolean(peer)), prompt_tokens: prompt, tokens: TOKENS, memory, raw: figures, model: { file: model.split('/').pop(), bytes: statSync(model).size } };
+    const crowd = network ? await askCrowd(network) : null;
+    const memory = residence.stop();
+    return { ...summarize(figures, Boolean(network), Boolean(peer), memory, crowd), prompt_tokens: prompt, tokens: TOKENS, raw: figures, model: { file: model.split('/').pop(), bytes: statSync(model).size } };
   } catch (error) {
     network?.explain();
     throw error;
@@ -67,39 +87,54 @@ async function measureModel(options, size, rounds, isWhole) {
 
 async function byWorker(worker, n, prompt, tokens) {
   const answer = await worker.ask(`${n} ${prompt} ${tokens}`);
-  return { rate: answer[answer.length - 1] / answer[0], first: answer.length === 3 ? answer[1] * 1000 : NaN };
+  return { seconds: answer[0], tokens: answer[answer.length - 1], first: answer.length === 3 ? answer[1] * 1000 : NaN };
 }
 
+const body = (network, i, tokens) => ({
+  model: network.model, stream: true, stream_options: { include_usage: true }, temperature: 0, max_tokens: tokens, ignore_eos: true,
+  messages: [{ role: 'user', content: `request ${i}` }],
+});
+
 async function overPath(network, n, tokens) {
-  const body = (i) => ({
-    model: network.model, stream: true, stream_options: { include_usage: true }, temperature: 0, max_tokens: tokens, ignore_eos: true,
-    messages: [{ role: 'user', content: `request ${i}` }],
-  });
   const start = performance.now();
-  const answers = await Promise.all(Array.from({ length: n }, (_, i) => ask(network.client.ready.base_url, body(i))));
-  const seconds = (performance.now() - start) / 1000;
+  const answers = await Promise.all(Array.from({ length: n }, (_, i) => ask(network.client.ready.base_url, body(network, i, tokens))));
   return {
-    rate: answers.reduce((sum, a) => sum + a.usage.completion_tokens, 0) / seconds,
+    seconds: (performance.now() - start) / 1000, tokens: answers.reduce((sum, a) => sum + a.usage.completion_tokens, 0),
     first: Math.max(...answers.map((a) => a.first)), prompt: answers[0].usage.prompt_tokens,
   };
 }
 
-function summarize(figures, isWhole, hasPeer) {
+/** Client, provider and its enclave: all that works for an answer. */
+async function pathProcesses(network) {
+  const { engine } = JSON.parse(await network.cocoon('provider', ['status', '-o', 'json']));
+  return [network.client.pid, network.provider.pid, engine.process_id];
+}
+
+/** More streams than slots: all are answered in full. */
+async function askCrowd(network) {
+  progress(`${STREAMS} streams`);
+  const { seconds, tokens } = await overPath(network, STREAMS, TOKENS[8]);
+  return { streams: STREAMS, answered_tokens: tokens, expected_tokens: STREAMS * TOKENS[8], tokens_per_second: round(tokens / seconds, 1) };
+}
+
+function summarize(figures, isWhole, hasPeer, memory, crowd) {
   const result = { intervals: {} };
-  const put = (name, above, below) => {
-    const ratios = above.map((value, i) => value / below[i]);
-    result[name] = round(median(ratios));
-    result.intervals[name] = interval(ratios).map((value) => round(value));
+  const put = (name, values, digits) => {
+    result[name] = round(median(values), digits);
+    result.intervals[name] = interval(values).map((value) => round(value, digits));
   };
-  for (const n of [1, 4, 8]) put(`engine_ratio_${n}`, figures[`engine_${n}`], figures[`raw_${n}`]);
+  const ratio = (above, below) => figures[above].map((value, i) => value / figures[below][i]);
+  for (const n of [1, 4, 8]) put(`engine_ratio_${n}`, ratio(`engine_${n}`, `raw_${n}`));
+  for (const n of [1, 4, 8]) put(`engine_processor_ratio_${n}`, ratio(`engine_${n}_processor_ms_per_token`, `raw_${n}_processor_ms_per_token`));
   if (isWhole) {
-    for (const n of [1, 8]) put(`whole_path_ratio_${n}`, figures[`path_${n}`], figures[`raw_${n}`]);
-    const added = figures.path_ttft.map((value, i) => value - figures.raw_ttft[i]);
-    result.ttft_added_ms_p50 = round(median(added), 2);
-    result.intervals.ttft_added_ms_p50 = interval(added).map((value) => round(value, 2));
+    for (const n of [1, 8]) put(`whole_path_ratio_${n}`, ratio(`path_${n}`, `raw_${n}`));
+    for (const n of [1, 8]) put(`path_processor_ms_per_token_${n}`, figures[`path_${n}_processor_ms_per_token`].map((value, i) => value - figures[`raw_${n}_processor_ms_per_token`][i]), 2);
+    put('ttft_added_ms_p50', figures.path_ttft.map((value, i) => value - figures.raw_ttft[i]), 2);
+    result.crowd = crowd;
+    memory.enclave_over_raw_mb = round(memory.enclave.most_mb - memory.raw.most_mb, 1);
   }
-  if (hasPeer) for (const n of [1, 8]) put(`over_node_llama_cpp_${n}`, figures[`engine_${n}`], figures[`peer_${n}`]);
-  return result;
+  if (hasPeer) for (const n of [1, 8]) put(`over_node_llama_cpp_${n}`, ratio(`engine_${n}`, `peer_${n}`));
+  return { ...result, memory };
 }
 
 function libraries(folder) {
@@ -119,11 +154,4 @@ function buildRaw(options) {
     }
   }
   return program;
-}
-
-/** All resident pages, and of them those that no file is behind; mapped weights are the same pages for all. */
-function resident(pid) {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  const megabytes = (name) => round(Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)[1]) / 1024, 1);
-  return { resident_mb: megabytes('VmRSS'), anonymous_mb: megabytes('RssAnon') };
 }

@@ -23,6 +23,9 @@ export function printEngine(result) {
     ['engine, 1 sequence', 'engine_ratio_1', '≥ 0.97'], ['engine, 4 sequences', 'engine_ratio_4', '≥ 0.97'], ['engine, 8 sequences', 'engine_ratio_8', '≥ 0.97'],
     ['whole path, 1 request', 'whole_path_ratio_1', '≥ 0.95'], ['whole path, 8 requests', 'whole_path_ratio_8', '≥ 0.95'],
     ['added time to first token, ms', 'ttft_added_ms_p50', '≤ 5'],
+    ['processor time of the engine, 1', 'engine_processor_ratio_1', ''], ['processor time of the engine, 4', 'engine_processor_ratio_4', ''],
+    ['processor time of the engine, 8', 'engine_processor_ratio_8', ''],
+    ['… of the path beyond the loop, ms a token, 1', 'path_processor_ms_per_token_1', ''], ['… of the path beyond the loop, ms a token, 8', 'path_processor_ms_per_token_8', ''],
     ['engine / node-llama-cpp, 1', 'over_node_llama_cpp_1', ''], ['engine / node-llama-cpp, 8', 'over_node_llama_cpp_8', ''],
   ];
   const print = (figures) => table([
@@ -31,7 +34,8 @@ export function printEngine(result) {
   ]);
   console.log(`${result.model.file}, ${result.raw.raw_1.length} rounds, ${result.machine.cpu}, ${result.machine.cores} cores, llama.cpp ${result.machine.llama_cpp}\n`);
   print(result);
-  if (result.memory.enclave_over_raw_mb !== undefined) console.log(`\nmemory of the enclave over the bare loop: ${result.memory.enclave_over_raw_mb} MB (budget 60): ${result.memory.enclave.resident_mb} against ${result.memory.raw.resident_mb} MB resident`);
+  if (result.crowd) console.log(`\n${result.crowd.streams} streams at once: ${result.crowd.answered_tokens} of ${result.crowd.expected_tokens} tokens, ${result.crowd.tokens_per_second} a second`);
+  if (result.memory.enclave_over_raw_mb !== undefined) console.log(`memory of the enclave over the bare loop, the most seen under load: ${result.memory.enclave_over_raw_mb} MB (budget 60): ${result.memory.enclave.most_mb} against ${result.memory.raw.most_mb} MB resident`);
   if (result.tiny) {
     console.log(`\n${result.tiny.model.file} (not judged)\n`);
     print(result.tiny);

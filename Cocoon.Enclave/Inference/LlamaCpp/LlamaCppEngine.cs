@@ -130,7 +130,7 @@ internal sealed class LlamaCppEngine : IInferenceEngine
             constraint = () => Constrain(wanted, gbnf);
         }
 
-        return new GenerationJob(request, prompt, maxTokens, _model.Vocabulary.Count, _model.Vocabulary.PieceMemory, _time, constraint);
+        return new GenerationJob(request, prompt, maxTokens, _model.Vocabulary.Count, _model.Vocabulary.PieceMemory, _time, constraint, _scheduler.Readers);
     }
 
     private GrammarConstraint Constrain(OutputConstraint constraint, string gbnf)

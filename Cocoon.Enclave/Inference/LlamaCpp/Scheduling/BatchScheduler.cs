@@ -18,12 +18,15 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
 
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
 
+    private static readonly TimeSpan ArrivalGap = TimeSpan.FromMilliseconds(1);
+
     private readonly LlamaModel _model;
     private readonly LlamaCppOptions _options;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly ConcurrentQueue<GenerationJob> _inbox = new();
     private readonly AutoResetEvent _wake = new(false);
+    private readonly ReaderThread _readers = new();
     private readonly Action _wakeAction;
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly FairQueue _queue = new();
@@ -71,6 +74,9 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
 
     /// <summary>Tokens each request really has.</summary>
     public int ContextPerRequest { get; }
+
+    /// <summary>Through which the answers of this engine reach who reads them.</summary>
+    public ReaderThread Readers => _readers;
 
     /// <summary>Batches so far: the engine's own clock.</summary>
     internal long Steps => Volatile.Read(ref _batches);
@@ -151,6 +157,7 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
         {
             _stopping = true;
             EndAll();
+            _readers.Dispose();
             _context.Dispose();
             _stopped.SetResult();
         }
@@ -159,11 +166,8 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
     /// <returns>Whether anything was decoded.</returns>
     private bool Step(out int parked)
     {
-        while (_inbox.TryDequeue(out GenerationJob? job))
-        {
-            _queue.Add(job);
-        }
-
+        TakeArrivals();
+        Gather();
         Retire();
         WipeIfIdle();
         Admit();
@@ -190,17 +194,27 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
 
         TimeSpan worked = Stopwatch.GetElapsedTime(before);
         _budget.Learn(worked, prompt, decoding);
+        _readers.Hold();
         foreach (Slot slot in _slots)
         {
             Collect(slot);
         }
 
+        _readers.Release();
         if (_options.WorkPercent < 100)
         {
             _stopSeen.WaitOne(Rest(worked, _options.WorkPercent));
         }
 
         return true;
+    }
+
+    private void TakeArrivals()
+    {
+        while (_inbox.TryDequeue(out GenerationJob? job))
+        {
+            _queue.Add(job);
+        }
     }
 
     /// <summary>How long to do nothing after a step, so that steps take no more than their share of the time.</summary>
@@ -227,11 +241,7 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
 
     private void EndAll()
     {
-        while (_inbox.TryDequeue(out GenerationJob? job))
-        {
-            _queue.Add(job);
-        }
-
+        TakeArrivals();
         foreach (GenerationJob job in _queue.TakeAll())
         {
             Interlocked.Decrement(ref _waiting);

@@ -12,6 +12,9 @@ internal sealed class FairQueue
 
     public int Count => _jobs.Count;
 
+    /// <summary>Of all that wait.</summary>
+    public int PromptTokens => _jobs.Sum(static j => j.Prompt.Length);
+
     public void Add(GenerationJob job)
     {
         if (_finishTags.Count >= MaxRememberedTenants)

@@ -11,12 +11,12 @@ internal sealed class GenerationJob
     /// <param name="constraint">Makes the constraint of one choice; the job owns it from then on.</param>
     public GenerationJob(
         GenerationRequest request, int[] prompt, int maxTokens, int vocabulary, Func<int, ReadOnlyMemory<byte>> piece, TimeProvider time,
-        Func<TokenConstraint>? constraint = null)
+        Func<TokenConstraint>? constraint = null, ReaderThread? readers = null)
     {
         Request = request;
         Prompt = prompt;
         MaxTokens = maxTokens;
-        Outbox = new GenerationOutbox(request.Choices, time, piece);
+        Outbox = new GenerationOutbox(request.Choices, time, piece, readers);
         Choices = new GenerationChoice[request.Choices];
         for (int i = 0; i < Choices.Length; i++)
         {

@@ -16,6 +16,9 @@ internal sealed class StepBudget(int capacity, TimeSpan target)
 
     public double DecodeTokensPerSecond { get; private set; }
 
+    /// <summary>How long that many prompt tokens will take; zero until measured.</summary>
+    public TimeSpan ReadingTime(int promptTokens) => TimeSpan.FromSeconds(promptTokens * _secondsPerPromptToken);
+
     public int PromptTokens(int decoding)
     {
         int room = capacity - decoding;

@@ -1,0 +1,52 @@
+// What measured processes take, as the kernel counts it (Linux).
+import { readFileSync, readdirSync } from 'node:fs';
+import { round } from './statistics.mjs';
+
+const SAMPLE_MS = 100;
+
+/** Milliseconds of processor time of all threads of these processes up to now. A thread that ended is forgotten; serving ends none. */
+export function processorTime(pids) {
+  let nanoseconds = 0;
+  for (const pid of pids ?? []) {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      try {
+        nanoseconds += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
+      } catch (error) {
+        if (error.code !== 'ENOENT' && error.code !== 'ESRCH') throw error;
+      }
+    }
+  }
+  return nanoseconds / 1e6;
+}
+
+/** Looks at processes' memory as long as they are measured: what they have at the end says nothing about the load before. */
+export class Residence {
+  constructor(pids) {
+    this.pids = pids;
+    this.most = Object.fromEntries(Object.keys(pids).map((name) => [name, { most_mb: 0, most_anonymous_mb: 0 }]));
+    this.timer = setInterval(() => this.look(), SAMPLE_MS);
+  }
+
+  look() {
+    for (const [name, pid] of Object.entries(this.pids)) {
+      const { resident, anonymous } = residentMemory(pid);
+      const most = this.most[name];
+      most.most_mb = Math.max(most.most_mb, resident);
+      most.most_anonymous_mb = Math.max(most.most_anonymous_mb, anonymous);
+      Object.assign(most, { last_mb: resident, last_anonymous_mb: anonymous });
+    }
+  }
+
+  stop() {
+    this.look();
+    clearInterval(this.timer);
+    return this.most;
+  }
+}
+
+/** Megabytes of all resident pages, and of those that no file is behind; mapped weights are the same pages for all. */
+function residentMemory(pid) {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const megabytes = (name) => round(Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)[1]) / 1024, 1);
+  return { resident: megabytes('VmRSS'), anonymous: megabytes('RssAnon') };
+}
