@@ -13,7 +13,7 @@ internal enum GgufErrorCode
     SplitIncomplete = 9,
 }
 
-/// <summary>A GGUF file that must not reach llama.cpp. The message names the field, never more than 64 characters of file content.</summary>
+/// <summary>A GGUF file that must not reach llama.cpp. The message is a sentence for its owner that names the field, with at most 96 characters of file content.</summary>
 internal sealed class GgufException(GgufErrorCode code, string message) : Exception(message)
 {
     public GgufErrorCode Code { get; } = code;

@@ -65,7 +65,7 @@ internal sealed class GgufHead(
         string arch = Architecture;
         if (arch.Length is 0 or > 64 || arch.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_' or '.')))
         {
-            throw new GgufException(GgufErrorCode.MissingKey, "general.architecture is missing or not a name");
+            throw new GgufException(GgufErrorCode.MissingKey, "it does not say which architecture it is of: general.architecture is missing or no name");
         }
 
         Within($"{arch}.block_count", 1, 4096);
@@ -73,7 +73,7 @@ internal sealed class GgufHead(
         Within($"{arch}.context_length", 1, 1 << 30);
         if (Integer($"{arch}.attention.head_count") is { } heads && (heads is < 0 or > 65_536 || heads > embedding))
         {
-            throw new GgufException(GgufErrorCode.BadValue, $"{arch}.attention.head_count is {heads}");
+            throw new GgufException(GgufErrorCode.BadValue, $"{arch}.attention.head_count is {heads}, which is impossible beside an embedding of {embedding}");
         }
 
         if (Integer($"{arch}.attention.head_count_kv") is < 0 or > 65_536)
@@ -105,7 +105,7 @@ internal sealed class GgufHead(
 
         if (Tensors.IsEmpty)
         {
-            throw new GgufException(GgufErrorCode.BadTensor, "the file holds no tensors");
+            throw new GgufException(GgufErrorCode.BadTensor, "it holds no weights: perhaps it is a vocabulary alone, or the first part of a model whose other parts hold them");
         }
     }
 
@@ -113,7 +113,7 @@ internal sealed class GgufHead(
     {
         if (!Values.TryGetValue("tokenizer.ggml.tokens", out GgufValue tokens) || tokens.ElementType != GgufType.String || tokens.Count == 0)
         {
-            throw new GgufException(GgufErrorCode.MissingKey, "tokenizer.ggml.tokens is missing");
+            throw new GgufException(GgufErrorCode.MissingKey, "it has no vocabulary: tokenizer.ggml.tokens is missing");
         }
 
         foreach (string table in (ReadOnlySpan<string>)["tokenizer.ggml.token_type", "tokenizer.ggml.scores"])
@@ -121,7 +121,7 @@ internal sealed class GgufHead(
             GgufType element = table.EndsWith("scores", StringComparison.Ordinal) ? GgufType.Float32 : GgufType.Int32;
             if (Values.TryGetValue(table, out GgufValue v) && (v.Type != GgufType.Array || v.ElementType != element || v.Count != tokens.Count))
             {
-                throw new GgufException(GgufErrorCode.BadValue, $"{table} does not match the {tokens.Count} tokens");
+                throw new GgufException(GgufErrorCode.BadValue, $"{table} does not have an entry of the right kind for each of the {tokens.Count} tokens");
             }
         }
 
@@ -137,7 +137,7 @@ internal sealed class GgufHead(
             if (key.StartsWith("tokenizer.ggml.", StringComparison.Ordinal) && key.EndsWith("_token_id", StringComparison.Ordinal)
                 && Integer(key) is var id && (id is null || (id != -1 && id != uint.MaxValue && (id < 0 || id >= tokens.Count))))
             {
-                throw new GgufException(GgufErrorCode.BadValue, $"{key} is outside the vocabulary");
+                throw new GgufException(GgufErrorCode.BadValue, $"{key} names a token that is not in the vocabulary");
             }
         }
     }
@@ -153,7 +153,7 @@ internal sealed class GgufHead(
 
     private long Within(string key, long least, long most)
     {
-        long value = Integer(key) ?? throw new GgufException(GgufErrorCode.MissingKey, $"{key} is missing");
+        long value = Integer(key) ?? throw new GgufException(GgufErrorCode.MissingKey, $"it does not say {key}, which the engine needs");
         return value >= least && value <= most ? value : throw new GgufException(GgufErrorCode.BadValue, $"{key} is {value}");
     }
 }

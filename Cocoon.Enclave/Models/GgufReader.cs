@@ -24,6 +24,7 @@ internal ref struct GgufReader
     public const int MaxArrayLength = 4_000_000;
     public const int MaxTensorName = 63;
     private const int MaxDimensions = 4;
+    private const int MaxShown = 96;
     private const int DefaultAlignment = 32;
 
     private readonly ReadOnlySpan<byte> _bytes;
@@ -39,24 +40,24 @@ internal ref struct GgufReader
     {
         if (!Take(4).SequenceEqual("GGUF"u8))
         {
-            throw new GgufException(GgufErrorCode.NotGguf, "the file does not begin with GGUF");
+            throw new GgufException(GgufErrorCode.NotGguf, "it does not begin with the letters GGUF, so it is no model in that form");
         }
 
         uint version = UInt32();
         if (version is not (2 or 3))
         {
-            throw new GgufException(GgufErrorCode.UnsupportedVersion, $"GGUF version {version} is not 2 or 3 (or the file is big-endian)");
+            throw new GgufException(GgufErrorCode.UnsupportedVersion, $"it is written in version {version} of GGUF, and only versions 2 and 3 are known (or it was made for a big-endian machine)");
         }
 
-        int tensorCount = Count(UInt64(), MaxTensors, "tensor count");
-        int keyCount = Count(UInt64(), MaxKeyValues, "key-value count");
+        int tensorCount = Count(UInt64(), MaxTensors, "the number of tensors");
+        int keyCount = Count(UInt64(), MaxKeyValues, "the number of keys");
         Dictionary<string, GgufValue> values = new(Math.Min(keyCount, 256), StringComparer.Ordinal);
         for (int i = 0; i < keyCount; i++)
         {
-            string key = String(MaxKeyLength, "key");
+            string key = String(MaxKeyLength, "a key");
             if (key.Length == 0 || !values.TryAdd(key, Value(key)))
             {
-                throw new GgufException(GgufErrorCode.Duplicate, $"key {Show(key)} is empty or there twice");
+                throw new GgufException(GgufErrorCode.Duplicate, $"the key {Show(key)} is empty or there twice");
             }
         }
 
@@ -65,7 +66,7 @@ internal ref struct GgufReader
         {
             if (declared.Type != GgufType.UInt32 || declared.Integer is < 8 or > 65_536 || !long.IsPow2(declared.Integer))
             {
-                throw new GgufException(GgufErrorCode.BadValue, "general.alignment is not a power of two from 8 to 65536");
+                throw new GgufException(GgufErrorCode.BadValue, "general.alignment, by which its weights are laid out, is not a power of two from 8 to 65536");
             }
 
             alignment = (int)declared.Integer;
@@ -77,7 +78,7 @@ internal ref struct GgufReader
         long end = tensors.IsEmpty ? metadataLength : checked(dataOffset + tensors[^1].Offset + tensors[^1].Size);
         if (end > fileSize)
         {
-            throw new GgufException(GgufErrorCode.Truncated, $"tensors end at byte {end}, the file has {fileSize}");
+            throw new GgufException(GgufErrorCode.Truncated, $"the file is cut off: its weights end at byte {end} and it has {fileSize} bytes; download it again");
         }
 
         return new GgufHead((int)version, values, tensors, metadataLength, dataOffset, fileSize);
@@ -90,16 +91,16 @@ internal ref struct GgufReader
         long expected = 0;
         for (int i = 0; i < count; i++)
         {
-            string name = String(MaxTensorName, "tensor name");
+            string name = String(MaxTensorName, "a tensor name");
             if (name.Length == 0 || !names.Add(name))
             {
-                throw new GgufException(GgufErrorCode.Duplicate, $"tensor {Show(name)} is unnamed or there twice");
+                throw new GgufException(GgufErrorCode.Duplicate, $"the tensor name {Show(name)} is empty or there twice");
             }
 
             uint dimensionCount = UInt32();
             if (dimensionCount is 0 or > MaxDimensions)
             {
-                throw new GgufException(GgufErrorCode.BadTensor, $"tensor {Show(name)} has {dimensionCount} dimensions");
+                throw new GgufException(GgufErrorCode.BadTensor, $"tensor {Show(name)} has {dimensionCount} dimensions, and 1 to {MaxDimensions} are possible");
             }
 
             ImmutableArray<long>.Builder dimensions = ImmutableArray.CreateBuilder<long>((int)dimensionCount);
@@ -110,7 +111,7 @@ internal ref struct GgufReader
                 product *= size;
                 if (size is 0 or > int.MaxValue || product > (UInt128)1 << 42)
                 {
-                    throw new GgufException(GgufErrorCode.BadTensor, $"tensor {Show(name)} has an impossible shape");
+                    throw new GgufException(GgufErrorCode.BadTensor, $"tensor {Show(name)} has a size that no model has");
                 }
 
                 dimensions.Add((long)size);
@@ -118,10 +119,10 @@ internal ref struct GgufReader
 
             uint typeId = UInt32();
             GgmlType type = (typeId <= int.MaxValue ? GgmlType.Find((int)typeId) : null)
-                ?? throw new GgufException(GgufErrorCode.BadTensor, $"tensor {Show(name)} has unknown type {typeId}");
+                ?? throw new GgufException(GgufErrorCode.BadTensor, $"tensor {Show(name)} is stored in a form (number {typeId}) that this engine does not know");
             if (dimensions[0] % type.BlockValues != 0)
             {
-                throw new GgufException(GgufErrorCode.BadTensor, $"tensor {Show(name)}: row of {dimensions[0]} is not whole {type.Name} blocks");
+                throw new GgufException(GgufErrorCode.BadTensor, $"tensor {Show(name)} has rows of {dimensions[0]} values, which are not whole blocks of {type.Name}");
             }
 
             ulong offset = UInt64();
@@ -130,7 +131,7 @@ internal ref struct GgufReader
             // ggml wants tensors back to back in table order; accepting less would let two tensors share bytes.
             if (offset != (ulong)expected)
             {
-                throw new GgufException(GgufErrorCode.BadTensor, $"tensor {Show(name)} is at offset {offset}, expected {expected}");
+                throw new GgufException(GgufErrorCode.BadTensor, $"tensor {Show(name)} begins at byte {offset} of the weights and not at {expected}, right after the one before it");
             }
 
             tensors.Add(new GgufTensor(name, dimensions.MoveToImmutable(), type, expected, bytes));
@@ -151,16 +152,16 @@ internal ref struct GgufReader
         GgufType element = Type(key);
         if (element == GgufType.Array)
         {
-            throw new GgufException(GgufErrorCode.BadValue, $"{Show(key)} is an array of arrays");
+            throw new GgufException(GgufErrorCode.BadValue, $"the key {Show(key)} holds a list of lists, which no model needs");
         }
 
-        int count = Count(UInt64(), MaxArrayLength, Show(key));
+        int count = Count(UInt64(), MaxArrayLength, key, "the length of ");
         if (element != GgufType.String)
         {
             ReadOnlySpan<byte> elements = Take((long)count * Width(element));
             if (element == GgufType.Bool && elements.ContainsAnyExceptInRange((byte)0, (byte)1))
             {
-                throw new GgufException(GgufErrorCode.BadValue, $"{Show(key)} has a boolean that is neither 0 nor 1");
+                throw new GgufException(GgufErrorCode.BadValue, $"the key {Show(key)} has a truth value that is neither 0 nor 1");
             }
 
             return new GgufValue(type, 0, 0, null, element, count, []);
@@ -168,7 +169,7 @@ internal ref struct GgufReader
 
         if ((long)count * sizeof(ulong) > _bytes.Length - _at)
         {
-            throw new GgufException(GgufErrorCode.Truncated, $"{Show(key)} has more strings than bytes left");
+            throw new GgufException(GgufErrorCode.Truncated, $"the key {Show(key)} announces more strings than the file has bytes left: it is cut off or damaged");
         }
 
         ImmutableArray<string>.Builder strings = ImmutableArray.CreateBuilder<string>(count);
@@ -192,13 +193,13 @@ internal ref struct GgufReader
         {
             GgufType.UInt8 => b[0],
             GgufType.Int8 => (sbyte)b[0],
-            GgufType.Bool => b[0] <= 1 ? b[0] : throw new GgufException(GgufErrorCode.BadValue, $"{Show(key)} is neither 0 nor 1"),
+            GgufType.Bool => b[0] <= 1 ? b[0] : throw new GgufException(GgufErrorCode.BadValue, $"the key {Show(key)} is a truth value that is neither 0 nor 1"),
             GgufType.UInt16 => BinaryPrimitives.ReadUInt16LittleEndian(b),
             GgufType.Int16 => BinaryPrimitives.ReadInt16LittleEndian(b),
             GgufType.UInt32 => BinaryPrimitives.ReadUInt32LittleEndian(b),
             GgufType.Int32 => BinaryPrimitives.ReadInt32LittleEndian(b),
             GgufType.UInt64 => BinaryPrimitives.ReadUInt64LittleEndian(b) is <= long.MaxValue and var u
-                ? (long)u : throw new GgufException(GgufErrorCode.BadValue, $"{Show(key)} is too large"),
+                ? (long)u : throw new GgufException(GgufErrorCode.BadValue, $"the number at the key {Show(key)} is too large"),
             GgufType.Int64 => BinaryPrimitives.ReadInt64LittleEndian(b),
             _ => 0,
         };
@@ -213,7 +214,7 @@ internal ref struct GgufReader
 
     private GgufType Type(string key) =>
         UInt32() is <= (uint)GgufType.Float64 and var type
-            ? (GgufType)type : throw new GgufException(GgufErrorCode.BadValue, $"{Show(key)} has an unknown type");
+            ? (GgufType)type : throw new GgufException(GgufErrorCode.BadValue, $"the key {Show(key)} has a type that GGUF does not have");
 
     private static int Width(GgufType type) => type switch
     {
@@ -225,12 +226,12 @@ internal ref struct GgufReader
 
     private string String(int limit, string what)
     {
-        int length = Count(UInt64(), limit, what);
+        int length = Count(UInt64(), limit, what, "the length of ");
         return Encoding.UTF8.GetString(Take(length));
     }
 
-    private static int Count(ulong value, int limit, string what) =>
-        value <= (ulong)limit ? (int)value : throw new GgufException(GgufErrorCode.LimitExceeded, $"{Show(what)}: {value} is above {limit}");
+    private static int Count(ulong value, int limit, string what, string ofWhat = "") =>
+        value <= (ulong)limit ? (int)value : throw new GgufException(GgufErrorCode.LimitExceeded, $"{ofWhat}{Show(what)} is {value}, and at most {limit} is allowed");
 
     private uint UInt32() => BinaryPrimitives.ReadUInt32LittleEndian(Take(sizeof(uint)));
 
@@ -240,7 +241,7 @@ internal ref struct GgufReader
     {
         if (count > _bytes.Length - _at)
         {
-            throw new GgufException(GgufErrorCode.Truncated, $"the metadata ends at byte {_bytes.Length}");
+            throw new GgufException(GgufErrorCode.Truncated, $"the description of the model does not end within the first {_bytes.Length} bytes: the file is cut off or damaged");
         }
 
         ReadOnlySpan<byte> taken = _bytes.Slice(_at, (int)count);
@@ -249,5 +250,5 @@ internal ref struct GgufReader
     }
 
     /// <summary>File content for an error message: short and printable.</summary>
-    private static string Show(string text) => string.Concat(text.Take(64).Select(c => c is > ' ' and <= '~' ? c : '?'));
+    private static string Show(string text) => string.Concat(text.Take(MaxShown).Select(c => c is >= ' ' and <= '~' ? c : '?'));
 }

@@ -70,12 +70,12 @@ internal sealed partial class ModelFiles
         if (!match.Success || head.Integer("split.no") != 0
             || int.Parse(match.Groups["of"].ValueSpan, CultureInfo.InvariantCulture) != count)
         {
-            throw new GgufException(GgufErrorCode.SplitIncomplete, $"name the first of the {count} files (…-00001-of-{count:00000}.gguf)");
+            throw new GgufException(GgufErrorCode.SplitIncomplete, $"it is one of {count} parts: name the first, …-00001-of-{count:00000}.gguf");
         }
 
         ImmutableArray<string> paths = [.. Enumerable.Range(1, (int)count).Select(i => $"{match.Groups["stem"].Value}-{i:00000}-of-{count:00000}.gguf")];
         return paths.FirstOrDefault(p => !File.Exists(p)) is { } missing
-            ? throw new GgufException(GgufErrorCode.SplitIncomplete, $"{Path.GetFileName(missing)} is missing")
+            ? throw new GgufException(GgufErrorCode.SplitIncomplete, $"{Path.GetFileName(missing)}, another part of the model, is not beside it")
             : paths;
     }
 

@@ -23,10 +23,10 @@ internal static class ModelInspector
         try
         {
             using JsonDocument json = JsonDocument.Parse(document);
-            if (json.RootElement.TryGetProperty("error", out JsonElement error))
+            if (json.RootElement.TryGetProperty("error", out _))
             {
                 throw new ModelException(
-                    ModelErrorCode.Refused, $"{Path.GetFileName(path)} is no model that can be served", $"{error.GetString()}: {json.RootElement.GetProperty("message").GetString()}");
+                    ModelErrorCode.Refused, $"{Path.GetFileName(path)} is no model that can be served", json.RootElement.GetProperty("message").GetString());
             }
 
             return json.RootElement.Deserialize<ModelFacts>(ModelJson.Options)!;

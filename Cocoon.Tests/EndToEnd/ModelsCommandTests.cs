@@ -75,7 +75,7 @@ public sealed class ModelsCommandTests
         using (Assert.EnterMultipleScope())
         {
             Assert.That((refused.ExitCode, wrong.ExitCode, nobody.ExitCode, nonsense.ExitCode), Is.EqualTo((1, 1, 4, 2)));
-            Assert.That(refused.Error, Does.Contain("Truncated"));
+            Assert.That(refused.Error, Does.Contain("cut off or damaged"));
             Assert.That(wrong.Error, Does.Contain("SHA-256"));
             Assert.That(Directory.GetFiles(_folder.File("models")), Is.Empty);
             Assert.That(Directory.GetFiles(_folder.File("blobs")), Is.Empty);
