@@ -54,6 +54,11 @@ internal sealed partial class JsonSchemaGrammar
             }
         }
 
+        if ((_properties += declared.Count) > MaxProperties)
+        {
+            throw new GrammarException(at + "/properties", $"a schema has at most {MaxProperties} properties");
+        }
+
         Property[] members =
         [
             .. declared.Select(d => new Property(

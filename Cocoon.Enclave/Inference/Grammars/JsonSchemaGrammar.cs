@@ -17,6 +17,9 @@ internal sealed partial class JsonSchemaGrammar
 {
     public const int MaxSchemaBytes = 256 << 10;
 
+    /// <summary>Of all objects together, as OpenAI's structured outputs allow.</summary>
+    public const int MaxProperties = 5000;
+
     private const int MaxDepth = 64;
     private const int MaxNodes = 20_000;
 
@@ -34,6 +37,7 @@ internal sealed partial class JsonSchemaGrammar
     private readonly Dictionary<string, Reference> _references = new(StringComparer.Ordinal);
     private int _depth;
     private int _nodes;
+    private int _properties;
 
     private JsonSchemaGrammar(GrammarBuilder builder, JsonElement root)
     {

@@ -104,10 +104,15 @@ public sealed class JsonSchemaGrammarTests
         Assert.That(() => Accepts(JsonSchemaGrammar.Compile(Parse(deep)), "[]"), Is.True);
         string deeper = string.Concat(Enumerable.Repeat("""{"type":"array","items":""", 80)) + "true" + new string('}', 80);
         Assert.That(() => JsonSchemaGrammar.Compile(Parse(deeper)), Throws.TypeOf<GrammarException>());
-        string wide = """{"type":"object","properties":{""" + string.Join(',', Enumerable.Range(0, 3000).Select(i => $"\"p{i}\":{{\"type\":\"integer\"}}")) + "}}";
-        Assert.That(Accepts(JsonSchemaGrammar.Compile(Parse(wide)), """{"p5":1,"p2999":2}"""), Is.True);
-        string wider = """{"type":"object","properties":{""" + string.Join(',', Enumerable.Range(0, 12_000).Select(i => $"\"p{i}\":{{\"type\":\"integer\"}}")) + "}}";
-        Assert.That(() => JsonSchemaGrammar.Compile(Parse(wider)), Throws.TypeOf<GrammarException>());
+        Assert.That(Accepts(JsonSchemaGrammar.Compile(Wide(3000)), """{"p5":1,"p2999":2}"""), Is.True);
+        Assert.That(Accepts(JsonSchemaGrammar.Compile(Wide(JsonSchemaGrammar.MaxProperties)), """{"p5":1,"p4999":2}"""), Is.True);
+        foreach (int tooMany in (int[])[JsonSchemaGrammar.MaxProperties + 1, 9000])
+        {
+            Assert.That(
+                () => JsonSchemaGrammar.Compile(Wide(tooMany)),
+                Throws.TypeOf<GrammarException>().With.Property("Pointer").EqualTo("/properties").And.Message.Contains("at most 5000 properties"));
+        }
+
         string nested = """{"type":"array","maxItems":900000,"items":{"type":"array","maxItems":900000,"items":{"type":"string","maxLength":900000}}}""";
         Assert.That(JsonSchemaGrammar.Compile(Parse(nested)), Has.Length.LessThan(GrammarBuilder.MaxText));
     }
@@ -119,6 +124,9 @@ public sealed class JsonSchemaGrammarTests
         using LlamaGrammar? grammar = LlamaGrammar.TryCreate(_model.Vocabulary.Handle, gbnf);
         Assert.That(grammar, Is.Null);
     }
+
+    private static JsonElement Wide(int properties) =>
+        Parse("""{"type":"object","properties":{""" + string.Join(',', Enumerable.Range(0, properties).Select(i => $"\"p{i}\":{{\"type\":\"integer\"}}")) + "}}");
 
     private static JsonElement Parse(string json) => JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = 256 }).RootElement;
 
