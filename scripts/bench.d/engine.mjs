@@ -11,8 +11,8 @@ import { progress } from './report.mjs';
 
 const SLOTS = 8;
 const CONTEXT = 512;
-// More answers than slots: those that wait are served as others end.
-const STREAMS = 64;
+// More answers than slots, and as many as one channel carries: those that wait are served as others end.
+const STREAMS = 32;
 // Until the runtime has compiled what it runs often: the figures are of a node that serves, not of one that starts.
 const WARM_UP_SECONDS = 15;
 // Tokens per sequence: enough for a second or so of each.
@@ -29,6 +29,7 @@ async function measureModel(options, size, rounds, isWhole) {
   const model = execFileSync('dotnet', [tests, 'bench-model', size], { encoding: 'utf8' }).trim();
   progress(`model ${model}`);
   const workers = [];
+  let residence = null;
   const network = isWhole && !options.alone ? new BenchNetwork(options.root, options.configuration) : null;
   try {
     await network?.start(['--model', model, '--threads', '1', '--slots', String(SLOTS), '--context', String(CONTEXT)]);
@@ -46,7 +47,7 @@ async function measureModel(options, size, rounds, isWhole) {
 
     const run = (side, n) => side === 'path' ? overPath(network, n, TOKENS[n]) : byWorker(sides[side], n, prompt, TOKENS[n]);
     const pids = { raw: [raw.pid], engine: [engine.pid], ...(network ? { path: await pathProcesses(network) } : {}) };
-    const residence = new Residence({ raw: raw.pid, engine: engine.pid, ...(network ? { enclave: pids.path[2] } : {}) });
+    residence = new Residence({ raw: raw.pid, engine: engine.pid, ...(network ? { enclave: pids.path[2] } : {}) });
     const figures = {};
     const note = (name, value, digits) => (figures[name] ??= []).push(round(value, digits));
     for (let i = 0; i < rounds; i++) {
@@ -80,6 +81,7 @@ async function measureModel(options, size, rounds, isWhole) {
     network?.explain();
     throw error;
   } finally {
+    residence?.stop();
     workers.forEach((worker) => worker.stop());
     await network?.stop();
   }

@@ -37,8 +37,8 @@ export class Residence {
     }
   }
 
+  /** No more looks; what was seen. */
   stop() {
-    this.look();
     clearInterval(this.timer);
     return this.most;
   }

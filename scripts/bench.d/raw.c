@@ -2,6 +2,7 @@
  * Usage: raw LIBGGML_BASE LIBGGML LIBLLAMA FOLDER MODEL SEQUENCES CONTEXT THREADS, then lines "sequences prompt tokens" on stdin;
  * answers "seconds first_token_seconds generated". Layouts are those of llama.cpp 0.4 and 0.5, as in Interop/LlamaStructs.cs. */
 #include <dlfcn.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,18 @@ typedef struct { int32_t n_tokens; int32_t *token; float *embd; int32_t *pos, *n
 
 static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec + t.tv_nsec * 1e-9; }
 static void quiet(int level, const char *text, void *data) { (void)level; (void)text; (void)data; }
+
+/* First of the largest, in lanes that the compiler makes vectors of: as good as ours, so that sampling decides nothing. */
+static int arg_max(const float *l, int n) {
+  enum { LANES = 16 };
+  float most[LANES]; int at[LANES], i = 0;
+  for (int k = 0; k < LANES; k++) { most[k] = -INFINITY; at[k] = 0; }
+  for (; i + LANES <= n; i += LANES) for (int k = 0; k < LANES; k++) { int above = l[i + k] > most[k]; most[k] = above ? l[i + k] : most[k]; at[k] = above ? i + k : at[k]; }
+  int best = at[0];
+  for (int k = 1; k < LANES; k++) if (most[k] > l[best] || (most[k] == l[best] && at[k] < best)) best = at[k];
+  for (; i < n; i++) if (l[i] > l[best]) best = i;
+  return best;
+}
 
 int main(int argc, char **argv) {
   if (argc != 9) return 2;
@@ -74,9 +87,7 @@ int main(int argc, char **argv) {
           }
           if (llama_decode(ctx, b)) return 1;
           for (int d = from; d < s; d++) {
-            float *l = llama_get_logits_ith(ctx, row[d]); int best = 0;
-            for (int v = 1; v < vocab; v++) if (l[v] > l[best]) best = v;
-            next[d] = best;
+            next[d] = arg_max(llama_get_logits_ith(ctx, row[d]), vocab);
           }
         }
         first = now() - start;
@@ -85,9 +96,7 @@ int main(int argc, char **argv) {
         for (int s = 0; s < n; s++) { b.token[s] = next[s]; b.pos[s] = prompt + made - 1; b.n_seq_id[s] = 1; b.seq_id[s][0] = s; b.logits[s] = 1; }
         if (llama_decode(ctx, b)) return 1;
         for (int s = 0; s < n; s++) {
-          float *l = llama_get_logits_ith(ctx, s); int best = 0;
-          for (int v = 1; v < vocab; v++) if (l[v] > l[best]) best = v;
-          next[s] = best;
+          next[s] = arg_max(llama_get_logits_ith(ctx, s), vocab);
         }
       }
       made++;
