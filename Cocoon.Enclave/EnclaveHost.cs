@@ -132,7 +132,7 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
         catch (Exception e) when (e is not OperationCanceledException)
         {
             // Edge of the engine: whatever stops the model from loading is the owner's to read. No user data exists yet.
-            await FaultAsync(e is EngineException engine ? engine.Word : "engine", e.Message);
+            await FaultAsync(e is EngineException { Code: not EngineErrorCode.Unavailable } engine ? engine.Word : "engine", e.Message);
             return ExitEngine;
         }
 

@@ -80,21 +80,25 @@ internal sealed record NvmlReading(
         return colon > 4 ? lower[(colon - 4)..] : lower;
     }
 
-    private static unsafe NvmlReading Read(nint device)
+    internal static unsafe string NameOf(nint device)
     {
         byte* name = stackalloc byte[NvmlLibrary.MaxText];
+        return Ok(NvmlLibrary.nvmlDeviceGetName(device, name, NvmlLibrary.MaxText)) ? Text(name, NvmlLibrary.MaxText) : "NVIDIA GPU";
+    }
+
+    private static unsafe NvmlReading Read(nint device)
+    {
         byte* uuid = stackalloc byte[NvmlLibrary.MaxText];
         NvmlLibrary.PciInfo pci = default;
         NvmlLibrary.MemoryInfo memory = default;
         NvmlLibrary.Utilisation rates = default;
         uint celsius = 0, power = 0, limit = 0;
         int major = 0, minor = 0;
-        bool hasName = Ok(NvmlLibrary.nvmlDeviceGetName(device, name, NvmlLibrary.MaxText));
         bool hasUuid = Ok(NvmlLibrary.nvmlDeviceGetUUID(device, uuid, NvmlLibrary.MaxText));
         bool hasPci = Ok(NvmlLibrary.nvmlDeviceGetPciInfo_v3(device, &pci));
         bool hasMemory = Ok(NvmlLibrary.nvmlDeviceGetMemoryInfo(device, &memory));
         return new NvmlReading(
-            hasName ? Text(name, NvmlLibrary.MaxText) : "NVIDIA GPU",
+            NameOf(device),
             hasUuid ? Text(uuid, NvmlLibrary.MaxText) : null,
             hasPci ? Normalise(Text(pci.BusId, 32)) : "",
             hasMemory ? memory.Total : null,

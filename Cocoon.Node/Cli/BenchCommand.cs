@@ -103,8 +103,8 @@ internal static class BenchCommand
         {
             null => throw new ModelException(
                 ModelErrorCode.Refused, $"{Path.GetFileName(path)} could not be measured", "the engine ended without an answer; its memory may not suffice", "See 'cocoon models show' and 'cocoon gpu'."),
-            _ when document["error"] is { } error => throw new ModelException(
-                ModelErrorCode.Refused, $"{Path.GetFileName(path)} could not be measured", $"{error}: {document["message"]}"),
+            _ when document["error"] is not null => throw new ModelException(
+                ModelErrorCode.Refused, $"{Path.GetFileName(path)} could not be measured", document["message"]?.ToString()),
             _ => document,
         };
     }

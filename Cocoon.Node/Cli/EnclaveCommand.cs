@@ -25,10 +25,11 @@ internal static class EnclaveCommand
         Option<string?> bench = new(EngineBench.Argument) { Description = "Measure a model: a configuration in JSON." };
         Option<int[]> sequences = new("--sequences") { Description = "Answers at a time, each measured.", AllowMultipleArgumentsPerToken = false };
         Option<int> rounds = new("--rounds") { Description = "Measurements of each." };
+        Option<uint> power = new(PowerLimit.Argument) { Description = "Cap NVIDIA GPUs at this many watts until the input ends." };
         Option<int> upstream = new("--upstream-port") { Description = "TCP port on loopback of the server that is the engine." };
         Option<bool> unprotected = new("--unprotected") { Description = "Run although a protection is missing." };
         Command command = new(Name, "Runs the enclave on inherited pipes.") { Hidden = true };
-        foreach (Option option in new Option[] { parent, read, natives, confined, unprotected, describe, hash, upstream, devices, bench, sequences, rounds })
+        foreach (Option option in new Option[] { parent, read, natives, confined, unprotected, describe, hash, upstream, devices, bench, sequences, rounds, power })
         {
             command.Add(option);
         }
@@ -44,6 +45,7 @@ internal static class EnclaveCommand
                 result.GetValue(upstream));
             return result.GetValue(describe) is { } path ? EnclaveProcess.DescribeAsync(arguments, path, result.GetValue(hash), cancellationToken)
                 : result.GetValue(devices) ? EnclaveProcess.ListDevicesAsync(arguments, cancellationToken)
+                : result.GetValue(power) is > 0 and var watts ? PowerLimit.RunAsync(watts, Console.In, Console.Out, cancellationToken)
                 : result.GetValue(bench) is { } configuration
                     ? EnclaveProcess.BenchAsync(arguments, configuration, result.GetValue(sequences) ?? [1], Math.Max(1, result.GetValue(rounds)), cancellationToken)
                 : EnclaveProcess.RunAsync(arguments, loadEngine: null, suites, cancellationToken);

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Cocoon.Node.Enclaves;
 using Cocoon.Node.Hosting;
 using Cocoon.Node.Models;
 using Cocoon.Node.Serving;
@@ -8,6 +9,8 @@ namespace Cocoon.Node.Cli;
 /// <summary><c>cocoon up</c>: serve a model and earn, or with <c>--no-model</c> only help others find each other.</summary>
 internal static class UpCommand
 {
+    private const uint MaxWatts = 10_000;
+
     public static Command Build()
     {
         NodeOptionSet common = new();
@@ -18,12 +21,13 @@ internal static class UpCommand
         Option<string?> schedule = new("--schedule") { Description = "Hours in which new work is taken, local time, such as 'Mon-Fri 19:00-07:00, Sat-Sun 00:00-24:00'", HelpName = "HOURS" };
         Option<bool> anyway = new("--ignore-memory") { Description = "Load the model although the estimate says that it does not fit" };
         Option<decimal> vram = new("--vram-limit") { Description = "Most GiB to take of each GPU (0: what is free)" };
+        Option<uint> power = new("--power-limit") { Description = "Most watts of each NVIDIA GPU, as long as the node runs; needs root (0: as it is)", HelpName = "WATTS" };
         Option<int> sessions = new("--max-sessions") { Description = "Sessions open at a time, those that wait for their request included", DefaultValueFactory = _ => 256 };
         Option<bool> relaysPeers = new("--relay") { Description = "Relay sealed connections of peers behind NATs, within limits: see 'cocoon relay'" };
         Option<bool> relay = new("--privacy-relay") { Description = "Carry other people's circuits: you see neither what they ask nor, with two relays, of whom" };
         Command command = new("up", "Run a provider node: serve a model and earn TON\n\nExample: cocoon up --model qwen3-8b --price-out 0.16 --model nomic-embed --price-out 0.01")
         {
-            noModel, autoPrice, schedule, anyway, vram, sessions, region, relaysPeers, relay,
+            noModel, autoPrice, schedule, anyway, vram, power, sessions, region, relaysPeers, relay,
         };
         Option<int> offline = new("--offline-allowance")
         {
@@ -55,6 +59,17 @@ internal static class UpCommand
                 OfflineAllowance = TimeSpan.FromSeconds(Math.Clamp(parse.GetValue(offline), 0, 7 * 86_400)),
                 ClaimThresholdNanoton = TonAmount.ToNanoton(parse.GetValue(threshold)),
             };
+            await using PowerLimitKeeper? limit = parse.GetValue(power) switch
+            {
+                0 => null,
+                <= MaxWatts and var watts => await PowerLimitKeeper.StartAsync(watts, cancellationToken),
+                var watts => throw new CliException(ExitCode.Usage, $"{watts} W are out of range", $"1 to {MaxWatts} is allowed"),
+            };
+            foreach (string gpu in limit?.Gpus ?? [])
+            {
+                await Console.Error.WriteLineAsync(gpu);
+            }
+
             return await NodeRunner.RunAsync(
                 node, serving, client: null, common.IsVerbose(parse), common.PrintsReadyJson(parse), cancellationToken);
         });

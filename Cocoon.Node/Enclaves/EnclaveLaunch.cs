@@ -69,6 +69,16 @@ internal static partial class EnclaveLaunch
         return info;
     }
 
+    /// <summary>A process that caps what NVIDIA GPUs draw, says so, and puts back what was set before when its input ends.</summary>
+    public static ProcessStartInfo PowerLimit(uint watts)
+    {
+        ProcessStartInfo info = Begin(OwnCommand(), null);
+        info.ArgumentList.Add("--power-limit");
+        info.ArgumentList.Add(watts.ToString(CultureInfo.InvariantCulture));
+        info.RedirectStandardError = false;
+        return info;
+    }
+
     /// <summary>A process that measures a model, says how fast it is, and ends.</summary>
     /// <param name="configure">As for serving it; slots and context are the measurement's own.</param>
     public static ProcessStartInfo Bench(Configure configure, IEnumerable<int> sequences, int rounds)

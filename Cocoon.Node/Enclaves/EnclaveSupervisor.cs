@@ -119,7 +119,7 @@ internal sealed partial class EnclaveSupervisor(EnclaveSupervisorOptions options
             }
 
             backoff = time.GetElapsedTime(started) > HealthyAfter ? options.FirstBackoff : backoff;
-            Log.ChildEnded(logger, LastFault, backoff);
+            Log.ChildEnded(logger, options.Upstream is null ? options.ModelPath : options.Upstream.ToString(), LastFault, backoff.TotalSeconds);
             SetStatus(EnclaveStatus.Restarting);
             try
             {
@@ -308,10 +308,11 @@ internal sealed partial class EnclaveSupervisor(EnclaveSupervisorOptions options
         [LoggerMessage(3001, LogLevel.Information, "enclave ready: model {Model}, tier {Tier}, evidence {Evidence}")]
         public static partial void Ready(ILogger logger, string model, string tier, string evidence);
 
-        [LoggerMessage(3002, LogLevel.Warning, "enclave ended: {Reason}; next start in {Backoff}")]
-        public static partial void ChildEnded(ILogger logger, string? reason, TimeSpan backoff);
+        [LoggerMessage(3002, LogLevel.Warning, "{Model} is not served: {Reason}; offers are withdrawn, and it is tried again in {Seconds} s")]
+        public static partial void ChildEnded(ILogger logger, string model, string? reason, double seconds);
 
-        [LoggerMessage(3003, LogLevel.Error, "enclave fault {Code}: {Message}")]
+        // What it ends for is said once, with the end.
+        [LoggerMessage(3003, LogLevel.Debug, "enclave fault {Code}: {Message}")]
         public static partial void Fault(ILogger logger, string code, string message);
 
         [LoggerMessage(EventId = 3004, Message = "enclave [{Id}]: {Message}")]

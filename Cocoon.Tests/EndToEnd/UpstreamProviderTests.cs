@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Cocoon.Tests.Enclave.Inference.Upstream;
 using Cocoon.Tests.Support;
 using NUnit.Framework;
 
@@ -67,6 +68,38 @@ public sealed class UpstreamProviderTests
                 $"nothing runs at {node.Name}",
                 async () => (await node.GetAsync("/control/status", cancellationToken))["engine"]!.AsObject() is { } engine && (int)engine["slots_busy"]! == 0 ? engine : null,
                 TimeSpan.FromSeconds(20), cancellationToken);
+        }
+    }
+
+    [Test, CancelAfter(120_000)]
+    public async Task Server_Dies_TheOfferIsWithdrawn_AndTheProviderSaysWhy(CancellationToken cancellationToken)
+    {
+        StubServer server = new();
+        server.Documents["/v1/models"] = """{"object":"list","data":[{"id":"mortal","object":"model"}]}""";
+        CocoonNode provider;
+        await using (server)
+        {
+            provider = await SharedNetwork.Network.StartUpstreamProviderAsync("mortal", server.Endpoint, "mortal", "mortal", cancellationToken);
+            await CocoonNetwork.WaitForOffersAsync(s_client, cancellationToken, provider);
+        }
+
+        try
+        {
+            await Eventually.GetAsync(
+                "the client hears that nothing is offered any more",
+                async () => (await s_client.GetAsync("/control/offers", cancellationToken)) is var offers
+                    && offers["offers"]!.AsArray().All(o => (string)o!["peer"]! != provider.PeerId) ? offers : null,
+                TimeSpan.FromSeconds(60), cancellationToken);
+            JsonObject engine = await Eventually.GetAsync(
+                "the provider has tried again",
+                async () => (await provider.GetAsync("/control/status", cancellationToken))["engine"]!.AsObject() is { } state
+                    && ((string?)state["problem"])?.Contains("no OpenAI-compatible server answers", StringComparison.Ordinal) == true ? state : null,
+                TimeSpan.FromSeconds(60), cancellationToken);
+            Assert.That((string)engine["problem"]!, Does.Contain($"{server.Endpoint}v1/models"));
+        }
+        finally
+        {
+            await provider.StopAsync();
         }
     }
 

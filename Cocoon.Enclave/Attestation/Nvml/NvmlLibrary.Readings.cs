@@ -7,6 +7,8 @@ internal static unsafe partial class NvmlLibrary
 {
     public const int TemperatureOfGpu = 0;
     public const int MaxText = 96;
+    public const int NotSupported = 3;
+    public const int NoPermission = 4;
 
     [LibraryImport(Name)]
     public static partial int nvmlSystemGetDriverVersion(byte* version, uint length);
@@ -34,6 +36,15 @@ internal static unsafe partial class NvmlLibrary
 
     [LibraryImport(Name)]
     public static partial int nvmlDeviceGetEnforcedPowerLimit(nint device, uint* milliwatts);
+
+    [LibraryImport(Name)]
+    public static partial int nvmlDeviceGetPowerManagementLimit(nint device, uint* milliwatts);
+
+    [LibraryImport(Name)]
+    public static partial int nvmlDeviceGetPowerManagementLimitConstraints(nint device, uint* least, uint* most);
+
+    [LibraryImport(Name)]
+    public static partial int nvmlDeviceSetPowerManagementLimit(nint device, uint milliwatts);
 
     [LibraryImport(Name)]
     public static partial int nvmlDeviceGetCudaComputeCapability(nint device, int* major, int* minor);

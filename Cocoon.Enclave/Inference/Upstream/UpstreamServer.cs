@@ -15,7 +15,7 @@ internal sealed record UpstreamServer(UpstreamKind Kind, string Version, string 
     public static async Task<UpstreamServer> DetectAsync(UpstreamClient client, UpstreamOptions options, CancellationToken cancellationToken)
     {
         using JsonDocument models = await client.FindAsync("/v1/models", cancellationToken)
-            ?? throw new EngineException(EngineErrorCode.Unavailable, $"no OpenAI-compatible server answers at {options.Endpoint}v1/models");
+            ?? throw new EngineException(EngineErrorCode.Unavailable, $"no OpenAI-compatible server answers at {options.Endpoint}v1/models; is it running, and is that its port?");
         (UpstreamKind kind, string version, int? context) = await DetectKindAsync(client, cancellationToken);
         JsonElement[] listed = models.RootElement.ValueKind == JsonValueKind.Object && models.RootElement.TryGetProperty("data", out JsonElement data) && data.ValueKind == JsonValueKind.Array
             ? [.. data.EnumerateArray().Where(m => Name(m) is not null)]
