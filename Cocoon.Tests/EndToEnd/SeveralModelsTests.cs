@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Cocoon.Tests.Support;
 using NUnit.Framework;
 
 namespace Cocoon.Tests.EndToEnd;
@@ -13,7 +14,7 @@ public sealed class SeveralModelsTests
     public async Task Provider_WithTwoModels_OffersEachAndAnswersWithTheOneAskedFor(CancellationToken cancellationToken)
     {
         CocoonNode provider = SpecialProviders.Provider;
-        JsonObject[] engines = await EnginesAsync(cancellationToken);
+        JsonObject[] engines = await EnginesAsync(provider, cancellationToken);
         JsonObject[] offers = await Eventually.GetAsync(
             "the client hears of both",
             async () => (await SpecialProviders.Client.GetAsync("/control/offers", cancellationToken))["offers"]!.AsArray().OfType<JsonObject>()
@@ -47,15 +48,22 @@ public sealed class SeveralModelsTests
     [Test, CancelAfter(120_000)]
     public async Task Enclave_OfOneModelKilled_LeavesTheOtherAlone(CancellationToken cancellationToken)
     {
-        JsonObject[] before = await EnginesAsync(cancellationToken);
+        // A provider of its own: others may be asking the shared one at this moment.
+        CocoonNode provider = await SharedNetwork.Network.StartProviderAsync(
+            "twins", 0.04m, 0.16m, cancellationToken, TestModel.Ensure(), "twin-one", ["--slots", "1", "--model", TestModel.Ensure(TestModelMode.Random), "--name", "twin-two"]);
+        JsonObject[] before = await Eventually.GetAsync(
+            "both serve",
+            async () => await EnginesAsync(provider, cancellationToken) is var engines && engines.All(e => (string)e["status"]! == "ready") ? engines : null,
+            TimeSpan.FromSeconds(40), cancellationToken);
         Signals.SendKill((int)before[1]["process_id"]!);
         await Eventually.GetAsync(
             "the killed one is back",
-            async () => (await EnginesAsync(cancellationToken))[1] is var engine && (string)engine["status"]! == "ready" && (int)engine["process_id"]! != (int)before[1]["process_id"]! ? engine : null,
+            async () => (await EnginesAsync(provider, cancellationToken))[1] is var engine
+                && (string)engine["status"]! == "ready" && (int)engine["process_id"]! != (int)before[1]["process_id"]! ? engine : null,
             TimeSpan.FromSeconds(40), cancellationToken);
-        JsonObject[] after = await EnginesAsync(cancellationToken);
+        JsonObject[] after = await EnginesAsync(provider, cancellationToken);
         Assert.That((int)after[0]["process_id"]!, Is.EqualTo((int)before[0]["process_id"]!));
-        await CocoonNetwork.WaitForOffersAsync(SpecialProviders.Client, cancellationToken, SpecialProviders.Provider);
+        await CocoonNetwork.WaitForOffersAsync(SpecialProviders.Client, cancellationToken, provider);
     }
 
     [TestCase("--model", "cocoon-guide", "--model", "cocoon-guide")]
@@ -69,11 +77,12 @@ public sealed class SeveralModelsTests
     [CancelAfter(60_000)]
     public async Task Up_OptionsThatCannotBe_AreRefusedBeforeAnythingStarts(params string[] options)
     {
-        CommandResult refused = await CocoonProgram.RunAsync(CancellationToken.None, ["up", "--data", Path.Combine(SpecialProviders.Provider.DataDirectory, "none"), .. options]);
+        CommandResult refused = await CocoonProgram.RunAsync(
+            TestContext.CurrentContext.CancellationToken, ["up", "--data", Path.Combine(SpecialProviders.Provider.DataDirectory, "none"), .. options]);
         Assert.That(refused.ExitCode, Is.EqualTo(2), refused.Output + refused.Error);
         Assert.That(refused.Error, Does.StartWith("error: "));
     }
 
-    private static async Task<JsonObject[]> EnginesAsync(CancellationToken cancellationToken) =>
-        [.. (await SpecialProviders.Provider.GetAsync("/control/status", cancellationToken))["engines"]!.AsArray().OfType<JsonObject>()];
+    private static async Task<JsonObject[]> EnginesAsync(CocoonNode provider, CancellationToken cancellationToken) =>
+        [.. (await provider.GetAsync("/control/status", cancellationToken))["engines"]!.AsArray().OfType<JsonObject>()];
 }

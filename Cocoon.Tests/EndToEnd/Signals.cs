@@ -36,7 +36,12 @@ internal static partial class Signals
         }
     }
 
-    private static void Send(int processId, int signal) => _ = kill(processId, signal);
+    private static void Send(int processId, int signal)
+    {
+        // 0 and negative ids are groups of processes: ours among them.
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(processId);
+        _ = kill(processId, signal);
+    }
 
     [LibraryImport("libc", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

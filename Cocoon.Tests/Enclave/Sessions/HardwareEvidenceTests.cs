@@ -13,6 +13,8 @@ using NUnit.Framework;
 namespace Cocoon.Tests.Enclave.Sessions;
 
 /// <summary>An enclave on a machine whose firmware sometimes gives no evidence: busy, broken, or a driver that was loaded again.</summary>
+/// <remarks>Firmware that is slow holds threads of the pool; nothing runs beside it.</remarks>
+[NonParallelizable]
 public sealed class HardwareEvidenceTests
 {
     private volatile bool _isBroken;

@@ -248,19 +248,20 @@ public sealed class InspectionCommandTests
         using Process watcher = Process.Start(CocoonProgram.Launch(["events", "--last", "1000", "--type", "peer_joined,peer_left", "--data", _hub.DataDirectory]))!;
         Task<string> error = watcher.StandardError.ReadToEndAsync(cancellationToken);
         Assert.That(await watcher.StandardOutput.ReadLineAsync(cancellationToken), Does.Contain("peer_joined"), "an event of the past: it watches from here on");
-        for (int i = 0; i < Visits; i++)
+        List<(string Type, string? Peer)> seen = [];
+        for (int i = 1; i <= Visits; i++)
         {
             CommandResult visit = await CocoonProgram.RunAsync(cancellationToken, "ping", _hub.Address, "-c", "1", "--ephemeral", "--lan");
             Assert.That(visit.ExitCode, Is.Zero, visit.Error);
-        }
 
-        List<(string Type, string? Peer)> seen = [];
-        while (seen.Count < 2 * Visits && await watcher.StandardOutput.ReadLineAsync(cancellationToken) is { } text)
-        {
-            JsonObject item = JsonNode.Parse(text)!.AsObject();
-            if (item["sequence"] is not { } sequence || (long)sequence > before)
+            // The next one comes when the hub has seen this one leave.
+            while (seen.Count < 2 * i && await watcher.StandardOutput.ReadLineAsync(cancellationToken) is { } text)
             {
-                seen.Add(((string)item["type"]!, (string?)item["peer"]));
+                JsonObject item = JsonNode.Parse(text)!.AsObject();
+                if (item["sequence"] is not { } sequence || (long)sequence > before)
+                {
+                    seen.Add(((string)item["type"]!, (string?)item["peer"]));
+                }
             }
         }
 
@@ -289,13 +290,13 @@ public sealed class InspectionCommandTests
     {
         string nowhere = Path.Combine(_directory, "no-node");
         string[] join = ["--ephemeral", "--lan", "--bootstrap", _hub.Address, "--data", nowhere];
-        int before = LeftBehind();
+        string temporary = Directory.CreateDirectory(Path.Combine(_directory, "temporary")).FullName;
         CommandResult[] results = await Task.WhenAll(
-            CocoonProgram.RunAsync(cancellationToken, ["peers", "-q", .. join]),
-            CocoonProgram.RunAsync(cancellationToken, ["dht", "find-peer", _left.PeerId, "-o", "json", .. join]),
-            CocoonProgram.RunAsync(cancellationToken, ["ping", _right.Address, "-c", "1", "-o", "json", "--ephemeral", "--lan"]),
-            CocoonProgram.RunAsync(cancellationToken, ["peers", "--ephemeral"]),
-            CocoonProgram.RunAsync(cancellationToken, ["peers", "--data", nowhere]));
+            VisitAsync(["peers", "-q", .. join]),
+            VisitAsync(["dht", "find-peer", _left.PeerId, "-o", "json", .. join]),
+            VisitAsync(["ping", _right.Address, "-c", "1", "-o", "json", "--ephemeral", "--lan"]),
+            VisitAsync(["peers", "--ephemeral"]),
+            VisitAsync(["peers", "--data", nowhere]));
         using (Assert.EnterMultipleScope())
         {
             Assert.That(results.Select(r => r.ExitCode), Is.EqualTo(new[] { 0, 0, 0, 2, 3 }), string.Join('\n', results.Select(r => r.Error)));
@@ -303,11 +304,16 @@ public sealed class InspectionCommandTests
             Assert.That(results[1].Output, Does.Contain("/ip4/127.0.0.1/tcp/"));
             Assert.That((bool)JsonNode.Parse(results[2].Output)!["direct"]!, Is.True);
             Assert.That(Directory.Exists(nowhere), Is.False);
-            Assert.That(LeftBehind(), Is.EqualTo(before), "its folder is gone with it");
+            Assert.That(Directory.GetDirectories(temporary, "cocoon-eph-*"), Is.Empty, "its folder is gone with it");
+        }
+
+        Task<CommandResult> VisitAsync(string[] arguments)
+        {
+            ProcessStartInfo start = CocoonProgram.Launch(arguments);
+            start.Environment["TMPDIR"] = temporary;
+            return CocoonProgram.RunAsync(start, cancellationToken);
         }
     }
-
-    private static int LeftBehind() => Directory.GetDirectories(Path.GetTempPath(), "cocoon-eph-*").Length;
 
     private Task<CocoonNode> StartAsync(string name, string[] arguments, CancellationToken cancellationToken) => CocoonNode.StartAsync(
         name, ["up", "--no-model", "--lan", "--listen", "/ip4/127.0.0.1/tcp/0", .. arguments], Path.Combine(_directory, name), cancellationToken);

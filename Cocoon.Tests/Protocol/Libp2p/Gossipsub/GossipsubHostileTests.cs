@@ -133,17 +133,19 @@ public sealed class GossipsubHostileTests
         await flooder.ConnectAsync(node);
         await source.ConnectAsync(node);
         await network.Time.UntilAsync(() => node.MeshSize == 2, "mesh");
-        GossipMessage wanted = source.Message("wanted", 1);
+        GossipMessage unwanted = source.Message("unwanted", 2), wanted = source.Message("wanted", 1);
         MessageId[] noise = [.. Enumerable.Range(0, 4000).Select(i => MessageId.Of(source.Peer.Memory.Span, BitConverter.GetBytes((ulong)i + 1000)))];
-        foreach (MessageId[] some in noise.Append(wanted.Id).Chunk(500))
+        foreach (MessageId[] some in noise.Prepend(unwanted.Id).Append(wanted.Id).Chunk(500))
         {
             await flooder.SendControlAsync(control => GossipRpcWriter.WriteIDontWant(control, some));
         }
 
         await VirtualTime.SettleAsync();
+        await source.SendMessageAsync(unwanted);
         await source.SendMessageAsync(wanted);
         await network.Time.UntilAsync(() => flooder.Messages.Any(), "a message that was refused beyond the bound");
-        Assert.That(node.Texts, Is.EqualTo(new[] { "wanted" }));
+        Assert.That(node.Texts, Is.EqualTo(new[] { "unwanted", "wanted" }));
+        Assert.That(flooder.Messages.Select(message => message.Id), Is.EqualTo(new[] { wanted.Id }), "what was refused within the bound does not come");
     }
 
     [Test]

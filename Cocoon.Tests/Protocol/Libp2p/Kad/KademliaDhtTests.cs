@@ -201,10 +201,12 @@ public sealed class KademliaDhtTests
         // A bucket that more than four peers would fit keeps those it met first: of all deeper ones the whole of its peers is known.
         int crowded = others.Select(peer => KadId.Of(peer).CommonPrefixLength(own)).GroupBy(length => length).Where(bucket => bucket.Count() > 4).Max(bucket => bucket.Key);
         List<PeerId> certain = [.. others.Where(peer => KadId.Of(peer).CommonPrefixLength(own) > crowded).Take(4)];
+        await network.Time.PassAsync(TimeSpan.FromSeconds(31), TimeSpan.FromSeconds(1));
         List<PeerId> isProtected = [.. node.Host.Protected.Keys.Select(item => item.Peer)];
+        HashSet<PeerId> known = [.. node.Dht.Snapshot().Buckets.SelectMany(bucket => bucket.Peers).Select(entry => entry.Peer)];
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(isProtected, Has.Count.EqualTo(4));
+            Assert.That(isProtected, Is.EquivalentTo(others.Where(known.Contains).Take(4)), "the four nearest that it knows");
             Assert.That(isProtected, Is.SupersetOf(certain));
             Assert.That(
                 isProtected.Except(certain).Select(peer => KadId.Of(peer).CommonPrefixLength(own)), Is.All.EqualTo(crowded), "the next bucket fills the places");
