@@ -29,7 +29,7 @@ internal sealed partial class PeerSwarm : IAsyncDisposable
     private readonly InboundGate _gate;
     private readonly ExpectedPunches _punches = new();
     private readonly LinkedList<PendingUpgrade> _upgrading = new();
-    private readonly ConcurrentDictionary<(PeerId Peer, bool IsDirect), Task<PeerConnection>> _dials = new();
+    private readonly Dictionary<(PeerId Peer, bool IsDirect), Task<PeerConnection>> _dials = [];
     private readonly ConcurrentDictionary<Task, byte> _tasks = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly List<Socket> _listeners = [];
@@ -110,8 +110,7 @@ internal sealed partial class PeerSwarm : IAsyncDisposable
         }
 
         ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
-        Task<PeerConnection> dial = _dials.GetOrAdd((peer, isDirect), StartDial);
-        return await dial.WaitAsync(cancellationToken);
+        return await Dial((peer, isDirect)).WaitAsync(cancellationToken);
     }
 
     /// <summary>Dials one address that the user named, whoever answers unless it names the peer.</summary>
@@ -187,24 +186,41 @@ internal sealed partial class PeerSwarm : IAsyncDisposable
         _stopping.Dispose();
     }
 
-    private Task<PeerConnection> StartDial((PeerId Peer, bool IsDirect) key)
+    /// <summary>The dial under way, or a new one.</summary>
+    private Task<PeerConnection> Dial((PeerId Peer, bool IsDirect) key)
     {
-        PeerId peer = key.Peer;
-        Task<PeerConnection> dial = Task.Run(async () =>
+        Task<PeerConnection>? dial;
+        lock (_dials)
         {
-            try
+            if (_dials.TryGetValue(key, out dial))
             {
-                NoiseChannel channel = await Dialer.DialAsync(
-                    peer, _store.GetAddresses(peer).Where(address => !key.IsDirect || !address.IsRelayed), isExplicit: false, _stopping.Token);
-                return await AddAsync(channel, isOutbound: true, channel.Connection.RemoteAddress);
+                return dial;
             }
-            finally
-            {
-                _dials.TryRemove(key, out _);
-            }
-        });
+
+            // Under the lock: a dial without an address to try is over at once, and must find itself here to be forgotten.
+            dial = Task.Run(() => DialAsync(key));
+            _dials.Add(key, dial);
+        }
+
         Track(dial.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default));
         return dial;
+    }
+
+    private async Task<PeerConnection> DialAsync((PeerId Peer, bool IsDirect) key)
+    {
+        try
+        {
+            NoiseChannel channel = await Dialer.DialAsync(
+                key.Peer, _store.GetAddresses(key.Peer).Where(address => !key.IsDirect || !address.IsRelayed), isExplicit: false, _stopping.Token);
+            return await AddAsync(channel, isOutbound: true, channel.Connection.RemoteAddress);
+        }
+        finally
+        {
+            lock (_dials)
+            {
+                _dials.Remove(key);
+            }
+        }
     }
 
     private async Task<PeerConnection> AddAsync(NoiseChannel channel, bool isOutbound, Multiaddr? dialled)

@@ -107,6 +107,28 @@ public sealed class Libp2pHostTests
         }
     }
 
+    /// <summary>A dial that had nothing to try must not stand for those after it.</summary>
+    [Test, CancelAfter(60_000)]
+    public async Task Connect_AfterManyDialsThatEndedAtOnce_DialsAnew(CancellationToken cancellationToken)
+    {
+        await using Libp2pHost a = await TestHosts.StartAsync(), b = await TestHosts.StartAsync();
+        for (int i = 0; i < 20_000; i++)
+        {
+            try
+            {
+                await a.ConnectAsync(b.LocalPeer, cancellationToken);
+                Assert.Fail("no address is known yet");
+            }
+            catch (Libp2pException exception) when (exception.Code == Libp2pErrorCode.DialFailed)
+            {
+            }
+        }
+
+        a.AddAddresses(b.LocalPeer, b.Addresses, TimeSpan.FromMinutes(1));
+        await a.ConnectAsync(b.LocalPeer, cancellationToken);
+        Assert.That(a.Connections.Single().Peer, Is.EqualTo(b.LocalPeer));
+    }
+
     [TestCase(0)]
     [TestCase(1)]
     [TestCase(1024 * 1024)]
