@@ -189,7 +189,8 @@ internal sealed class SessionTable(EnclaveSessionContext context, PipeFrameWrite
 
     private async Task RemoveWhenDoneAsync(ulong handle, EnclaveSession session)
     {
-        await session.Work;
+        // Not before the caller has entered it: one that is over at once would stay entered.
+        await session.Work.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         await RemoveAsync(handle);
     }
 
