@@ -84,6 +84,7 @@ internal static class NodeServices
             provider.GetService<ServingSwitch>()));
         services.AddHostedService(provider => provider.GetRequiredService<PeerNetwork>());
         services.AddHostedService<OfferedRelays>();
+        services.AddHostedService<OfferedAddresses>();
         services.AddHostedService(provider => provider.GetRequiredService<LanDiscovery>());
         services.AddHostedService(provider => provider.GetRequiredService<GatewayMapping>());
         services.AddHostedService<OfferFollower>();

@@ -132,6 +132,10 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
 
     public void AddAddresses(PeerId peer, IEnumerable<Multiaddr> addresses, TimeSpan timeToLive) => _store.AddAddresses(peer, addresses, timeToLive);
 
+    /// <summary>A new signed word of the peer says that it listens there: addresses that failed are worth one more try, a few seconds after the last one.</summary>
+    /// <remarks>Nothing is remembered of others. Cheap, and callable from under locks.</remarks>
+    public void RenewAddresses(PeerId peer, IEnumerable<Multiaddr> addresses) => _swarm.Dialer.Renew(peer, addresses);
+
     public IReadOnlyList<Multiaddr> GetAddresses(PeerId peer) => _store.GetAddresses(peer);
 
     /// <summary>Addresses known for a peer with what speaks for each, best first.</summary>

@@ -198,7 +198,7 @@ internal sealed class SimHost : ILibp2pHost
     private async Task<SimConnection> DialAsync(PeerId peer)
     {
         Multiaddr? address = GetAddresses(peer) is [Multiaddr first, ..] ? first : null;
-        if (IsDead || peer == LocalPeer || address is null || _backoff.IsBlocked(address))
+        if (IsDead || peer == LocalPeer || address is null || _backoff.WaitFor(address) > TimeSpan.Zero)
         {
             throw new Libp2pException(Libp2pErrorCode.DialFailed, $"No address to dial is known of {peer}, or it failed a moment ago.");
         }

@@ -9,13 +9,15 @@ internal sealed class DialBackoff(Libp2pLimits limits, TimeProvider time)
     private const int MaxEntries = 8192;
 
     private readonly Lock _lock = new();
-    private readonly Dictionary<Multiaddr, (int Failures, DateTimeOffset Until)> _entries = [];
+    private readonly Dictionary<Multiaddr, Entry> _entries = [];
 
-    public bool IsBlocked(Multiaddr address)
+    /// <summary>Time until the address may be dialled again; zero when it may.</summary>
+    public TimeSpan WaitFor(Multiaddr address)
     {
         lock (_lock)
         {
-            return _entries.TryGetValue(address, out (int Failures, DateTimeOffset Until) entry) && entry.Until > time.GetUtcNow();
+            TimeSpan left = _entries.TryGetValue(address, out Entry entry) ? entry.Until - time.GetUtcNow() : TimeSpan.Zero;
+            return left > TimeSpan.Zero ? left : TimeSpan.Zero;
         }
     }
 
@@ -28,7 +30,7 @@ internal sealed class DialBackoff(Libp2pLimits limits, TimeProvider time)
             if (_entries.Count < MaxEntries || _entries.ContainsKey(address))
             {
                 double delay = Math.Min(limits.DialBackoff.TotalSeconds * Math.Pow(2, failures - 1), limits.DialBackoffMax.TotalSeconds);
-                _entries[address] = (failures, now.AddSeconds(delay));
+                _entries[address] = new Entry(failures, now, now.AddSeconds(delay));
             }
         }
     }
@@ -38,6 +40,21 @@ internal sealed class DialBackoff(Libp2pLimits limits, TimeProvider time)
         lock (_lock)
         {
             _entries.Remove(address);
+        }
+    }
+
+    /// <summary>
+    /// Its peer said lately that it listens there: one more try is due, however often it failed. Never sooner than the first wait after the
+    /// last failure, and the next failure waits twice as long again: who names a stranger's address cannot have it dialled at will.
+    /// </summary>
+    public void Renew(Multiaddr address)
+    {
+        lock (_lock)
+        {
+            if (_entries.TryGetValue(address, out Entry entry) && entry.FailedAt + limits.DialBackoff < entry.Until)
+            {
+                _entries[address] = entry with { Until = entry.FailedAt + limits.DialBackoff };
+            }
         }
     }
 
@@ -53,4 +70,6 @@ internal sealed class DialBackoff(Libp2pLimits limits, TimeProvider time)
             }
         }
     }
+
+    private readonly record struct Entry(int Failures, DateTimeOffset FailedAt, DateTimeOffset Until);
 }

@@ -28,14 +28,12 @@ internal sealed partial class Dialer(TcpTransport tcp, Upgrader upgrader, Connec
     /// <exception cref="Libp2pException">No address is usable, or none answered as the peer.</exception>
     public async Task<NoiseChannel> DialAsync(PeerId? expected, IEnumerable<Multiaddr> addresses, bool isExplicit, CancellationToken cancellationToken)
     {
+        Multiaddr[] usable = [.. addresses.Where(address => FindTransport(address) is not null && (isExplicit || IsAllowed(address)))];
         IReadOnlyList<(Multiaddr Address, TimeSpan At)> schedule = DialSchedule.Of(
-            [.. addresses
-                .Where(address => FindTransport(address) is not null && (isExplicit || (IsAllowed(address) && !Backoff.IsBlocked(BackoffKey(expected, address)))))
-                .Take(context.Limits.AddressesPerPeer)],
-            context.Limits);
+            [.. usable.Where(address => isExplicit || WaitFor(expected, address) == TimeSpan.Zero).Take(context.Limits.AddressesPerPeer)], context.Limits);
         if (schedule.Count == 0)
         {
-            throw new Libp2pException(Libp2pErrorCode.DialFailed, $"No address to dial is known of {expected?.ToString() ?? "the peer"}, or all failed a moment ago.");
+            throw new Libp2pException(Libp2pErrorCode.DialFailed, NothingToDial(expected, usable));
         }
 
         using CancellationTokenSource timeout = new(context.Limits.DialTimeout, context.Time);
@@ -118,6 +116,15 @@ internal sealed partial class Dialer(TcpTransport tcp, Upgrader upgrader, Connec
         }
     }
 
+    /// <summary>The peer itself said lately that it listens at these addresses: those that failed are worth one more try, within <see cref="DialBackoff.Renew"/>.</summary>
+    public void Renew(PeerId peer, IEnumerable<Multiaddr> addresses)
+    {
+        foreach (Multiaddr address in addresses.Take(context.Limits.AddressesPerPeer))
+        {
+            Backoff.Renew(BackoffKey(peer, address));
+        }
+    }
+
     /// <summary>Whether an address that came from others may be dialled.</summary>
     public bool IsAllowed(Multiaddr address) => address.IpAddress is not { } ip || IsAllowed(ip);
 
@@ -153,6 +160,16 @@ internal sealed partial class Dialer(TcpTransport tcp, Upgrader upgrader, Connec
         {
             places.Release();
         }
+    }
+
+    private TimeSpan WaitFor(PeerId? expected, Multiaddr address) => Backoff.WaitFor(BackoffKey(expected, address));
+
+    private string NothingToDial(PeerId? expected, Multiaddr[] usable)
+    {
+        string peer = expected?.ToString() ?? "the peer";
+        return usable.Length == 0
+            ? $"No address to dial is known of {peer}."
+            : $"All {usable.Length} known addresses of {peer} failed a moment ago; the next try is in {usable.Min(address => WaitFor(expected, address)).TotalSeconds:0} s.";
     }
 
     private ITransport? FindTransport(Multiaddr address) => _transports.Find(transport => transport.CanDial(address));

@@ -38,12 +38,7 @@ internal sealed class PeerStore(Libp2pLimits limits, TimeProvider time)
             }
 
             entry.Sequence = record.Sequence;
-            entry.Addresses.Clear();
-            foreach (Multiaddr address in record.Addresses.Take(limits.AddressesPerPeer))
-            {
-                entry.Set(address, now + timeToLive);
-            }
-
+            entry.Replace(record.Addresses.Take(limits.AddressesPerPeer), now + timeToLive);
             return true;
         }
     }
@@ -133,7 +128,9 @@ internal sealed class PeerStore(Libp2pLimits limits, TimeProvider time)
 
     private sealed class Entry
     {
-        public Dictionary<Multiaddr, (DateTimeOffset Expires, DateTimeOffset WorkedAt)> Addresses { get; } = [];
+        private long _heard;
+
+        public Dictionary<Multiaddr, Known> Addresses { get; private set; } = [];
 
         public ulong Sequence { get; set; }
 
@@ -142,21 +139,48 @@ internal sealed class PeerStore(Libp2pLimits limits, TimeProvider time)
         public void Set(Multiaddr address, DateTimeOffset expires, DateTimeOffset workedAt = default)
         {
             Multiaddr key = address.WithoutPeer();
-            if (Addresses.TryGetValue(key, out (DateTimeOffset Expires, DateTimeOffset WorkedAt) known))
+            if (Addresses.TryGetValue(key, out Known known))
             {
                 expires = known.Expires > expires ? known.Expires : expires;
                 workedAt = known.WorkedAt > workedAt ? known.WorkedAt : workedAt;
             }
 
-            Addresses[key] = (expires, workedAt);
+            Addresses[key] = new Known(expires, workedAt, ++_heard);
         }
 
+        /// <summary>These alone are left; of those known before, what speaks for them stays.</summary>
+        public void Replace(IEnumerable<Multiaddr> addresses, DateTimeOffset expires)
+        {
+            Dictionary<Multiaddr, Known> before = Addresses;
+            Addresses = [];
+            foreach (Multiaddr address in addresses)
+            {
+                Known was = before.GetValueOrDefault(address.WithoutPeer());
+                Set(address, was.Expires > expires ? was.Expires : expires, was.WorkedAt);
+            }
+        }
+
+        /// <summary>
+        /// Half of the places are for where the peer last proved itself: hearsay cannot push these out. The others go to what was heard last: a
+        /// peer that moves often is not lost behind addresses that once worked.
+        /// </summary>
         public void Trim(int limit)
         {
-            foreach (Multiaddr excess in Addresses.OrderByDescending(a => a.Value.WorkedAt).ThenByDescending(a => a.Value.Expires).Skip(limit).Select(a => a.Key).ToList())
+            if (Addresses.Count <= limit)
+            {
+                return;
+            }
+
+            HashSet<Multiaddr> kept = [.. Addresses.Where(a => a.Value.WorkedAt > DateTimeOffset.MinValue).OrderByDescending(a => a.Value.WorkedAt).Take(limit / 2).Select(a => a.Key)];
+            kept.UnionWith(Addresses.OrderByDescending(a => a.Value.Heard).Select(a => a.Key).Where(a => !kept.Contains(a)).Take(limit - kept.Count).ToList());
+            foreach (Multiaddr excess in Addresses.Keys.Where(a => !kept.Contains(a)).ToList())
             {
                 Addresses.Remove(excess);
             }
         }
     }
+
+    /// <param name="WorkedAt">Least value: never.</param>
+    /// <param name="Heard">Rises with each time that an address of the peer is heard of.</param>
+    private readonly record struct Known(DateTimeOffset Expires, DateTimeOffset WorkedAt, long Heard);
 }

@@ -179,10 +179,18 @@ internal sealed partial class IdentifyService : IAsyncDisposable
         Identified?.Invoke(connection);
     }
 
-    private bool TakeRecord(PeerConnection connection, ReadOnlySpan<byte> envelope) =>
-        PeerRecord.TryOpen(envelope, out PeerRecord? record)
-        && record.Peer == connection.RemotePeer
-        && _store.TryApplyRecord(record with { Addresses = [.. Usable(record.Addresses)] }, AddressTimeToLive);
+    private bool TakeRecord(PeerConnection connection, ReadOnlySpan<byte> envelope)
+    {
+        if (!PeerRecord.TryOpen(envelope, out PeerRecord? record)
+            || record.Peer != connection.RemotePeer
+            || !_store.TryApplyRecord(record with { Addresses = [.. Usable(record.Addresses)] }, AddressTimeToLive))
+        {
+            return false;
+        }
+
+        _swarm.Dialer.Renew(record.Peer, record.Addresses);
+        return true;
+    }
 
     private IEnumerable<Multiaddr> Usable(IEnumerable<Multiaddr> addresses) => addresses.Where(_swarm.Dialer.IsAllowed);
 

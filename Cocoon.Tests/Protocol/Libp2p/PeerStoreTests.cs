@@ -1,0 +1,76 @@
+using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Libp2p;
+using Cocoon.Protocol.Libp2p.Swarm;
+using Cocoon.Protocol.Multiformats;
+using Cocoon.Tests.Support;
+using NUnit.Framework;
+
+namespace Cocoon.Tests.Protocol.Libp2p;
+
+/// <summary>Which addresses of a peer are kept when there are more than places.</summary>
+public sealed class PeerStoreTests
+{
+    private static readonly TimeSpan s_day = TimeSpan.FromHours(24), s_moment = TimeSpan.FromSeconds(45);
+    private static readonly Libp2pLimits s_limits = new();
+
+    private readonly ManualTimeProvider _time = new();
+    private readonly PeerId _peer = NewPeer();
+
+    [Test]
+    public void Announced_BehindPlacesFullOfAddressesThatOnceWorked_IsKept()
+    {
+        PeerStore store = new(s_limits, _time);
+        for (int port = 1; port <= 4 * s_limits.AddressesPerPeer; port++)
+        {
+            // A provider that starts again and again, each time at another port.
+            store.AddAddresses(_peer, [Address(port)], s_moment);
+            Assert.That(store.GetAddresses(_peer), Does.Contain(Address(port)), $"life {port}");
+            store.MarkSeen(_peer, Address(port), s_day);
+            _time.Advance(TimeSpan.FromSeconds(2));
+        }
+
+        Assert.That(store.GetAddresses(_peer), Has.Count.EqualTo(s_limits.AddressesPerPeer));
+        Assert.That(store.GetAddresses(_peer)[0], Is.EqualTo(Address(4 * s_limits.AddressesPerPeer)), "where it was last reached comes first");
+    }
+
+    [Test]
+    public void Hearsay_OfMoreAddressesThanPlaces_LeavesThoseThatWorked()
+    {
+        PeerStore store = new(s_limits, _time);
+        Multiaddr[] worked = [.. Enumerable.Range(1, s_limits.AddressesPerPeer / 2).Select(Address)];
+        foreach (Multiaddr address in worked)
+        {
+            store.MarkSeen(_peer, address, s_day);
+        }
+
+        for (int lie = 0; lie < 10; lie++)
+        {
+            store.AddAddresses(_peer, Enumerable.Range(1_000 + (100 * lie), 4 * s_limits.AddressesPerPeer).Select(Address), s_day);
+        }
+
+        Assert.That(store.GetAddresses(_peer), Has.Count.EqualTo(s_limits.AddressesPerPeer));
+        Assert.That(store.GetAddresses(_peer).Take(worked.Length), Is.EquivalentTo(worked));
+    }
+
+    [Test]
+    public void Record_ThatIsNewer_ReplacesTheOthersAndForgetsNotWhereThePeerWasReached()
+    {
+        PeerStore store = new(s_limits, _time);
+        store.MarkSeen(_peer, Address(1), s_day);
+        store.AddAddresses(_peer, [Address(2)], s_day);
+        Assert.That(store.TryApplyRecord(new PeerRecord(_peer, 5, [Address(3), Address(1)]), s_moment), Is.True);
+        Assert.That(store.TryApplyRecord(new PeerRecord(_peer, 5, [Address(9)]), s_moment), Is.False, "not newer");
+        Assert.That(store.GetAddresses(_peer), Is.EqualTo(new[] { Address(1), Address(3) }));
+        _time.Advance(TimeSpan.FromHours(2));
+        Assert.That(store.GetAddresses(_peer), Is.EqualTo(new[] { Address(1) }), "an address that worked is known for a day");
+    }
+
+    private static Multiaddr Address(int port) => Multiaddr.Parse($"/ip4/127.0.0.1/tcp/{port}");
+
+    private static PeerId NewPeer()
+    {
+        using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+        return PeerId.FromPublicKey(key.PublicKey);
+    }
+}
