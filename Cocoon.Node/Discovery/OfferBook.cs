@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p.Protocols;
+using Cocoon.Protocol.Multiformats;
 using Cocoon.Protocol.Offers;
 
 namespace Cocoon.Node.Discovery;
@@ -124,6 +125,19 @@ internal sealed class OfferBook(TimeProvider time)
             Expire(now);
             return [.. _models.Values.SelectMany(m => m.Values).Where(e => e.IsLive(now)).Select(e => e.Offer)];
         }
+    }
+
+    /// <summary>Where a provider says that it listens, by the newest of its live offers; empty without one.</summary>
+    public IReadOnlyList<Multiaddr> AddressesOf(PeerId peer)
+    {
+        DateTimeOffset now = time.GetUtcNow();
+        VerifiedOffer? newest;
+        lock (_lock)
+        {
+            newest = _models.Values.Select(byPeer => byPeer.GetValueOrDefault(peer)).Where(e => e?.IsLive(now) == true).Select(e => e!.Offer).MaxBy(o => o.IssuedAt);
+        }
+
+        return newest is null ? [] : [.. newest.Addresses];
     }
 
     /// <summary>As <see cref="History"/>, without beginning one.</summary>

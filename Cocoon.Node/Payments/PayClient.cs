@@ -1,3 +1,4 @@
+using Cocoon.Node.Discovery;
 using Cocoon.Node.PrivacyRelay;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity;
@@ -9,7 +10,7 @@ using Google.Protobuf;
 namespace Cocoon.Node.Payments;
 
 /// <summary>The client's side of <c>/cocoon/pay/1.0.0</c>.</summary>
-internal sealed class PayClient(IProviderStreams streams, TimeProvider time) : IPayClient
+internal sealed class PayClient(IProviderStreams streams, OfferBook book, TimeProvider time) : IPayClient
 {
     private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(15);
 
@@ -37,7 +38,8 @@ internal sealed class PayClient(IProviderStreams streams, TimeProvider time) : I
         using CancellationTokenSource timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, clock.Token);
         try
         {
-            await using IPeerStream stream = (await streams.OpenAsync(provider, [], PayProtocol.Id, relays: 0, timeout.Token)).Stream;
+            // The offer is the newest word on where the provider listens: it may have restarted since it was last reached.
+            await using IPeerStream stream = (await streams.OpenAsync(provider, book.AddressesOf(provider), PayProtocol.Id, relays: 0, timeout.Token)).Stream;
             await LengthPrefixed.WriteAsync(stream, request, timeout.Token);
             await stream.CloseWriteAsync(timeout.Token);
             return await LengthPrefixed.ReadAsync(stream, PayResponse.Parser, PayProtocol.MaxMessage, timeout.Token)

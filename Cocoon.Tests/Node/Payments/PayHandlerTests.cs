@@ -1,9 +1,12 @@
+using Cocoon.Node.Discovery;
 using Cocoon.Node.Payments;
 using Cocoon.Node.PrivacyRelay;
 using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p;
+using Cocoon.Protocol.Offers;
+using Cocoon.Protocol.Offers.Proto;
 using Cocoon.Protocol.Payments.Proto;
 using Cocoon.Tests.Support;
 using Google.Protobuf;
@@ -25,7 +28,7 @@ internal sealed class PayHandlerTests
         VoucherMessage voucher = fixture.Voucher(channel.Channel, 5_000);
         await channel.AcceptVoucherAsync(voucher, CancellationToken.None);
         Handler(fixture, provider.LocalPeer).Register(provider);
-        PayClient asking = new(new DirectStreams(client), fixture.Time);
+        PayClient asking = new(new DirectStreams(client), new OfferBook(fixture.Time), fixture.Time);
 
         PayResponse answer = await asking.GetStateAsync(provider.LocalPeer, channel.Channel, fixture.PayKey, CancellationToken.None);
         Assert.That((answer.State.Voucher.Statement, answer.State.Closing), Is.EqualTo((voucher.Statement, false)));
@@ -34,6 +37,32 @@ internal sealed class PayHandlerTests
         Assert.That(refused.Refused.Reason, Is.EqualTo(PayRefused.Types.Reason.BadSignature));
         PayResponse unknown = await asking.GetStateAsync(provider.LocalPeer, ProviderFixture.Hash(3), fixture.PayKey, CancellationToken.None);
         Assert.That(unknown.Refused.Reason, Is.EqualTo(PayRefused.Types.Reason.UnknownChannel));
+    }
+
+    /// <summary>As after the provider's restart at another address: nobody was connected to it there yet.</summary>
+    [Test]
+    public async Task Ask_OfAProviderKnownByItsOfferAlone_GoesWhereTheOfferSays()
+    {
+        await using ProviderFixture fixture = new();
+        await using MemoryNetwork network = new();
+        using TestOffers offers = new(fixture.Time.GetUtcNow());
+        MemoryHost provider = network.AddHost(offers.Key), client = network.AddHost();
+        Handler(fixture, provider.LocalPeer).Register(provider);
+        OfferBook book = new(fixture.Time);
+        PayClient asking = new(new DirectStreams(client), book, fixture.Time);
+        Assert.That(
+            async () => await asking.GetStateAsync(provider.LocalPeer, ProviderFixture.Hash(3), fixture.PayKey, CancellationToken.None), Throws.InstanceOf<IOException>());
+
+        foreach ((ulong sequence, MemoryHost at) in new[] { (1UL, client), (2UL, provider) })
+        {
+            Offer offer = offers.Create(sequence);
+            offer.IssuedAtMs += sequence;
+            offer.Addresses.Add(ByteString.CopyFrom(at.Address.Bytes));
+            Assert.That(book.Add(offers.Sign(offer)), Is.EqualTo(OfferRejection.None));
+        }
+
+        PayResponse answer = await asking.GetStateAsync(provider.LocalPeer, ProviderFixture.Hash(3), fixture.PayKey, CancellationToken.None);
+        Assert.That(answer.Refused.Reason, Is.EqualTo(PayRefused.Types.Reason.UnknownChannel));
     }
 
     [Test]

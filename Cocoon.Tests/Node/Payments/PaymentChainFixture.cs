@@ -1,3 +1,4 @@
+using Cocoon.Node.Discovery;
 using Cocoon.Node.Payments;
 using Cocoon.Node.PrivacyRelay;
 using Cocoon.Node.Storage;
@@ -129,7 +130,7 @@ internal abstract class PaymentChainFixture
         public ProviderTerms Terms => new(
             Host.LocalPeer, Address, Ledger.Identity.ProviderKey.PublicKey, ChannelContract.CodeHash, 3_600, 20_000_000, Networks.DevnetGlobalId);
 
-        public ChannelRestorer NewRestorer() => new(Channels, Chain, Wallet, new PayClient(new DirectStreams(Host), TimeProvider.System), NullLogger<ChannelRestorer>.Instance);
+        public ChannelRestorer NewRestorer() => new(Channels, Chain, Wallet, new PayClient(new DirectStreams(Host), new OfferBook(TimeProvider.System), TimeProvider.System), NullLogger<ChannelRestorer>.Instance);
 
         /// <summary>Closes everything and opens it again from the data directory.</summary>
         public async Task RestartAsync(bool forgetDatabase = false)
@@ -172,7 +173,7 @@ internal abstract class PaymentChainFixture
             Channels = new ClientChannels(
                 new ClientChannelStore(_database), Chain, Wallet, _spending, TimeProvider.System, NullLogger<ClientChannels>.Instance);
             Closer = new ChannelCloser(
-                Channels, Chain, Wallet, new PayClient(new DirectStreams(Host), TimeProvider.System), TimeProvider.System, NullLogger<ChannelCloser>.Instance);
+                Channels, Chain, Wallet, new PayClient(new DirectStreams(Host), new OfferBook(TimeProvider.System), TimeProvider.System), TimeProvider.System, NullLogger<ChannelCloser>.Instance);
             Keeper = new ChannelKeeper(Channels, Closer, Chain, NullLogger<ChannelKeeper>.Instance);
             ProviderChannelStore store = new(_database);
             Ledger = new ProviderLedger(
