@@ -77,10 +77,14 @@ internal sealed class ChannelActions(IServiceProvider services, Previews preview
             return await PreviewCloseAsync(channel, request.Alone, finish, cancellationToken);
         }
 
-        if (request.Alone && !finish)
+        if (request.Alone && !(finish && await closer.IsRipeAsync(channel, cancellationToken)))
         {
-            InternalMessage start = channel.Contract.StartClose(ClientChannels.QueryId());
-            await previews.RequireAsync([start], cancellationToken);
+            if (!finish)
+            {
+                await previews.RequireAsync([channel.Contract.StartClose(ClientChannels.QueryId())], cancellationToken);
+            }
+
+            // Asked once more, it tells until when.
             uint closeAt = await closer.StartCloseAsync(channel, cancellationToken);
             return new StartedCloseDocument(
                 ControlJson.Schema, Friendly(channel.Channel), closeAt, $"the provider may claim until chain time {closeAt}; then this node fetches the rest by itself");

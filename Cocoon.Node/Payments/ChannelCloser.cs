@@ -66,13 +66,18 @@ internal sealed partial class ChannelCloser(
     {
         uint now = await chain.GetTimeAsync(cancellationToken);
         ClientChannelRecord record = channel.Record;
-        bool ripe = now > record.OpenBefore
-            && ((record.CloseAt != 0 && now >= record.CloseAt) || (record.ExpiresAt != 0 && now >= record.ExpiresAt) || record.State == ChannelPhase.Opening);
-        return ripe
+        return IsRipe(record, now)
             ? await SettleAsync(
                 channel, new PaymentIntent($"finish-close:{channel.Channel}", channel.Contract.FinishClose(ClientChannels.QueryId())), cancellationToken)
             : throw new PaymentException(PaymentErrorCode.State, $"Too early: chain time is {now}, the channel can be finished from {Earliest(record)}.");
     }
+
+    /// <summary>Whether <see cref="FinishCloseAsync"/> would be in time.</summary>
+    public async Task<bool> IsRipeAsync(ClientChannel channel, CancellationToken cancellationToken) =>
+        IsRipe(channel.Record, await chain.GetTimeAsync(cancellationToken));
+
+    private static bool IsRipe(ClientChannelRecord record, uint now) => now > record.OpenBefore
+        && ((record.CloseAt != 0 && now >= record.CloseAt) || (record.ExpiresAt != 0 && now >= record.ExpiresAt) || record.State == ChannelPhase.Opening);
 
     private static uint Earliest(ClientChannelRecord record) =>
         record.CloseAt != 0 && record.ExpiresAt != 0 ? Math.Min(record.CloseAt, record.ExpiresAt) : Math.Max(record.CloseAt, record.ExpiresAt);
