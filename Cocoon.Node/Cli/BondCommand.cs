@@ -41,7 +41,7 @@ internal static class BondCommand
         desk.AddTo(command);
         command.Run(async (parse, cancellationToken) =>
         {
-            NetworkProfile profile = desk.Profile(parse, readsOnly: true);
+            NetworkProfile profile = await desk.ProfileAsync(parse, readsOnly: true, cancellationToken);
             TonAddress wanted = parse.GetValue(address) is { } text
                 ? TonAddress.TryParse(text, out TonAddress parsed) ? parsed : throw new CliException(ExitCode.Usage, "that is no TON address")
                 : bond.Read(parse, desk, profile).Address;
@@ -87,7 +87,7 @@ internal static class BondCommand
         desk.AddTo(command);
         command.Run(async (parse, cancellationToken) =>
         {
-            NetworkProfile profile = desk.Profile(parse, readsOnly: false);
+            NetworkProfile profile = await desk.ProfileAsync(parse, readsOnly: false, cancellationToken);
             ProviderBondContract contract = bond.Read(parse, desk, profile);
             using HttpClient http = new();
             bool deploy = !(await WalletDesk.Client(http, profile).GetAccountAsync(contract.Address, cancellationToken)).IsActive;
@@ -106,11 +106,11 @@ internal static class BondCommand
         Command command = new(verb, $"{description}\n\nExample: cocoon bond {verb} --yes");
         bond.AddTo(command);
         desk.AddTo(command);
-        command.Run((parse, cancellationToken) =>
+        command.Run(async (parse, cancellationToken) =>
         {
-            ProviderBondContract contract = bond.Read(parse, desk, desk.Profile(parse, readsOnly: false));
+            ProviderBondContract contract = bond.Read(parse, desk, await desk.ProfileAsync(parse, readsOnly: false, cancellationToken));
             ulong query = ClientChannels.QueryId();
-            return desk.SendAsync(
+            return await desk.SendAsync(
                 parse, $"bond-{verb}:{query}", $"{verb} the bond (gas money of {MoneyWords.Ton(ProviderBondContract.GasValue)} TON, what is not used comes back)",
                 [message(contract, query)], d => Lines(d, contract), cancellationToken);
         });
@@ -126,11 +126,11 @@ internal static class BondCommand
         Command command = new("publish", "Commit to a profile by its digest\n\nExample: cocoon bond publish 2 5f3a… --yes") { sequence, digest };
         bond.AddTo(command);
         desk.AddTo(command);
-        command.Run((parse, cancellationToken) =>
+        command.Run(async (parse, cancellationToken) =>
         {
-            ProviderBondContract contract = bond.Read(parse, desk, desk.Profile(parse, readsOnly: false));
+            ProviderBondContract contract = bond.Read(parse, desk, await desk.ProfileAsync(parse, readsOnly: false, cancellationToken));
             ulong query = ClientChannels.QueryId();
-            return desk.SendAsync(
+            return await desk.SendAsync(
                 parse, $"bond-publish:{query}", $"publish profile {parse.GetValue(sequence)}",
                 [contract.Publish(parse.GetValue(sequence), HexHash.Parse(parse.GetValue(digest)!), query)], d => Lines(d, contract), cancellationToken);
         });

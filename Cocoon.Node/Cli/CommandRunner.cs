@@ -27,6 +27,11 @@ internal static class CommandRunner
                 new CliException(ExitCode.Payment, "the money side does not allow it", exception.Message).Print(Console.Error);
                 return ExitCode.Payment;
             }
+            catch (Protocol.Ton.TonException exception)
+            {
+                new CliException(ExitCode.Network, "the chain did not do its part", exception.Message, "Try again, or name another endpoint with --ton.").Print(Console.Error);
+                return ExitCode.Network;
+            }
             catch (FormatException exception)
             {
                 new CliException(ExitCode.Usage, "an argument is malformed", exception.Message).Print(Console.Error);

@@ -41,7 +41,7 @@ internal static class RegistryCommand
     {
         WalletDesk desk = new();
         Argument<string> address = Address();
-        Command command = new("show", "What a registry says now\n\nExample: cocoon registry show EQ… --ton http://127.0.0.1:8081/api/v2") { address };
+        Command command = new("show", "What a registry says now\n\nExample: cocoon registry show EQ…") { address };
         desk.AddTo(command);
         command.Run(async (parse, cancellationToken) =>
         {
@@ -104,7 +104,7 @@ internal static class RegistryCommand
         desk.AddTo(command);
         command.Run(async (parse, cancellationToken) =>
         {
-            NetworkProfile profile = desk.Profile(parse, readsOnly: false);
+            NetworkProfile profile = await desk.ProfileAsync(parse, readsOnly: false, cancellationToken);
             RegistryContract registry = RegistryContract.Create(desk.Address(parse), parse.GetValue(timeLock), RegistryDeployer.DefaultParams, parse.GetValue(bootstrap)!);
             using HttpClient http = new();
             TonAccount account = await WalletDesk.Client(http, profile).GetAccountAsync(registry.Address, cancellationToken);
@@ -240,7 +240,7 @@ internal static class RegistryCommand
     {
         TonAddress registry = TonAddress.TryParse(parse.GetValue(address), out TonAddress parsed) ? parsed : throw new CliException(ExitCode.Usage, "that is no TON address");
         using HttpClient http = new();
-        TonAccount account = await WalletDesk.Client(http, desk.Profile(parse, readsOnly: true)).GetAccountAsync(registry, cancellationToken);
+        TonAccount account = await WalletDesk.Client(http, await desk.ProfileAsync(parse, readsOnly: true, cancellationToken)).GetAccountAsync(registry, cancellationToken);
         return account.Data is { } data && account.Code?.Hash == RegistryContract.CodeHash
             ? (registry, RegistryContract.ParseState(data))
             : throw new CliException(ExitCode.NotFound, "there is no registry of this version at that address");

@@ -20,8 +20,8 @@ namespace Cocoon.Node.Cli;
 /// </summary>
 internal sealed class WalletDesk
 {
-    private readonly Option<string[]> _ton = new("--ton") { Description = "toncenter-v2 endpoint; without it the network's own", DefaultValueFactory = _ => [], HelpName = "URL" };
-    private readonly Option<string> _network = new("--network") { Description = "devnet, testnet or mainnet", DefaultValueFactory = _ => "devnet" };
+    private readonly Option<string[]> _ton = new("--ton") { Description = "toncenter-v2 endpoint (default: that of the node that runs here, else the network's own)", DefaultValueFactory = _ => [], HelpName = "URL" };
+    private readonly Option<string> _network = new("--network") { Description = "devnet, testnet or mainnet (default: that of the node that runs here)", DefaultValueFactory = _ => "devnet" };
     private readonly Option<string?> _passphrase = new("--passphrase-file") { Description = "File with the wallet's passphrase", HelpName = "FILE" };
     private readonly Option<bool> _mainnet = new("--confirm-mainnet") { Description = "Confirm that this wallet may use real money" };
 
@@ -44,17 +44,36 @@ internal sealed class WalletDesk
         command.Options.Add(_network);
     }
 
-    /// <summary>The chain that is named on the command line.</summary>
+    /// <summary>The chain that is named on the command line, else the one of the node that runs here, else the network's own.</summary>
     /// <exception cref="PaymentException">Unknown network, real money not confirmed, or no endpoint.</exception>
-    public NetworkProfile Profile(ParseResult parse, bool readsOnly)
+    public async Task<NetworkProfile> ProfileAsync(ParseResult parse, bool readsOnly, CancellationToken cancellationToken)
     {
+        string network = parse.GetValue(_network)!;
         Uri[] endpoints = [.. parse.GetValue(_ton)!.Select(NodeOptionSet.ParseEndpoint)];
+        if (endpoints.Length == 0 && await AskNodeAsync(parse, "/control/chain", cancellationToken) is { } node)
+        {
+            string name = (string)node["network"]!;
+            if (parse.GetResult(_network) is null or { Implicit: true } || name.Equals(network, StringComparison.OrdinalIgnoreCase))
+            {
+                (network, endpoints) = (name, [.. node["endpoints"]!.AsArray().Select(url => NodeOptionSet.ParseEndpoint((string)url!))]);
+            }
+        }
+
         bool confirmed = readsOnly || parse.GetValue(_mainnet) || MainnetConfirmation.IsGiven(DataPath(parse));
-        return Networks.Resolve(parse.GetValue(_network)!, endpoints, confirmed);
+        return Networks.Resolve(network, endpoints, confirmed);
     }
 
-    public static ToncenterClient Client(HttpClient http, NetworkProfile profile) => new(
-        http, new ToncenterOptions { Endpoints = [.. profile.Endpoints.Select(e => new ToncenterEndpoint(e, Environment.GetEnvironmentVariable("COCOON_TON_API_KEY")))] });
+    public static ToncenterClient Client(HttpClient http, NetworkProfile profile)
+    {
+        string? keys = Environment.GetEnvironmentVariable("COCOON_TON_API_KEY");
+        return new ToncenterClient(http, new ToncenterOptions { Endpoints = [.. profile.Endpoints.Select(e => new ToncenterEndpoint(e, TonClients.KeyFor(e, keys)))] });
+    }
+
+    /// <summary>The wallet for messages one after the other: that of the node that runs here, or opened now.</summary>
+    public async Task<ClaimSender> OpenSenderAsync(ParseResult parse, NetworkProfile profile, ITonClient client, CancellationToken cancellationToken) =>
+        await AskNodeAsync(parse, "/control/wallet", cancellationToken) is null
+            ? ClaimSender.Open(DataPath(parse), Passphrase(parse), profile, client)
+            : ClaimSender.Through(new ControlClient(DataPath(parse)));
 
     /// <summary>The wallet's address, without its passphrase.</summary>
     /// <exception cref="CliException">There is no wallet.</exception>
@@ -106,7 +125,7 @@ internal sealed class WalletDesk
     private async Task<JsonObject?> SendAloneAsync(
         ParseResult parse, string name, string action, IReadOnlyList<InternalMessage> messages, CancellationToken cancellationToken)
     {
-        NetworkProfile profile = Profile(parse, readsOnly: false);
+        NetworkProfile profile = await ProfileAsync(parse, readsOnly: false, cancellationToken);
         using DataDirectory directory = DataDirectory.Open(DataPath(parse));
         await using CocoonDatabase database = CocoonDatabase.Open(directory.DatabasePath);
         using HttpClient http = new();
@@ -126,6 +145,20 @@ internal sealed class WalletDesk
     }
 
     public string? Passphrase(ParseResult parse) => WalletOpening.Passphrase(parse.GetValue(_passphrase));
+
+    /// <summary>The document of the node that runs here; <c>null</c> when none does.</summary>
+    private async Task<JsonObject?> AskNodeAsync(ParseResult parse, string path, CancellationToken cancellationToken)
+    {
+        using ControlClient client = new(DataPath(parse));
+        try
+        {
+            return await client.GetAsync(path, ListCommand.Wait, cancellationToken);
+        }
+        catch (CliException exception) when (exception.ExitCode == ExitCode.NodeNotRunning)
+        {
+            return null;
+        }
+    }
 
     private string DataPath(ParseResult parse) => Path.GetFullPath(parse.GetValue(Chain.Data)!);
 }

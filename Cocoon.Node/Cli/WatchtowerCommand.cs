@@ -1,11 +1,7 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using Cocoon.Node.Payments;
-using Cocoon.Node.Storage;
-using Cocoon.Node.Wallets;
 using Cocoon.Protocol.Ton;
-using Cocoon.Protocol.Ton.Sending;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Cocoon.Node.Cli;
 
@@ -29,20 +25,15 @@ internal static class WatchtowerCommand
         desk.AddTo(command);
         command.Run(async (parse, cancellationToken) =>
         {
-            NetworkProfile profile = desk.Profile(parse, readsOnly: false);
+            NetworkProfile profile = await desk.ProfileAsync(parse, readsOnly: false, cancellationToken);
             IReadOnlyList<WatchedVoucher> vouchers = WatchtowerFile.Read(ReadFile(parse.GetValue(file)!), profile);
             Confirmation.Ask(
                 $"watch {vouchers.Count} channels and claim for their provider when one closes or expires (about 0.0013 TON each, paid by this wallet)",
                 parse.GetValue(desk.Chain.Yes));
-            using DataDirectory directory = DataDirectory.Open(parse.GetValue(desk.Chain.Data)!);
-            await using CocoonDatabase database = CocoonDatabase.Open(directory.DatabasePath);
             using HttpClient http = new();
             ITonClient client = WalletDesk.Client(http, profile);
-            WalletKey key = new WalletStore(directory, TimeProvider.System).Open(profile, desk.Passphrase(parse));
-            await using WalletAccount wallet = new(
-                key, client, new SqliteOutboxStore(database), new WalletSenderOptions(), TimeProvider.System, NullLogger<WalletAccount>.Instance);
-            wallet.Start();
-            Watchtower tower = new(vouchers, new TonChannelChain(client, ownChain: profile.Name == Networks.Devnet.Name), wallet);
+            await using ClaimSender sender = await desk.OpenSenderAsync(parse, profile, client, cancellationToken);
+            Watchtower tower = new(vouchers, new TonChannelChain(client, ownChain: profile.Name == Networks.Devnet.Name), sender.SendAsync);
             await WatchAsync(tower, parse.GetValue(now), parse.GetValue(once), TimeSpan.FromSeconds(Math.Clamp(parse.GetValue(interval), 1, 3_600)), cancellationToken);
             return ExitCode.Ok;
         });

@@ -13,6 +13,8 @@ internal static class ControlEndpoints
         app.MapGet("/control/status", (StatusReporter reporter, CancellationToken ct) => Answer(() => reporter.StatusAsync(ct)));
         app.MapNetwork();
         app.MapGet("/control/attestation", (AttestationReporter reporter, string? peer, CancellationToken ct) => Answer(() => reporter.ShowAsync(peer, ct)));
+        app.MapGet("/control/chain", (NetworkProfile network) => Answer(() => Task.FromResult(
+            new ChainDocument(ControlJson.Schema, network.Name, [.. network.Endpoints.Select(e => e.ToString())]))));
         app.MapGet("/control/wallet", (MoneyReporter reporter, CancellationToken ct) => Answer(() => reporter.WalletAsync(ct)));
         app.MapPost("/control/wallet/send", (IServiceProvider services, SendRequest request, CancellationToken ct) => Answer(() => Wallet<WalletActions>(services).SendAsync(request, ct)));
         app.MapPost("/control/wallet/messages", (IServiceProvider services, MessagesRequest request, CancellationToken ct) => Answer(() => Wallet<WalletActions>(services).SendMessagesAsync(request, ct)));

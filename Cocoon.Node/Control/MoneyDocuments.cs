@@ -17,6 +17,9 @@ internal sealed record PreviewDocument(
     bool Affordable,
     string FeeSource);
 
+/// <summary>Where this node reads the chain over HTTP, for commands beside it.</summary>
+internal sealed record ChainDocument(int Schema, string Network, IReadOnlyList<string> Endpoints);
+
 internal sealed record OpenChannelRequest(string Provider, string DepositNanoton, bool DryRun = false);
 
 internal sealed record TopUpRequest(string AmountNanoton, bool DryRun = false);

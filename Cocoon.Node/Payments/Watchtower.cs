@@ -1,11 +1,12 @@
 using Cocoon.Protocol.Ton;
-using Cocoon.Protocol.Ton.Sending;
 
 namespace Cocoon.Node.Payments;
 
 /// <summary>Claims for a provider that is away: watches the channels of a <see cref="WatchtowerFile"/> and redeems what would otherwise be lost.</summary>
 /// <remarks>Needs no key of the provider: anybody may deliver a voucher, and it pays one address only. Gas comes from, and its change returns to, the watcher's wallet.</remarks>
-internal sealed class Watchtower(IReadOnlyList<WatchedVoucher> vouchers, IChannelChain chain, IChainWallet wallet)
+/// <param name="send">Carries the messages of the intentions out, and says in words what became of each, in their order.</param>
+internal sealed class Watchtower(
+    IReadOnlyList<WatchedVoucher> vouchers, IChannelChain chain, Func<IReadOnlyList<PaymentIntent>, CancellationToken, Task<IReadOnlyList<string>>> send)
 {
     private readonly HashSet<Protocol.Ton.Cells.CellHash> _done = [];
 
@@ -48,7 +49,7 @@ internal sealed class Watchtower(IReadOnlyList<WatchedVoucher> vouchers, IChanne
 
     private async Task ClaimAsync(WatchedVoucher[] batch, List<WatchtowerEvent> events, CancellationToken cancellationToken)
     {
-        IReadOnlyList<SendOutcome> outcomes = await wallet.SendAsync(
+        IReadOnlyList<string> words = await send(
             [.. batch.Select(v => new PaymentIntent($"watchtower:{v.Channel}:{v.Voucher.Statement.Total}", v.Contract.Claim(v.Voucher, ClientChannels.QueryId())))], cancellationToken);
         for (int i = 0; i < batch.Length; i++)
         {
@@ -58,7 +59,7 @@ internal sealed class Watchtower(IReadOnlyList<WatchedVoucher> vouchers, IChanne
                 _done.Add(batch[i].Channel);
             }
 
-            events.Add(new WatchtowerEvent(batch[i].Contract.Address, $"claimed: {outcomes[i].Words}", claimed));
+            events.Add(new WatchtowerEvent(batch[i].Contract.Address, $"claimed: {words[i]}", claimed));
         }
     }
 

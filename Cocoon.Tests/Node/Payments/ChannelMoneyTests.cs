@@ -145,7 +145,8 @@ internal sealed class ChannelMoneyTests : PaymentChainFixture
         (ClientChannel channel, ProviderChannel incoming) = await OpenAsync(client, provider);
         await SpendAsync(channel, incoming, 1, 40_000_000);
         byte[] file = WatchtowerFile.Of(provider.Ledger, Networks.Devnet, DateTimeOffset.UnixEpoch).ToJson();
-        Watchtower tower = new(WatchtowerFile.Read(file, Networks.Devnet), friend.Chain, friend.Wallet);
+        Watchtower tower = new(WatchtowerFile.Read(file, Networks.Devnet), friend.Chain,
+            async (claims, cancellationToken) => [.. (await friend.Wallet.SendAsync(claims, cancellationToken)).Select(o => o.Words)]);
         Assert.That((await tower.LookAsync(now: false, Patience)).Single().Words, Does.StartWith("open"), "nothing is in danger");
 
         await client.Closer.StartCloseAsync(channel, Patience);
