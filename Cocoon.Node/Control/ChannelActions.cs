@@ -53,7 +53,7 @@ internal sealed class ChannelActions(IServiceProvider services, Previews preview
         if (request.DryRun)
         {
             return await previews.OfAsync(
-                $"add {MoneyWords.Ton(amount)} TON to channel {Friendly(channel.Channel)}",
+                $"add {MoneyWords.Ton(amount)} TON to channel {Friendly(channel.Channel)}; what is left of {MoneyWords.Ton(ChannelContract.OpenGas)} TON for gas is added too",
                 [channel.Contract.TopUp(checked(amount + ChannelContract.OpenGas), ClientChannels.QueryId())], cancellationToken);
         }
 

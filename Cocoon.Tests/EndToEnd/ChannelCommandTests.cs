@@ -10,6 +10,10 @@ namespace Cocoon.Tests.EndToEnd;
 public sealed class ChannelCommandTests
 {
     private const ulong Rent = 10_000_000;
+
+    /// <summary>TON per 10⁶ tokens, so that one answer is worth the fee of its claim.</summary>
+    private const decimal PriceOut = 12m;
+
     private const int UsageError = 2;
     private const int PaymentError = 6;
 
@@ -22,7 +26,7 @@ public sealed class ChannelCommandTests
     {
         using CancellationTokenSource limit = new(TimeSpan.FromMinutes(3));
         _network = await CocoonNetwork.StartAsync(limit.Token);
-        _provider = await _network.StartProviderAsync("provider", 0.04m, 0.16m, limit.Token);
+        _provider = await _network.StartProviderAsync("provider", 0.04m, PriceOut, limit.Token);
     }
 
     [OneTimeTearDown]
@@ -51,16 +55,18 @@ public sealed class ChannelCommandTests
         CommandResult unknown = await RunAsync(client, cancellationToken, "channels", "topup", "EQnone", "0.05", "--yes");
         ChatAnswer answer = await Chat.StreamAsync(client, Chat.Ask("Once.", _provider.PeerId), cancellationToken);
         JsonObject spent = await ShowAsync(client, channel, cancellationToken);
+        ulong first = Amount(before["channel"]!, "deposit_nanoton"), grown = Amount(after["channel"]!, "deposit_nanoton") - first;
+        ulong paid = Less(before["money"]!, after["money"]!, "wallet_after_nanoton"), value = Amount(preview, "value_nanoton");
+        ulong fees = Less(after["money"]!, before["money"]!, "wallet_fees_nanoton") + Less(after["money"]!, before["money"]!, "channel_fees_nanoton");
         using (Assert.EnterMultipleScope())
         {
             Assert.That((unconfirmed.ExitCode, unconfirmed.Error.Contains("--yes", StringComparison.Ordinal)), Is.EqualTo((UsageError, true)), unconfirmed.Error);
             Assert.That((string)preview["action"]!, Does.Contain("add 0.05 TON").And.Contain(channel));
-            Assert.That(Amount(before["channel"]!, "deposit_nanoton"), Is.EqualTo(100_000_000), "neither preview nor refusal added anything");
-            Assert.That(Amount(added, "deposit_nanoton"), Is.EqualTo(150_000_000));
-            Assert.That(Amount(after["channel"]!, "deposit_nanoton"), Is.EqualTo(150_000_000));
-            Assert.That(Amount(after["money"]!, "left_in_channel_nanoton"), Is.EqualTo(150_000_000 + Rent), "deposit and rent, no more and no less");
-            ulong paid = Amount(before["money"]!, "wallet_after_nanoton") - Amount(after["money"]!, "wallet_after_nanoton");
-            Assert.That(paid - 50_000_000, Is.Positive.And.LessThanOrEqualTo(Amount(preview, "fees_nanoton")), "the wallet lost the amount, and fees within the preview's");
+            Assert.That((first, Amount(before["money"]!, "left_in_channel_nanoton")), Is.EqualTo((Amount(added, "deposit_nanoton") - grown, first + Rent)), "neither preview nor refusal added anything");
+            Assert.That(Less(after["money"]!, before["money"]!, "sent_nanoton"), Is.EqualTo(value), "what the preview said was sent");
+            Assert.That(grown, Is.EqualTo(paid - fees).And.GreaterThanOrEqualTo(50_000_000), "every nanoTON that the wallet lost is in the channel or a fee");
+            Assert.That(Amount(after["money"]!, "left_in_channel_nanoton"), Is.EqualTo(first + grown + Rent));
+            Assert.That(fees, Is.Positive.And.LessThanOrEqualTo(Amount(preview, "fees_nanoton")));
             Assert.That((tooMuch.ExitCode, nothing.ExitCode), Is.EqualTo((PaymentError, UsageError)), tooMuch.Error + nothing.Error);
             Assert.That(unknown.ExitCode, Is.Not.Zero);
             Assert.That((answer.ErrorText, answer.Channel), Is.EqualTo(("", channel)), "it goes on being used");
@@ -73,7 +79,7 @@ public sealed class ChannelCommandTests
     {
         CocoonNode client = await NewClientAsync(cancellationToken);
         string channel = await OpenAsync(client, 0.1m, cancellationToken);
-        ChatAnswer answer = await Chat.StreamAsync(client, Chat.Ask("Once.", _provider.PeerId), cancellationToken);
+        ChatAnswer answer = await Chat.StreamAsync(client, Chat.Long(_provider.PeerId, tokens: 200), cancellationToken);
         Assert.That((answer.ErrorText, answer.Channel), Is.EqualTo(("", channel)));
         string[] close = ["channels", "close", channel, "--alone"];
         await _network.Devnet.AdvanceAsync(61);
@@ -177,6 +183,8 @@ public sealed class ChannelCommandTests
 
     private static Task<CommandResult> RunAsync(CocoonNode node, CancellationToken cancellationToken, params string[] command) =>
         CocoonProgram.RunAsync(cancellationToken, [.. command, "--data", node.DataDirectory]);
+
+    private static ulong Less(JsonNode larger, JsonNode smaller, string field) => Amount(larger, field) - Amount(smaller, field);
 
     private static ulong Amount(JsonNode document, string field) => ulong.Parse((string)document[field]!, CultureInfo.InvariantCulture);
 }
