@@ -110,7 +110,7 @@ internal sealed partial class ClientChannel : IDisposable
 
             if (_live.Count >= ChannelLedger.MaxSessions)
             {
-                throw new PaymentException(PaymentErrorCode.Limit, $"{ChannelLedger.MaxSessions} sessions run on this channel already.");
+                throw new PaymentException(PaymentErrorCode.Busy, $"{ChannelLedger.MaxSessions} answers are under way on this channel already.");
             }
 
             ClientSession session = new(

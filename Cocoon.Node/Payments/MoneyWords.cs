@@ -13,6 +13,7 @@ internal static class MoneyWords
             $"Send at least {Ton(missing.Needed - missing.Available)} TON to {missing.Wallet.ToFriendly(bounceable: false)} and type it again; 'cocoon wallet balance' shows when it has arrived."),
         PaymentErrorCode.Funds => ("there is not enough money", "See 'cocoon wallet balance' and 'cocoon channels'."),
         PaymentErrorCode.Limit => ("a spend limit was reached", "Wait, or start the client with a higher --limit-… option ('cocoon client --help')."),
+        PaymentErrorCode.Busy => ("the channel is busy", "Try again when an answer has ended."),
         PaymentErrorCode.Chain => ("the chain did not do its part", "See 'cocoon status'; open channels go on working meanwhile."),
         PaymentErrorCode.Terms => ("the terms are not acceptable", "Use another provider ('cocoon offers')."),
         PaymentErrorCode.Provider => ("the provider did not agree", "Try again, or end the channel alone: 'cocoon channels close CHANNEL --alone'."),

@@ -23,6 +23,9 @@ internal enum PaymentErrorCode
     /// <summary>The owner's limit per request, day, hour or provider.</summary>
     Limit,
 
+    /// <summary>As many sessions run on the channel as it may have; one more may when one of them ends.</summary>
+    Busy,
+
     /// <summary>The wallet or the channel holds too little.</summary>
     Funds,
 

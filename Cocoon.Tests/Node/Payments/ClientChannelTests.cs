@@ -1,4 +1,6 @@
+using Cocoon.Node.OpenAi;
 using Cocoon.Node.Payments;
+using Cocoon.Node.Sessions;
 using Cocoon.Node.Storage;
 using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Cryptography;
@@ -62,6 +64,18 @@ internal sealed class ClientChannelTests
         Assert.That(fixture.Store.SpentOn(fixture.Time.GetUtcNow()), Is.EqualTo(2_500));
         fixture.Time.Advance(TimeSpan.FromDays(1));
         Assert.That(Total(await third.VouchAsync(1_000, CancellationToken.None)), Is.EqualTo(3_000), "a new day");
+    }
+
+    [Test]
+    public async Task BeginSession_MoreThanAChannelCarries_IsBusyUntilOneEnds_AndTheApplicationIsToldToAskAgain()
+    {
+        await using Fixture fixture = new(new SpendOptions());
+        ClientSession[] all = [.. Enumerable.Range(1, ChannelLedger.MaxSessions).Select(i => fixture.Channel.BeginSession(new SessionId((ulong)i)))];
+        PaymentException busy = Assert.Throws<PaymentException>(() => fixture.Channel.BeginSession(new SessionId(1000)))!;
+        OpenAiError told = OpenAiError.From(PaymentFailures.From(busy));
+        Assert.That((busy.Code, told.Status, told.Code, told.RetryAfter is not null), Is.EqualTo((PaymentErrorCode.Busy, 429, "rate_limit_exceeded", true)));
+        await all[0].EndAsync(0, CancellationToken.None);
+        Assert.That(() => fixture.Channel.BeginSession(new SessionId(1000)), Throws.Nothing);
     }
 
     [Test]
