@@ -150,8 +150,12 @@ internal sealed partial class BatchScheduler
         return best ?? throw new InvalidOperationException("no free slot");
     }
 
+    /// <remarks>
+    /// Of empty ones the first, so that those in use are neighbours: llama.cpp decodes sequences that are not in passes of their own, each
+    /// over all weights.
+    /// </remarks>
     private static bool Better(Slot candidate, Slot best) =>
-        (candidate.Count == 0) != (best.Count == 0) ? candidate.Count == 0 : candidate.LastUsed < best.LastUsed;
+        (candidate.Count == 0) != (best.Count == 0) ? candidate.Count == 0 : candidate.Count > 0 && candidate.LastUsed < best.LastUsed;
 
     /// <summary>Whole blocks of common prefix, always leaving a token to decode: its logits are needed.</summary>
     private static int Reusable(Slot slot, ReadOnlySpan<int> prompt)

@@ -39,13 +39,14 @@ internal sealed partial class BatchScheduler
     /// <summary>Prompt chunks within the step's budget, shortest rest first.</summary>
     private int AddPrompts(int decoding, ref int parked)
     {
-        int budget = _budget.PromptTokens(decoding);
+        (int reading, int rest) = Unread();
+        int budget = reading >= decoding ? _budget.PromptTokensOfMany(decoding, rest) : _budget.PromptTokens(decoding);
         int added = 0;
         int partial = 0;
         while (budget > 0 && NextPrefill() is { } slot)
         {
             GenerationJob job = slot.Job!;
-            int rest = job.Prompt.Length - slot.Count;
+            rest = job.Prompt.Length - slot.Count;
             if (rest > budget && partial >= MaxPartialPrefills)
             {
                 break;
@@ -80,6 +81,22 @@ internal sealed partial class BatchScheduler
         }
 
         return added;
+    }
+
+    /// <summary>How many prompts are being read, and the tokens that are left of them.</summary>
+    private (int Count, int Tokens) Unread()
+    {
+        int count = 0, tokens = 0;
+        foreach (Slot slot in _slots)
+        {
+            if (slot.State == SlotState.Prefill)
+            {
+                count++;
+                tokens += slot.Job!.Prompt.Length - slot.Count;
+            }
+        }
+
+        return (count, tokens);
     }
 
     private Slot? NextPrefill()

@@ -6,6 +6,9 @@ internal sealed class StepBudget(int capacity, TimeSpan target)
     /// <summary>Prefill always advances by at least this much.</summary>
     public const int LeastPrompt = 32;
 
+    /// <summary>Times the target that one step may take for the sake of many.</summary>
+    private const int MostOfMany = 5;
+
     private const double Weight = 0.2;
 
     private double _secondsPerPromptToken;
@@ -29,6 +32,16 @@ internal sealed class StepBudget(int capacity, TimeSpan target)
 
         double seconds = target.TotalSeconds - _secondsPerDecodeStep;
         return Math.Clamp((int)Math.Min(seconds / _secondsPerPromptToken, capacity), Math.Min(LeastPrompt, room), room);
+    }
+
+    /// <summary>
+    /// For when as many wait for their first token as for their next: then all that is unread at once, if it is short, since one longer step
+    /// makes fewer wait less than many short ones.
+    /// </summary>
+    public int PromptTokensOfMany(int decoding, int unread)
+    {
+        int budget = PromptTokens(decoding);
+        return unread <= capacity - decoding && ReadingTime(unread) is { Ticks: > 0 } time && time <= target * MostOfMany ? Math.Max(budget, unread) : budget;
     }
 
     public void Learn(TimeSpan time, int promptTokens, int decodeTokens)
