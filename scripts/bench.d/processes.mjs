@@ -1,22 +1,18 @@
 // What measured processes take, as the kernel counts it (Linux).
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { round } from './statistics.mjs';
 
 const SAMPLE_MS = 100;
 
-/** Milliseconds of processor time of all threads of these processes up to now. A thread that ended is forgotten; serving ends none. */
+/** Milliseconds of processor time of these processes up to now, ended threads included; exact to 10 ms (USER_HZ is 100 on every Linux port). */
 export function processorTime(pids) {
-  let nanoseconds = 0;
+  let ticks = 0;
   for (const pid of pids ?? []) {
-    for (const thread of readdirSync(`/proc/${pid}/task`)) {
-      try {
-        nanoseconds += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
-      } catch (error) {
-        if (error.code !== 'ENOENT' && error.code !== 'ESRCH') throw error;
-      }
-    }
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    ticks += Number(fields[11]) + Number(fields[12]);
   }
-  return nanoseconds / 1e6;
+  return ticks * 10;
 }
 
 /** Looks at processes' memory as long as they are measured: what they have at the end says nothing about the load before. */
