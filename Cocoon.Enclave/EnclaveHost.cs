@@ -181,6 +181,11 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
 
         // Loading reads all metadata of the model and measures: none of it is needed again.
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+        if (OperatingSystem.IsLinux())
+        {
+            LibC.TrimHeap();
+        }
+
         await _writer.WriteAsync(new EnclaveFrame { Ready = await ReadyAsync(_engine, _identity) }, _shutdown.Token);
         return null;
     }

@@ -20,6 +20,9 @@ internal static class EnclaveProcess
     public const string ConfinedArgument = "--confined";
     public const string NativesArgument = "--natives";
 
+    /// <summary>One thread computes; the others allocate little beside the managed heap.</summary>
+    private const int MaxArenas = 2;
+
     /// <summary>Describes a model file on stdout instead of serving it; the same confinement, no engine.</summary>
     /// <returns>The exit code. Does not return when Landlock takes over: the process then starts again in place.</returns>
     public static async Task<int> DescribeAsync(EnclaveProcessArguments arguments, string path, bool hash, CancellationToken cancellationToken)
@@ -53,6 +56,11 @@ internal static class EnclaveProcess
         EnclaveProcessArguments arguments, EngineLoader? loadEngine, IReadOnlyList<HpkeSuite> suites, CancellationToken cancellationToken)
     {
         await ConfineAsync(arguments, NativesFolder.Find(arguments.Natives));
+        if (OperatingSystem.IsLinux())
+        {
+            LibC.LimitArenas(MaxArenas);
+        }
+
         (Stream input, Stream output) = StandardPipes.Take();
         await using (input)
         await using (output)

@@ -73,4 +73,23 @@ internal static unsafe partial class LibC
     /// <summary>Every argument in a full register: the variadic C function reads longs.</summary>
     [LibraryImport(Library, SetLastError = true)]
     public static partial nint syscall(nint number, nint a, nint b, nint c, nint d, nint e, nint f);
+
+    /// <summary>Lets glibc's allocator keep few arenas, one for every thread otherwise; nothing where the C library is another.</summary>
+    public static void LimitArenas(int most)
+    {
+        const int maxArenas = -8;
+        if (NativeLibrary.TryGetExport(NativeLibrary.GetMainProgramHandle(), "mallopt", out nint mallopt))
+        {
+            _ = ((delegate* unmanaged<int, int, int>)mallopt)(maxArenas, most);
+        }
+    }
+
+    /// <summary>Gives back to the system what glibc's allocator holds and nobody uses; nothing where the C library is another.</summary>
+    public static void TrimHeap()
+    {
+        if (NativeLibrary.TryGetExport(NativeLibrary.GetMainProgramHandle(), "malloc_trim", out nint trim))
+        {
+            _ = ((delegate* unmanaged<nuint, int>)trim)(0);
+        }
+    }
 }

@@ -24,7 +24,7 @@ internal sealed unsafe class ProcessProtection(int expectedParent, bool isConfin
     // Variables that the supervisor sets, and those a person may set for the runtime or the GPU driver; nothing that loads code.
     private static readonly string[] AllowedEnvironment =
     [
-        "DOTNET_EnableDiagnostics", "DOTNET_ROOT", "DOTNET_GCHeapHardLimit", "DOTNET_GCgen0size", "DOTNET_gcConcurrent", "DOTNET_TieredPGO", "DOTNET_gcServer", "COCOON_CRYPTO",
+        "DOTNET_EnableDiagnostics", "DOTNET_ROOT", "DOTNET_GCHeapHardLimit", "DOTNET_GCgen0size", "DOTNET_gcConcurrent", "DOTNET_TieredCompilation", "DOTNET_gcServer", "COCOON_CRYPTO",
         "CUDA_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES", "LANG",
     ];
 

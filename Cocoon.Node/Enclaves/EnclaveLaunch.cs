@@ -21,9 +21,9 @@ internal static partial class EnclaveLaunch
     private static readonly (string Name, string Value)[] Runtime =
     [
         ("DOTNET_GCHeapHardLimit", "0x40000000"), // 1 GiB
-        ("DOTNET_GCgen0size", "0x400000"), // 4 MiB; by default as large as the processor's last cache
+        ("DOTNET_GCgen0size", "0x100000"), // 1 MiB; by default as large as the processor's last cache
         ("DOTNET_gcConcurrent", "0"),
-        ("DOTNET_TieredPGO", "0"),
+        ("DOTNET_TieredCompilation", "0"), // what is compiled is kept once, and nothing is compiled again beside the engine
     ];
 
     public static ProcessStartInfo Create(EnclaveSupervisorOptions options)

@@ -6,7 +6,7 @@ namespace Cocoon.Enclave.Inference.Sampling;
 /// <summary>Passes over a row of logits. A value that is not a number counts as the least likely.</summary>
 internal static class LogitsMath
 {
-    private static readonly int Width = Vector256<float>.Count;
+    private static int Width => Vector256<float>.Count;
 
     /// <summary>Index of the first largest value, or -1 when there is no number above negative infinity.</summary>
     public static int ArgMax(ReadOnlySpan<float> logits)

@@ -82,7 +82,7 @@ public sealed class EnclaveSupervisorTests
         string[] names = [.. (await File.ReadAllTextAsync($"/proc/{info.ProcessId}/environ")).Split('\0', StringSplitOptions.RemoveEmptyEntries).Select(v => v.Split('=')[0])];
         Assert.That(names, Is.SubsetOf(new[]
         {
-            "DOTNET_EnableDiagnostics", "DOTNET_GCHeapHardLimit", "DOTNET_GCgen0size", "DOTNET_gcConcurrent", "DOTNET_TieredPGO", "DOTNET_ROOT", "COCOON_CRYPTO", "CUDA_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES",
+            "DOTNET_EnableDiagnostics", "DOTNET_GCHeapHardLimit", "DOTNET_GCgen0size", "DOTNET_gcConcurrent", "DOTNET_TieredCompilation", "DOTNET_ROOT", "COCOON_CRYPTO", "CUDA_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES",
         }));
         Assert.That(DiagnosticPorts("/tmp", info.ProcessId), Is.Empty);
         if (Environment.GetEnvironmentVariable("DOTNET_EnableDiagnostics") is null)
