@@ -239,7 +239,10 @@ internal sealed partial class ClientChannels
         return (agreed, payKey);
     }
 
-    /// <summary>An opening that never left the wallet is forgotten: it cost nothing and counts against no limit.</summary>
+    /// <summary>
+    /// An opening that never left the wallet is forgotten: it cost nothing and counts against no limit. One that was signed and refused may still
+    /// arrive, and without the channel's salt nobody could sign for the money in it: it is kept until its window is over.
+    /// </summary>
     private async Task SendOpenAsync(ClientChannel channel, InternalMessage open, CancellationToken cancellationToken)
     {
         using CancellationTokenSource clock = new(_options.OpenTimeout, _time);

@@ -187,7 +187,8 @@ internal sealed partial class ClientChannels : IAsyncDisposable
         {
             SendResult.Delivered or SendResult.SentUnconfirmed => outcome,
             SendResult.NotSent => throw new PaymentException(PaymentErrorCode.Funds, outcome.Words),
-            _ => throw new PaymentException(PaymentErrorCode.Chain, outcome.Words),
+            SendResult.RejectedByReceiver or SendResult.Refused => throw new PaymentException(PaymentErrorCode.Chain, outcome.Words),
+            _ => throw new InvalidOperationException($"No such result: {outcome.Result}."),
         };
     }
 

@@ -134,6 +134,15 @@ internal static class Schema
         ALTER TABLE client_channel ADD COLUMN unconfirmed INTEGER NOT NULL DEFAULT 0;
         UPDATE client_channel SET may_owe = max(highest_total, due);
         """,
+        """
+        -- Externals that a wallet refused and that are taken for expired: looked for before their request is signed again. Of requests given up
+        -- before this they are not known, so those are not repeated.
+        ALTER TABLE outbox ADD COLUMN refused BLOB;
+        ALTER TABLE outbox ADD COLUMN refused_seqno INTEGER;
+        ALTER TABLE outbox ADD COLUMN refused_lt INTEGER;
+        ALTER TABLE outbox ADD COLUMN refused_hash BLOB;
+        UPDATE outbox SET result = 'Refused' WHERE result = 'NotSent' AND wallet_lt IS NULL AND words LIKE 'not sent: the wallet refuses%';
+        """,
     ];
 
     /// <exception cref="StorageException">Another program's file, or a newer version's.</exception>

@@ -58,6 +58,12 @@ internal sealed class CrashableOutbox(IOutboxStore inner) : IOutboxStore
         Reach("recorded", batch);
     }
 
+    public ValueTask GiveUpAsync(TonAddress wallet, IReadOnlyList<OutboxRequest> requests, SendOutcome outcome, CancellationToken cancellationToken) =>
+        inner.GiveUpAsync(wallet, requests, outcome, cancellationToken);
+
+    public ValueTask ForgetRefusedAsync(TonAddress wallet, string key, CancellationToken cancellationToken) =>
+        inner.ForgetRefusedAsync(wallet, key, cancellationToken);
+
     public ValueTask RejectAsync(TonAddress wallet, string key, SendOutcome outcome, CancellationToken cancellationToken) =>
         inner.RejectAsync(wallet, key, outcome, cancellationToken);
 

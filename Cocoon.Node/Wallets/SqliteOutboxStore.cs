@@ -14,8 +14,11 @@ internal sealed class SqliteOutboxStore(CocoonDatabase database) : IOutboxStore
         session => session.Execute(
             """
             INSERT INTO outbox (wallet, key, message, mode) VALUES ($1, $2, $3, $4)
-            ON CONFLICT (wallet, key) DO UPDATE SET message = excluded.message, mode = excluded.mode, state = 'waiting', result = NULL, words = NULL
-            WHERE state = 'done' AND result = 'NotSent' AND wallet_lt IS NULL
+            ON CONFLICT (wallet, key) DO UPDATE SET
+                message = CASE WHEN refused IS NULL THEN excluded.message ELSE message END,
+                mode = CASE WHEN refused IS NULL THEN excluded.mode ELSE mode END,
+                state = 'waiting', place = 0, result = NULL, words = NULL
+            WHERE state = 'done' AND (refused IS NOT NULL OR (result = 'NotSent' AND wallet_lt IS NULL))
             """,
             wallet.ToString(), request.Key, BocWriter.Write(request.Message), (int)request.Mode),
         cancellationToken);
@@ -32,7 +35,7 @@ internal sealed class SqliteOutboxStore(CocoonDatabase database) : IOutboxStore
                     [], row.GetBytes(0), new CellHash(row.GetBytes(1)), row.GetUInt32(2), row.GetUInt32(3),
                     new TransactionId(row.GetAmount(4), new CellHash(row.GetBytes(5))))
                 {
-                    Earlier = [.. row.GetBytes(6).Chunk(CellHash.Size).Select(hash => new CellHash(hash))],
+                    Earlier = Split(row.GetBytes(6)),
                 },
                 wallet.ToString());
             return batch is null ? null : batch with { Requests = ReadRequests(session, wallet, "flight", int.MaxValue) };
@@ -57,7 +60,7 @@ internal sealed class SqliteOutboxStore(CocoonDatabase database) : IOutboxStore
     public async ValueTask RenewAsync(TonAddress wallet, OutboxBatch batch, CancellationToken cancellationToken) => await database.WriteAsync(
         session => session.Execute(
             "UPDATE outbox_flight SET boc = $2, hash = $3, valid_until = $4, earlier = $5 WHERE wallet = $1",
-            wallet.ToString(), batch.Boc, batch.NormalizedHash.ToArray(), batch.ValidUntil, batch.Earlier.SelectMany(hash => hash.ToArray()).ToArray()),
+            wallet.ToString(), batch.Boc, batch.NormalizedHash.ToArray(), batch.ValidUntil, Join(batch.Earlier)),
         cancellationToken);
 
     public async ValueTask ReturnAsync(TonAddress wallet, OutboxBatch batch, CancellationToken cancellationToken) => await database.WriteAsync(
@@ -81,8 +84,44 @@ internal sealed class SqliteOutboxStore(CocoonDatabase database) : IOutboxStore
             },
             cancellationToken);
 
+    public async ValueTask GiveUpAsync(TonAddress wallet, IReadOnlyList<OutboxRequest> requests, SendOutcome outcome, CancellationToken cancellationToken) =>
+        await database.WriteAsync(
+            session =>
+            {
+                session.Execute("DELETE FROM outbox_flight WHERE wallet = $1", wallet.ToString());
+                foreach (OutboxRequest request in requests)
+                {
+                    RefusedExternals refused = request.Refused!;
+                    session.Execute(
+                        """
+                        UPDATE outbox SET state = 'done', result = $3, words = $4, refused = $5, refused_seqno = $6, refused_lt = $7, refused_hash = $8
+                        WHERE wallet = $1 AND key = $2
+                        """,
+                        wallet.ToString(), request.Key, outcome.Result.ToString(), outcome.Words, Join(refused.Hashes), refused.Seqno,
+                        refused.LastBefore.LogicalTime, refused.LastBefore.Hash.ToArray());
+                }
+            },
+            cancellationToken);
+
+    public async ValueTask ForgetRefusedAsync(TonAddress wallet, string key, CancellationToken cancellationToken) => await database.WriteAsync(
+        session => session.Execute("UPDATE outbox SET refused = NULL WHERE wallet = $1 AND key = $2", wallet.ToString(), key), cancellationToken);
+
     public async ValueTask RejectAsync(TonAddress wallet, string key, SendOutcome outcome, CancellationToken cancellationToken) =>
-        await database.WriteAsync(session => Finish(session, wallet, key, outcome), cancellationToken);
+        await database.WriteAsync(
+            session =>
+            {
+                if (outcome.Result == SendResult.Refused)
+                {
+                    // What was signed stays, and the message with it.
+                    session.Execute(
+                        "UPDATE outbox SET state = 'done', result = $3, words = $4 WHERE wallet = $1 AND key = $2",
+                        wallet.ToString(), key, outcome.Result.ToString(), outcome.Words);
+                    return;
+                }
+
+                Finish(session, wallet, key, outcome);
+            },
+            cancellationToken);
 
     public ValueTask<SendOutcome?> GetOutcomeAsync(TonAddress wallet, string key, CancellationToken cancellationToken) =>
         ValueTask.FromResult(database.Read(session => session.QueryFirst(
@@ -96,9 +135,18 @@ internal sealed class SqliteOutboxStore(CocoonDatabase database) : IOutboxStore
 
     /// <summary>In flight the place in the external counts; a request's place among the waiting ones is its id, which never changes.</summary>
     private static List<OutboxRequest> ReadRequests(DatabaseSession session, TonAddress wallet, string state, int limit) => session.Query(
-        "SELECT key, message, mode FROM outbox WHERE wallet = $1 AND state = $2 ORDER BY place, id LIMIT $3",
-        row => new OutboxRequest(row.GetString(0), BocReader.ReadSingle(row.GetBytes(1)), (SendMode)row.GetInt32(2)),
+        "SELECT key, message, mode, refused, refused_seqno, refused_lt, refused_hash FROM outbox WHERE wallet = $1 AND state = $2 ORDER BY place, id LIMIT $3",
+        row => new OutboxRequest(row.GetString(0), BocReader.ReadSingle(row.GetBytes(1)), (SendMode)row.GetInt32(2))
+        {
+            Refused = row.GetBytesOrNull(3) is { } hashes
+                ? new RefusedExternals(Split(hashes), row.GetUInt32(4), new TransactionId(row.GetAmount(5), new CellHash(row.GetBytes(6))))
+                : null,
+        },
         wallet.ToString(), state, limit);
+
+    private static byte[] Join(IEnumerable<CellHash> hashes) => [.. hashes.SelectMany(hash => hash.ToArray())];
+
+    private static CellHash[] Split(byte[] hashes) => [.. hashes.Chunk(CellHash.Size).Select(hash => new CellHash(hash))];
 
     private static void Mark(DatabaseSession session, TonAddress wallet, IReadOnlyList<OutboxRequest> requests, string state)
     {
@@ -112,7 +160,7 @@ internal sealed class SqliteOutboxStore(CocoonDatabase database) : IOutboxStore
 
     private static void Finish(DatabaseSession session, TonAddress wallet, string key, SendOutcome outcome) => session.Execute(
         """
-        UPDATE outbox SET state = 'done', message = x'', result = $3, words = $4, wallet_lt = $5, wallet_hash = $6, receiver_lt = $7, receiver_hash = $8,
+        UPDATE outbox SET state = 'done', message = x'', refused = NULL, result = $3, words = $4, wallet_lt = $5, wallet_hash = $6, receiver_lt = $7, receiver_hash = $8,
             value = $9, forward_fee = $10, wallet_fees = $11, wallet_exit = $12, skipped = $13, receiver_exit = $14, receiver_action = $15, bounced = $16
         WHERE wallet = $1 AND key = $2
         """,

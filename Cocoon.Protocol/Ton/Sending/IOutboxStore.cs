@@ -4,7 +4,10 @@ namespace Cocoon.Protocol.Ton.Sending;
 /// <remarks>One <see cref="WalletSender"/> at a time uses a wallet's queue.</remarks>
 internal interface IOutboxStore
 {
-    /// <summary>Appends the request, unless one with its key is known (waiting, in flight or finished). One that was given up before it left waits again.</summary>
+    /// <summary>
+    /// Appends the request, unless one with its key is known (waiting, in flight or finished). One that was given up waits again; what was
+    /// signed for it stays known, and then its message is the one that was signed.
+    /// </summary>
     ValueTask EnqueueAsync(TonAddress wallet, OutboxRequest request, CancellationToken cancellationToken);
 
     /// <summary>Waiting requests, oldest first.</summary>
@@ -24,6 +27,12 @@ internal interface IOutboxStore
     /// <summary>Records what became of each request and forgets the external.</summary>
     ValueTask FinishAsync(
         TonAddress wallet, OutboxBatch batch, IReadOnlyDictionary<string, SendOutcome> outcomes, CancellationToken cancellationToken);
+
+    /// <summary>Forgets the external in flight and records its requests as given up, each with its own <see cref="OutboxRequest.Refused"/>.</summary>
+    ValueTask GiveUpAsync(TonAddress wallet, IReadOnlyList<OutboxRequest> requests, SendOutcome outcome, CancellationToken cancellationToken);
+
+    /// <summary>None of the externals that were signed for a waiting request can happen any more.</summary>
+    ValueTask ForgetRefusedAsync(TonAddress wallet, string key, CancellationToken cancellationToken);
 
     /// <summary>Records a request that was given up while it was waiting.</summary>
     ValueTask RejectAsync(TonAddress wallet, string key, SendOutcome outcome, CancellationToken cancellationToken);

@@ -14,6 +14,7 @@ internal sealed class InMemoryOutboxStore : IOutboxStore
             if (queue.Outcomes.TryGetValue(request.Key, out SendOutcome? before) && before.WasGivenUp)
             {
                 queue.Outcomes.Remove(request.Key);
+                request = queue.Refused.Remove(request.Key, out OutboxRequest? signed) ? signed : request;
             }
 
             if (!queue.Outcomes.ContainsKey(request.Key) && queue.Requests.TrueForAll(known => known.Key != request.Key))
@@ -91,11 +92,48 @@ internal sealed class InMemoryOutboxStore : IOutboxStore
         return ValueTask.CompletedTask;
     }
 
+    public ValueTask GiveUpAsync(TonAddress wallet, IReadOnlyList<OutboxRequest> requests, SendOutcome outcome, CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            Queue queue = Of(wallet);
+            queue.InFlight = null;
+            foreach (OutboxRequest request in requests)
+            {
+                queue.Requests.RemoveAll(known => known.Key == request.Key);
+                queue.Outcomes[request.Key] = outcome;
+                queue.Refused[request.Key] = request;
+            }
+        }
+
+        return ValueTask.CompletedTask;
+    }
+
+    public ValueTask ForgetRefusedAsync(TonAddress wallet, string key, CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            Queue queue = Of(wallet);
+            int index = queue.Requests.FindIndex(request => request.Key == key);
+            if (index >= 0)
+            {
+                queue.Requests[index] = queue.Requests[index] with { Refused = null };
+            }
+        }
+
+        return ValueTask.CompletedTask;
+    }
+
     public ValueTask RejectAsync(TonAddress wallet, string key, SendOutcome outcome, CancellationToken cancellationToken)
     {
         lock (_lock)
         {
             Queue queue = Of(wallet);
+            if (outcome.Result == SendResult.Refused && queue.Requests.Find(request => request.Key == key) is { } signed)
+            {
+                queue.Refused[key] = signed;
+            }
+
             queue.Requests.RemoveAll(request => request.Key == key);
             queue.Outcomes[key] = outcome;
         }
@@ -118,6 +156,8 @@ internal sealed class InMemoryOutboxStore : IOutboxStore
         public List<OutboxRequest> Requests { get; } = [];
 
         public Dictionary<string, SendOutcome> Outcomes { get; } = [];
+
+        public Dictionary<string, OutboxRequest> Refused { get; } = [];
 
         public OutboxBatch? InFlight { get; set; }
     }

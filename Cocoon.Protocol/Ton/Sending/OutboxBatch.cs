@@ -14,5 +14,14 @@ internal sealed record OutboxBatch(
     /// <summary>Externals signed before for the same requests and sequence number, taken for expired. Should one happen all the same, it is ours.</summary>
     public IReadOnlyList<CellHash> Earlier { get; init; } = [];
 
+    /// <summary>What is kept of a request when this is given up: these externals and those before them.</summary>
+    /// <param name="request">One of the requests.</param>
+    /// <param name="most">Hashes to keep.</param>
+    public RefusedExternals RefusedFor(OutboxRequest request, int most)
+    {
+        IEnumerable<CellHash> hashes = [.. request.Refused?.Hashes ?? [], .. Earlier, NormalizedHash];
+        return new RefusedExternals([.. hashes.TakeLast(most)], Math.Max(Seqno, request.Refused?.Seqno ?? 0), request.Refused?.LastBefore ?? LastBefore);
+    }
+
     public bool IsOurs(CellHash normalizedHash) => normalizedHash == NormalizedHash || Earlier.Contains(normalizedHash);
 }

@@ -14,6 +14,12 @@ internal enum SendResult
 
     /// <summary>The message left the wallet; its receiver's transaction was not seen in time.</summary>
     SentUnconfirmed,
+
+    /// <summary>
+    /// Externals with it were signed and handed out, none was taken, and the chain's clock says that they are dead. Should that be a lie, the
+    /// message may still leave the wallet.
+    /// </summary>
+    Refused,
 }
 
 /// <summary>The record of a request, for books and for people.</summary>
@@ -42,6 +48,9 @@ internal sealed record SendOutcome(
 {
     public bool Succeeded => Result == SendResult.Delivered;
 
-    /// <summary>Nothing left the wallet, not even an external: the same request can be sent.</summary>
-    public bool WasGivenUp => Result == SendResult.NotSent && WalletTransaction is null;
+    /// <summary>No external with it exists that could still happen.</summary>
+    public bool WasNeverSigned => Result == SendResult.NotSent && WalletTransaction is null;
+
+    /// <summary>Nothing left the wallet as far as is known: the same request may wait again. What was signed for it is looked for first.</summary>
+    public bool WasGivenUp => WasNeverSigned || Result == SendResult.Refused;
 }

@@ -123,23 +123,34 @@ internal sealed partial class WalletSender
         OutboxBatch? batch = await _store.GetInFlightAsync(_wallet.Address, cancellationToken);
         if (batch is null)
         {
-            batch = await StartBatchAsync(cancellationToken);
-            return batch is null ? Timeout.InfiniteTimeSpan : await PushAsync(batch, cancellationToken);
+            (batch, TimeSpan wait) = await StartBatchAsync(cancellationToken);
+            return batch is null ? wait : await PushAsync(batch, cancellationToken);
         }
 
         return await FollowAsync(batch, cancellationToken);
     }
 
-    private async Task<OutboxBatch?> StartBatchAsync(CancellationToken cancellationToken)
+    /// <returns>The external to send, or how long to wait before there may be one.</returns>
+    private async Task<(OutboxBatch? Batch, TimeSpan Wait)> StartBatchAsync(CancellationToken cancellationToken)
     {
         int limit = Math.Min(_wallet.MaxTransfers, _options.MaxBatch);
         while (await _store.GetWaitingAsync(_wallet.Address, limit, cancellationToken) is { Count: > 0 } waiting)
         {
             TonAccount account = await _client.GetAccountAsync(_wallet.Address, cancellationToken);
+            if (await ResolveAsync(waiting, account, cancellationToken) is { } resolution)
+            {
+                if (resolution == Resolution.Pending)
+                {
+                    return (null, _options.PollInterval);
+                }
+
+                continue;
+            }
+
             List<OutboxRequest> affordable = Affordable(waiting, account.Balance);
             if (affordable.Count == 0)
             {
-                await RejectAsync(waiting[0].Key, $"not sent: the wallet holds {account.Balance} nanoton, the message needs {ValueOf(waiting[0])} and {_options.FeeReserve} for fees", cancellationToken);
+                await RejectAsync(waiting[0], $"not sent: the wallet holds {account.Balance} nanoton, the message needs {ValueOf(waiting[0])} and {_options.FeeReserve} for fees", cancellationToken);
                 continue;
             }
 
@@ -152,12 +163,55 @@ internal sealed partial class WalletSender
 
             if (batch.Boc.Length > MaxExternalBytes)
             {
-                await RejectAsync(affordable[0].Key, $"not sent: its message makes an external of {batch.Boc.Length} bytes, the network takes {MaxExternalBytes}", cancellationToken);
+                await RejectAsync(affordable[0], $"not sent: its message makes an external of {batch.Boc.Length} bytes, the network takes {MaxExternalBytes}", cancellationToken);
                 continue;
             }
 
             await _store.StartAsync(_wallet.Address, batch, cancellationToken);
-            return batch;
+            return (batch, TimeSpan.Zero);
+        }
+
+        return (null, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>
+    /// Looks for externals of requests that were given up before: such a request is signed again only where that cannot pay twice, for the same
+    /// number, or once history shows that another message took it.
+    /// </summary>
+    /// <returns><c>null</c> when all that wait may be signed on this reading of the account.</returns>
+    private async Task<Resolution?> ResolveAsync(IReadOnlyList<OutboxRequest> waiting, TonAccount account, CancellationToken cancellationToken)
+    {
+        foreach (OutboxRequest request in waiting)
+        {
+            if (request.Refused is not { } refused)
+            {
+                continue;
+            }
+
+            OutboxBatch signed = new([request], [], refused.Hashes[^1], refused.Seqno, ValidUntil: 0, refused.LastBefore) { Earlier = refused.Hashes };
+            TonTransaction? transaction;
+            try
+            {
+                transaction = await _collector.FindWalletTransactionAsync(account, signed, cancellationToken);
+            }
+            catch (TonException fault) when (fault.Code == TonErrorCode.Malformed)
+            {
+                // Those behind it need not wait until somebody shows the history.
+                await RejectAsync(request, $"not signed again: {fault.Message}", cancellationToken);
+                return Resolution.Changed;
+            }
+
+            if (transaction is not null)
+            {
+                Log.HappenedAfterAll(_logger, _wallet.Address, request.Key);
+                return await TryFinishAsync(signed, transaction, account, cancellationToken) ? Resolution.Changed : Resolution.Pending;
+            }
+
+            if (SeqnoOf(account) > refused.Seqno)
+            {
+                await _store.ForgetRefusedAsync(_wallet.Address, request.Key, cancellationToken);
+                return Resolution.Changed;
+            }
         }
 
         return null;
@@ -214,11 +268,7 @@ internal sealed partial class WalletSender
         if (_refusal is { } words && _resendOf == batch.NormalizedHash && ++_rejectedAttempts >= MaxRejectedAttempts)
         {
             _rejectedAttempts = 0;
-            await _store.ReturnAsync(_wallet.Address, batch, cancellationToken);
-            foreach (OutboxRequest request in batch.Requests)
-            {
-                await RejectAsync(request.Key, $"not sent: the wallet refuses its external message ({words})", cancellationToken);
-            }
+            await GiveUpAsync(batch, words, cancellationToken);
         }
         else if (SeqnoOf(account) < batch.Seqno)
         {
@@ -281,13 +331,19 @@ internal sealed partial class WalletSender
             return TimeSpan.Zero;
         }
 
+        _rejectedAttempts = 0;
+        return await TryFinishAsync(batch, transaction, account, cancellationToken) ? TimeSpan.Zero : _options.PollInterval;
+    }
+
+    /// <returns><c>false</c> while a receiver's transaction may still come.</returns>
+    private async Task<bool> TryFinishAsync(OutboxBatch batch, TonTransaction transaction, TonAccount account, CancellationToken cancellationToken)
+    {
         IReadOnlyDictionary<string, SendOutcome>? outcomes = await _collector.CollectAsync(transaction, batch, account.SyncTime, cancellationToken);
         if (outcomes is null)
         {
-            return _options.PollInterval;
+            return false;
         }
 
-        _rejectedAttempts = 0;
         await _store.FinishAsync(_wallet.Address, batch, outcomes, cancellationToken);
         foreach ((string key, SendOutcome outcome) in outcomes)
         {
@@ -295,15 +351,29 @@ internal sealed partial class WalletSender
             Tell(key, outcome);
         }
 
-        return TimeSpan.Zero;
+        return true;
     }
 
-    private async Task RejectAsync(string key, string words, CancellationToken cancellationToken)
+    /// <summary>The clock that says these externals are dead may lie: they are kept, so that none of their requests is paid twice.</summary>
+    private async Task GiveUpAsync(OutboxBatch batch, string words, CancellationToken cancellationToken)
     {
-        SendOutcome outcome = new(SendResult.NotSent, words);
-        await _store.RejectAsync(_wallet.Address, key, outcome, cancellationToken);
-        Log.Finished(_logger, _wallet.Address, key, outcome.Result);
-        Tell(key, outcome);
+        SendOutcome outcome = new(
+            SendResult.Refused, $"not sent as far as the chain shows: the wallet refuses its external message ({words}); it is looked for before it is signed again");
+        OutboxRequest[] requests = [.. batch.Requests.Select(request => request with { Refused = batch.RefusedFor(request, MaxEarlier) })];
+        await _store.GiveUpAsync(_wallet.Address, requests, outcome, cancellationToken);
+        foreach (OutboxRequest request in requests)
+        {
+            Log.Finished(_logger, _wallet.Address, request.Key, outcome.Result);
+            Tell(request.Key, outcome);
+        }
+    }
+
+    private async Task RejectAsync(OutboxRequest request, string words, CancellationToken cancellationToken)
+    {
+        SendOutcome outcome = new(request.Refused is null ? SendResult.NotSent : SendResult.Refused, words);
+        await _store.RejectAsync(_wallet.Address, request.Key, outcome, cancellationToken);
+        Log.Finished(_logger, _wallet.Address, request.Key, outcome.Result);
+        Tell(request.Key, outcome);
     }
 
     private void Tell(string key, SendOutcome outcome)
@@ -328,6 +398,15 @@ internal sealed partial class WalletSender
         cancellationToken.ThrowIfCancellationRequested();
     }
 
+    private enum Resolution
+    {
+        /// <summary>What waits is another than before.</summary>
+        Changed,
+
+        /// <summary>One happened, and its receiver's transaction may still come.</summary>
+        Pending,
+    }
+
     private static partial class Log
     {
         [LoggerMessage(4101, LogLevel.Debug, "wallet {Wallet}: external {Seqno} with {Count} messages sent")]
@@ -344,6 +423,9 @@ internal sealed partial class WalletSender
 
         [LoggerMessage(4105, LogLevel.Information, "wallet {Wallet}: {Key} is {Result}")]
         public static partial void Finished(ILogger logger, TonAddress wallet, string key, SendResult result);
+
+        [LoggerMessage(4107, LogLevel.Warning, "wallet {Wallet}: {Key} was given up and happened all the same; it is not signed again")]
+        public static partial void HappenedAfterAll(ILogger logger, TonAddress wallet, string key);
 
         [LoggerMessage(4106, LogLevel.Warning, "wallet {Wallet}: chain out of reach ({Code}): {Reason}")]
         public static partial void ChainFault(ILogger logger, TonAddress wallet, TonErrorCode code, string reason);

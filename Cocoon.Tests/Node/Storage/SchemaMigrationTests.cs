@@ -5,7 +5,10 @@ using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Ton;
+using Cocoon.Protocol.Ton.Cells;
+using Cocoon.Protocol.Ton.Messages;
 using Cocoon.Protocol.Ton.Sending;
+using Cocoon.Protocol.Ton.Wallets;
 using Cocoon.Tests.Node.Payments;
 using NUnit.Framework;
 
@@ -14,6 +17,36 @@ namespace Cocoon.Tests.Node.Storage;
 /// <summary>Files that earlier versions wrote, opened by this one.</summary>
 internal sealed class SchemaMigrationTests
 {
+    /// <summary>Their externals are not known any more, so that nobody could tell whether one of them happened.</summary>
+    [Test]
+    public async Task Open_FileWithARequestThatTheWalletHadRefused_DoesNotRepeatIt()
+    {
+        using TemporaryDirectory directory = new();
+        string path = directory.File("old.db");
+        TonAddress wallet = new(0, ProviderFixture.Hash(2));
+        OutboxRequest request = new("pay", new InternalMessage(wallet, 5, Bounce: false, Cell.Empty).ToCell(), SendMode.PayFeesSeparately);
+        await using (CocoonDatabase old = CocoonDatabase.Open(path, [.. Schema.Migrations.Take(6)]))
+        {
+            await old.WriteAsync(
+                session =>
+                {
+                    foreach ((string key, string words) in new[] { ("pay", "not sent: the wallet refuses its external message (135)"), ("poor", "not sent: the wallet holds 0") })
+                    {
+                        session.Execute(
+                            "INSERT INTO outbox (wallet, key, message, mode, state, result, words) VALUES ($1, $2, x'', 1, 'done', 'NotSent', $3)", wallet.ToString(), key, words);
+                    }
+                },
+                CancellationToken.None);
+        }
+
+        await using CocoonDatabase now = CocoonDatabase.Open(path);
+        SqliteOutboxStore store = new(now);
+        await store.EnqueueAsync(wallet, request, CancellationToken.None);
+        await store.EnqueueAsync(wallet, request with { Key = "poor" }, CancellationToken.None);
+        Assert.That((await store.GetWaitingAsync(wallet, 10, CancellationToken.None)).Select(r => r.Key), Is.EqualTo(new[] { "poor" }));
+        Assert.That((await store.GetOutcomeAsync(wallet, "pay", CancellationToken.None))!.Result, Is.EqualTo(SendResult.Refused));
+    }
+
     [TestCase(1)]
     [TestCase(2)]
     [TestCase(3)]

@@ -20,7 +20,7 @@ public sealed class SqliteOutboxStoreTests
     public async Task Renew_AfterReopening_KeepsRequestsAndEarlierExternals()
     {
         using TemporaryDirectory directory = new();
-        OutboxRequest request = new("pay", new InternalMessage(new TonAddress(0, Hash(2)), 5, Bounce: false, Cell.Empty).ToCell(), SendMode.PayFeesSeparately);
+        OutboxRequest request = Request("pay", 5);
         OutboxBatch first = new([request], [1, 2, 3], Hash(3), 7, 100, new TransactionId(9, Hash(4)));
         OutboxBatch second = first with { Boc = [4], NormalizedHash = Hash(5), ValidUntil = 200, Earlier = [Hash(3)] };
         OutboxBatch third = second with { Boc = [5], NormalizedHash = Hash(6), ValidUntil = 300, Earlier = [Hash(3), Hash(5)] };
@@ -43,4 +43,46 @@ public sealed class SqliteOutboxStoreTests
         await reopened.ReturnAsync(s_wallet, found, default);
         Assert.That((await reopened.GetWaitingAsync(s_wallet, 10, default)).Count, Is.EqualTo(1));
     }
+
+    [Test]
+    public async Task GiveUp_AfterReopening_WaitsAgainWithTheMessageAndTheExternalsThatWereSigned()
+    {
+        using TemporaryDirectory directory = new();
+        OutboxRequest first = Request("pay", 5), again = Request("pay", 6);
+        OutboxBatch batch = new([first], [1], Hash(3), 7, 100, new TransactionId(9, Hash(4))) { Earlier = [Hash(5)] };
+        SendOutcome outcome = new(SendResult.Refused, "refused");
+        await using (CocoonDatabase database = CocoonDatabase.Open(directory.File("cocoon.db")))
+        {
+            SqliteOutboxStore store = new(database);
+            await store.EnqueueAsync(s_wallet, first, default);
+            await store.StartAsync(s_wallet, batch, default);
+            await store.GiveUpAsync(s_wallet, [first with { Refused = batch.RefusedFor(first, most: 10) }], outcome, default);
+            Assert.That(await store.GetInFlightAsync(s_wallet, default), Is.Null);
+            Assert.That(await store.GetOutcomeAsync(s_wallet, "pay", default), Is.EqualTo(outcome));
+        }
+
+        await using CocoonDatabase reopened = CocoonDatabase.Open(directory.File("cocoon.db"));
+        SqliteOutboxStore later = new(reopened);
+        for (int i = 0; i < 2; i++)
+        {
+            await later.EnqueueAsync(s_wallet, again, default);
+            OutboxRequest waiting = (await later.GetWaitingAsync(s_wallet, 10, default)).Single();
+            Assert.That(waiting.Message.Hash, Is.EqualTo(first.Message.Hash));
+            Assert.That(waiting.Refused!.Hashes, Is.EqualTo(new[] { Hash(5), Hash(3) }));
+            Assert.That((waiting.Refused.Seqno, waiting.Refused.LastBefore), Is.EqualTo((7U, batch.LastBefore)));
+
+            // For want of money, say: what was signed is not forgotten for that.
+            await later.RejectAsync(s_wallet, "pay", outcome, default);
+        }
+
+        await later.EnqueueAsync(s_wallet, again, default);
+        await later.ForgetRefusedAsync(s_wallet, "pay", default);
+        Assert.That((await later.GetWaitingAsync(s_wallet, 10, default)).Single().Refused, Is.Null);
+        await later.RejectAsync(s_wallet, "pay", new SendOutcome(SendResult.NotSent, "poor"), default);
+        await later.EnqueueAsync(s_wallet, again, default);
+        Assert.That((await later.GetWaitingAsync(s_wallet, 10, default)).Single().Message.Hash, Is.EqualTo(again.Message.Hash));
+    }
+
+    private static OutboxRequest Request(string key, ulong value) => new(
+        key, new InternalMessage(new TonAddress(0, Hash(2)), value, Bounce: false, Cell.Empty).ToCell(), SendMode.PayFeesSeparately);
 }

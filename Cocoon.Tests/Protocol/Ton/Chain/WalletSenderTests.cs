@@ -180,6 +180,86 @@ internal sealed class WalletSenderTests : ChainFixture
         Assert.That(await ArrivalsAsync(receiver), Is.EqualTo(2), "one for each request");
     }
 
+    /// <summary>A server that runs its clock ahead, says that it takes nothing, and keeps what it is given.</summary>
+    [Test, CancelAfter(120_000)]
+    public async Task Externals_RefusedByAServerThatKeepsThem_AreNeverPaidBesideAnother([Values] bool arrives, [Values] bool restarts)
+    {
+        List<byte[]> held = [];
+        bool lies = true;
+        FlakyTonClient client = new(Devnet.Client)
+        {
+            OnSend = (chain, boc, token) =>
+            {
+                if (!lies)
+                {
+                    return chain.SendBocAsync(boc, token);
+                }
+
+                held.Add(boc.ToArray());
+                throw new TonException(TonErrorCode.NotAccepted, "no");
+            },
+        };
+        client.OnAccount = account => lies ? account with { SyncTime = account.SyncTime + (3_600 * (uint)held.Count) } : account;
+        Person payer = await NewPersonAsync(2 * Ton, client);
+        TonAddress receiver = Nobody();
+        SendOutcome refused = await payer.SendAsync("pay", Payment(receiver));
+        Assert.That((refused.Result, refused.WasNeverSigned, held.Count), Is.EqualTo((SendResult.Refused, false, 3)), refused.Words);
+        lies = false;
+        if (arrives)
+        {
+            await Devnet.Client.SendBocAsync(held[0], Patience);
+            SendOutcome other = await payer.SendAsync("another", Payment(Nobody()));
+            Assert.That(other.Succeeded, other.Words);
+        }
+
+        if (restarts)
+        {
+            await payer.DisposeAsync();
+            payer = Restart(payer, client);
+        }
+
+        // Told again with another body, as an intention with a fresh query id is: what was signed first is what counts.
+        SendOutcome outcome = await payer.SendAsync("pay", new InternalMessage(receiver, 100_000_000, Bounce: false, InternalMessage.Comment("anew")));
+        Assert.That(outcome.Succeeded, outcome.Words);
+        Assert.That(await ArrivalsAsync(receiver), Is.EqualTo(1));
+        SendOutcome next = await payer.SendAsync("pay again", Payment(receiver));
+        Assert.That((next.Succeeded, await ArrivalsAsync(receiver)), Is.EqualTo((true, 2)), next.Words);
+    }
+
+    /// <summary>The chain takes one of the externals at the moment when the same request is signed again for the same number.</summary>
+    [Test, CancelAfter(120_000)]
+    public async Task Externals_RefusedAndTakenWhenTheRequestIsSignedAgain_PayOnce()
+    {
+        List<byte[]> held = [];
+        bool lies = true;
+        FlakyTonClient client = new(Devnet.Client)
+        {
+            OnSend = async (chain, boc, token) =>
+            {
+                if (lies)
+                {
+                    held.Add(boc.ToArray());
+                    throw new TonException(TonErrorCode.NotAccepted, "no");
+                }
+
+                if (held.Count > 0)
+                {
+                    await chain.SendBocAsync(held[1], token);
+                    held.Clear();
+                }
+
+                await chain.SendBocAsync(boc, token);
+            },
+        };
+        client.OnAccount = account => lies ? account with { SyncTime = account.SyncTime + (3_600 * (uint)held.Count) } : account;
+        Person payer = await NewPersonAsync(2 * Ton, client);
+        TonAddress receiver = Nobody();
+        Assert.That((await payer.SendAsync("pay", Payment(receiver))).Result, Is.EqualTo(SendResult.Refused));
+        lies = false;
+        SendOutcome outcome = await payer.SendAsync("pay", Payment(receiver));
+        Assert.That((outcome.Succeeded, await ArrivalsAsync(receiver)), Is.EqualTo((true, 1)), outcome.Words);
+    }
+
     [Test, CancelAfter(60_000)]
     public async Task External_DeliveredTwice_PaysOnce()
     {
