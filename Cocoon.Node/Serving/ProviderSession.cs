@@ -279,7 +279,9 @@ internal sealed partial class ProviderSession(
                 case EnclaveEvent.Lost lost:
                     Log.EnclaveLost(logger, lost.Reason);
                     metrics.SessionEnded("lost", 0);
-                    link.Stream.Reset();
+
+                    // What is owed is booked as last metered: the client gets what it owes for, and then the end of the stream.
+                    await TrySendAsync(waiting, clientListens, cancellationToken);
                     return null;
             }
         }
