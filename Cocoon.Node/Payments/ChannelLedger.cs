@@ -98,12 +98,10 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
             return DeclineReason.DeclineVoucher;
         }
 
-        if (named > 0 && named <= Paid && !_over.Contains(session))
-        {
-            _allocations[session] = Math.Max(named, _allocations.GetValueOrDefault(session));
-        }
-
-        ulong reserved = _allocations.TryGetValue(session, out ulong allocated)
+        bool isNamed = named > 0 && named <= Paid && !_over.Contains(session);
+        bool isKnown = _allocations.TryGetValue(session, out ulong allocated);
+        allocated = isNamed ? Math.Max(named, allocated) : allocated;
+        ulong reserved = isNamed || isKnown
             ? Math.Clamp(allocated, (credit.Step + MaxSessions - 1) / MaxSessions, credit.Step)
             : credit.Step;
         ulong needed = Committed(except: null) + reserved;
@@ -115,6 +113,11 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
         if (needed > Paid + credit.For(Paid))
         {
             return DeclineReason.DeclineVoucher;
+        }
+
+        if (isNamed)
+        {
+            _allocations[session] = allocated;
         }
 
         _live.Add(session, new Live(credit, reserved));

@@ -3,6 +3,7 @@ using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Payments.Proto;
+using Cocoon.Protocol.Sessions;
 using Cocoon.Protocol.Ton.Cells;
 
 namespace Cocoon.Node.Payments;
@@ -134,6 +135,9 @@ internal sealed partial class ClientChannel : IDisposable
             _signing.Release();
         }
     }
+
+    /// <summary>Shows the provider that a session is this channel's payer.</summary>
+    public byte[] SignPayer(ReadOnlySpan<byte> sessionId) => PayerStatement.Sign(_payKey, sessionId, Channel);
 
     /// <summary>
     /// The voucher to close with: what is owed, not what was vouched. The lead that no session used stays ours,

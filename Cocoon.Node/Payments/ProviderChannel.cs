@@ -1,5 +1,6 @@
 using Cocoon.Node.Diagnostics;
 using Cocoon.Protocol.Contracts;
+using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Payments.Proto;
 using Cocoon.Protocol.Sessions.Proto;
 using Cocoon.Protocol.Ton;
@@ -21,7 +22,7 @@ internal sealed class ProviderChannel
     private readonly ProviderOptions _options;
     private ProviderChannelRecord _record;
     private ChannelAccount? _account;
-    private (SignedVoucher Voucher, Task Task)? _storing;
+    private (SignedVoucher Voucher, Task<bool> Task)? _storing;
     private Task _saving = Task.CompletedTask;
     private bool _isDueQueued;
     private long? _extraReading;
@@ -42,6 +43,8 @@ internal sealed class ProviderChannel
     public CellHash Channel => _record.Channel;
 
     public TonAddress Client => _record.Client;
+
+    public Ed25519PublicKey PayKey => _record.PayKey;
 
     /// <summary>As stored and last seen, with the live figures of the book.</summary>
     public ProviderChannelRecord Record
@@ -111,27 +114,25 @@ internal sealed class ProviderChannel
         }
 
         VoucherStatement statement = voucher!.Statement;
-        Task? storing = null;
+        SessionAllocation[] allocations = message.ReadAllocations();
+        Task<bool>? storing = null;
+        bool isLower;
         lock (_lock)
         {
-            if (statement.Total < _ledger.Paid)
-            {
-                return new VoucherOutcome.Held(_ledger.Paid, Grew: false);
-            }
-
             if (IsRepeated(voucher))
             {
-                _ledger.Apply(statement.Total, message.ReadAllocations());
+                _ledger.Apply(statement.Total, allocations);
                 return new VoucherOutcome.Held(_ledger.Paid, Grew: false);
             }
 
+            isLower = statement.Total < _ledger.Paid;
             if (statement.Total > _ledger.Paid && statement.Total > _ledger.Capacity)
             {
                 return new VoucherOutcome.Refused(
                     VoucherFault.Overdraft, $"the channel can pay {_ledger.Capacity} nanoTON in all, the voucher says {statement.Total}");
             }
 
-            if (_record.AckTotal is { } acked && statement.Total > acked)
+            if (!isLower && _record.AckTotal is { } acked && statement.Total > acked)
             {
                 return new VoucherOutcome.Refused(VoucherFault.Closing, "the channel is being closed at a lower total");
             }
@@ -142,34 +143,36 @@ internal sealed class ProviderChannel
             }
         }
 
-        if (storing is null)
+        if (storing is not null)
         {
-            if (VoucherVerifier.Verify(voucher, _record.PayKey) is { } wrong)
-            {
-                return wrong;
-            }
-
-            CrashPoint.Reach(CrashPoint.ProviderVoucherVerified);
-            storing = _store.SaveVoucherAsync(voucher, CurrentDue, CancellationToken.None);
+            // Requests side by side carry the same voucher: one of them has it stored, and all wait until it is.
+            await storing.WaitAsync(cancellationToken);
             lock (_lock)
             {
-                _storing = (voucher, storing);
+                _ledger.Apply(statement.Total, allocations);
+                return new VoucherOutcome.Held(_ledger.Paid, Grew: false);
             }
         }
 
-        // Requests side by side carry the same voucher: one of them has it stored, and all wait until it is.
-        await storing.WaitAsync(cancellationToken);
-        CrashPoint.Reach(CrashPoint.ProviderVoucherStored);
+        if (VoucherVerifier.Verify(voucher, _record.PayKey) is { } wrong)
+        {
+            return wrong;
+        }
+
+        if (isLower)
+        {
+            return new VoucherOutcome.Held(HighestTotal, Grew: false);
+        }
+
+        CrashPoint.Reach(CrashPoint.ProviderVoucherVerified);
+        storing = StoreAsync(voucher, allocations);
         lock (_lock)
         {
-            bool grew = _ledger.Apply(statement.Total, message.ReadAllocations());
-            if (grew)
-            {
-                _record = _record with { Voucher = voucher, Vouchers = _record.Vouchers + 1 };
-            }
-
-            return new VoucherOutcome.Held(_ledger.Paid, grew);
+            _storing = (voucher, storing);
         }
+
+        bool grew = await storing.WaitAsync(cancellationToken);
+        return new VoucherOutcome.Held(HighestTotal, grew);
     }
 
     /// <summary>Whether this channel may be read once more than the rules of freshness ask for.</summary>
@@ -385,6 +388,24 @@ internal sealed class ProviderChannel
     }
 
     internal static bool ExpiresTooSoon(uint expiresAt, uint challenge, long now) => expiresAt != 0 && expiresAt - now < 2L * challenge;
+
+    /// <summary>What is on the disk is counted, whether or not its session still waits: claims take the voucher from here.</summary>
+    /// <returns>Whether the total grew.</returns>
+    private async Task<bool> StoreAsync(SignedVoucher voucher, SessionAllocation[] allocations)
+    {
+        await _store.SaveVoucherAsync(voucher, CurrentDue, CancellationToken.None);
+        CrashPoint.Reach(CrashPoint.ProviderVoucherStored);
+        lock (_lock)
+        {
+            bool grew = _ledger.Apply(voucher.Statement.Total, allocations);
+            if (grew)
+            {
+                _record = _record with { Voucher = voucher, Vouchers = _record.Vouchers + 1 };
+            }
+
+            return grew;
+        }
+    }
 
     private async Task SaveDueAsync()
     {

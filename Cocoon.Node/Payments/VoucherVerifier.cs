@@ -50,6 +50,14 @@ internal static class VoucherVerifier
         return voucher.Verify(payKey) ? null : new VoucherOutcome.Refused(VoucherFault.Signature, "not signed by the channel's pay key, nor by a key it granted");
     }
 
+    /// <summary>The key that may sign for the channel: the pay key, or the session key that the voucher's grant names.</summary>
+    /// <returns><c>null</c> when the pay key made no such grant.</returns>
+    public static Ed25519PublicKey? SignerOf(VoucherMessage? voucher, CellHash channel, Ed25519PublicKey payKey) => voucher?.Grant switch
+    {
+        null => payKey,
+        { } message => TryReadGrant(message, channel, out SignedGrant? grant) && grant.Verify(channel, payKey) ? grant.SessionKey : null,
+    };
+
     private static bool TryReadGrant(Grant message, CellHash channel, [NotNullWhen(true)] out SignedGrant? grant)
     {
         ReadOnlySpan<byte> statement = message.Statement.Span;

@@ -29,6 +29,7 @@ internal sealed partial class ProviderSession(
 
     private readonly Quote _quote = Quote.Parser.ParseFrom(quote.Quote);
     private readonly SessionId _id = SessionId.From(enclave.SessionId.Span);
+    private readonly SessionPayer _payer = new(enclave.SessionId);
     private byte[]? _voucherDigest;
     private ulong _granted;
     private ulong _covered;
@@ -106,14 +107,26 @@ internal sealed partial class ProviderSession(
         }
 
         ProviderChannel channel = ((ChannelAcceptance.Accepted)acceptance).Channel;
-        if (request.Voucher is { } voucher
-            && await ledger.AcceptVoucherAsync(channel, voucher, cancellationToken) is VoucherOutcome.Refused refused)
+        if (!_payer.IsProven(channel, request))
+        {
+            // Nor is such a sender told anything of the channel.
+            await DeclineAsync(DeclineReason.DeclineChannel, "the request is not signed by the channel's pay key", 0, cancellationToken);
+            return null;
+        }
+
+        if (request.Voucher is not { } voucher)
+        {
+            await DeclineAsync(DeclineReason.DeclineVoucher, "a request comes with a voucher", channel.HighestTotal, cancellationToken);
+            return null;
+        }
+
+        if (await ledger.AcceptVoucherAsync(channel, voucher, cancellationToken) is VoucherOutcome.Refused refused)
         {
             await DeclineAsync(refused.Reason, refused.Detail, channel.HighestTotal, cancellationToken);
             return null;
         }
 
-        ulong named = request.Voucher?.ReadAllocations().FirstOrDefault(allocation => allocation.Session == _id).NanoTon ?? 0;
+        ulong named = voucher.ReadAllocations().FirstOrDefault(allocation => allocation.Session == _id).NanoTon;
         ReservationOutcome reservation = await ledger.TryReserveSessionAsync(channel, _id, _quote.StepNanoton, named, cancellationToken);
         if (reservation is ReservationOutcome.Declined declined)
         {
@@ -130,12 +143,8 @@ internal sealed partial class ProviderSession(
                 new ProviderMessage { Accepted = new Accepted { HighestTotal = reserved.HighestTotal, CarriedDue = reserved.CarriedDue } }, cancellationToken);
             CrashPoint.Reach(CrashPoint.ProviderAccepted);
             ulong grant = _granted = _covered = channel.GrantFor(_id);
-            if (request.Voucher is not null)
-            {
-                _voucherDigest = SHA256.HashData(request.Voucher.Statement.Span);
-                await enclave.ReportVoucherAsync(_voucherDigest, grant, cancellationToken);
-            }
-
+            _voucherDigest = SHA256.HashData(voucher.Statement.Span);
+            await enclave.ReportVoucherAsync(_voucherDigest, grant, cancellationToken);
             await enclave.StartAsync(request.Header.Memory, request.Sealed.Memory, grant, cancellationToken);
             return channel;
         }

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Cocoon.Node.Payments;
 using Cocoon.Node.PrivacyRelay;
 using Cocoon.Protocol.Attestation;
 using Cocoon.Protocol.Identity;
@@ -6,6 +7,7 @@ using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Offers;
 using Cocoon.Protocol.Sessions;
 using Cocoon.Protocol.Sessions.Proto;
+using Cocoon.Protocol.Ton.Cells;
 using Google.Protobuf;
 
 namespace Cocoon.Node.Sessions;
@@ -18,6 +20,7 @@ internal sealed class OpenedSession : IAsyncDisposable
     private static readonly TimeSpan WelcomeWait = TimeSpan.FromSeconds(10);
 
     private readonly SessionLink _link;
+    private (CellHash Channel, ByteString Signature)? _payer;
 
     private OpenedSession(SessionLink link, VerifiedOffer offer, AppraisedEnclave enclave, IReadOnlyList<PeerId> relays)
     {
@@ -35,6 +38,18 @@ internal sealed class OpenedSession : IAsyncDisposable
 
     /// <summary>Privacy relays that carry the session, in order from here.</summary>
     public IReadOnlyList<PeerId> Relays { get; }
+
+    /// <summary>Says for the session whose channel pays; the same for all its requests.</summary>
+    public ByteString PayerSignature(ClientChannel channel)
+    {
+        if (_payer?.Channel != channel.Channel)
+        {
+            byte[] signature = channel.SignPayer(Enclave.TranscriptHash.AsSpan(0, SessionTranscript.SessionIdSize));
+            _payer = (channel.Channel, UnsafeByteOperations.UnsafeWrap(signature));
+        }
+
+        return _payer.Value.Signature;
+    }
 
     public DateTimeOffset QuoteEnds => DateTimeOffset.FromUnixTimeMilliseconds((long)Enclave.Quote.NotAfterMs);
 

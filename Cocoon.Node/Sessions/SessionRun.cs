@@ -227,6 +227,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
             Header = UnsafeByteOperations.UnsafeWrap(call.Header),
             Sealed = UnsafeByteOperations.UnsafeWrap(call.Sealed),
             Voucher = _lastVoucher,
+            PayerSignature = session.PayerSignature(channel),
         };
         _mayOweMore = true;
         await WriteRequestAsync(request, cancellationToken);

@@ -23,5 +23,8 @@ internal static class SessionDomains
 
     public static ReadOnlySpan<byte> Tenant => "cocoon/tenant/v1\0"u8;
 
+    /// <summary>See <see cref="PayerStatement"/>.</summary>
+    public static ReadOnlySpan<byte> Payer => "cocoon/payer/v1\0"u8;
+
     public static byte[] Message(ReadOnlySpan<byte> domain, ReadOnlySpan<byte> body) => [.. domain, .. body];
 }

@@ -82,6 +82,20 @@ internal sealed class ChannelLedgerTests
     }
 
     [Test]
+    public void TryReserve_Declined_LeavesNothingOfWhatTheRequestNamed()
+    {
+        ChannelLedger ledger = new(paid: Step, due: Step + 500, capacity: 1_000_000);
+        for (uint i = 10; i < 200; i++)
+        {
+            Assert.That(ledger.TryReserve(new SessionId(i), Credit, named: Step), Is.EqualTo(DeclineReason.DeclineVoucher));
+        }
+
+        ledger.Apply(20 * Step, [new(First, 10 * Step)]);
+        Assert.That(ledger.TryReserve(First, Credit), Is.EqualTo(DeclineReason.DeclineUnspecified));
+        Assert.That(ledger.GrantFor(First), Is.GreaterThanOrEqualTo(10 * Step), "the declined ones hold nothing back");
+    }
+
+    [Test]
     public void TryReserve_AfterTheFinalDueOfAnother_UsesWhatThatOneLeft()
     {
         // A client that has seen the end of one answer counts its due, not its allocation, while the provider still closes that session.

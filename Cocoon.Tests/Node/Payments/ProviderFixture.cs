@@ -38,6 +38,8 @@ internal sealed class ProviderFixture : IAsyncDisposable
 
     public ProviderChannelStore Store => new(_database);
 
+    public CocoonDatabase Database => _database;
+
     public ChannelTerms Terms => new(
         new TonAddress(0, Hash(2)), PayKey.PublicKey, Identity.Payout, Identity.ProviderKey.PublicKey, Challenge: 3_600,
         Chain.Now + 60, Chain.Now + 604_800, Networks.DevnetGlobalId, Salt: 7);

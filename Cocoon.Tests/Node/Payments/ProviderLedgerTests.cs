@@ -89,6 +89,38 @@ internal sealed class ProviderLedgerTests
         Assert.That(channel.Record.Vouchers, Is.EqualTo(2));
     }
 
+    [Test]
+    public async Task AcceptVoucherAsync_ALowerTotalThatNobodySigned_IsRefusedAsAHigherOneIs()
+    {
+        await using ProviderFixture fixture = new();
+        ProviderChannel channel = await fixture.AcceptAsync();
+        await channel.AcceptVoucherAsync(fixture.Voucher(channel.Channel, 2 * Step), CancellationToken.None);
+        using Ed25519PrivateKey stranger = Ed25519PrivateKey.Generate();
+        VoucherOutcome outcome = await channel.AcceptVoucherAsync(fixture.Voucher(channel.Channel, 1, stranger), CancellationToken.None);
+        Assert.That((outcome as VoucherOutcome.Refused)?.Fault, Is.EqualTo(VoucherFault.Signature));
+    }
+
+    /// <summary>An answer ends while the voucher that came in its middle is being flushed: that one is claimed, not the one before.</summary>
+    [Test]
+    public async Task AcceptVoucherAsync_ItsSessionEndsWhileItIsStored_CountsAllTheSame()
+    {
+        await using ProviderFixture fixture = new();
+        ProviderChannel channel = await fixture.AcceptAsync();
+        await channel.AcceptVoucherAsync(fixture.Voucher(channel.Channel, Step), CancellationToken.None);
+        using ManualResetEventSlim disk = new();
+        Task busy = fixture.Database.WriteAsync(_ => disk.Wait(), CancellationToken.None);
+        using CancellationTokenSource ending = new();
+        Task<VoucherOutcome> accepting = channel.AcceptVoucherAsync(fixture.Voucher(channel.Channel, 2 * Step), ending.Token);
+        await ending.CancelAsync();
+        Assert.That(async () => await accepting, Throws.InstanceOf<OperationCanceledException>());
+        disk.Set();
+        await busy;
+
+        // The same voucher once more waits for the write that is under way.
+        await channel.AcceptVoucherAsync(fixture.Voucher(channel.Channel, 2 * Step), CancellationToken.None);
+        Assert.That((channel.HighestTotal, channel.Record.Voucher!.Statement.Total, channel.Record.Vouchers), Is.EqualTo((2 * Step, 2 * Step, 2L)));
+    }
+
     [TestCase("other channel", VoucherFault.OtherChannel)]
     [TestCase("other network", VoucherFault.OtherChannel)]
     [TestCase("other key", VoucherFault.Signature)]

@@ -1,0 +1,238 @@
+using System.Diagnostics.Metrics;
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
+using Cocoon.Node.Enclaves;
+using Cocoon.Node.Payments;
+using Cocoon.Node.Serving;
+using Cocoon.Node.Sessions;
+using Cocoon.Protocol.Contracts;
+using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Payments.Proto;
+using Cocoon.Protocol.Sessions;
+using Cocoon.Protocol.Sessions.Proto;
+using Cocoon.Tests.Node.Payments;
+using Cocoon.Tests.Support;
+using Google.Protobuf;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+using NUnit.Framework;
+
+namespace Cocoon.Tests.Node.Serving;
+
+/// <summary>A provider's host with its real books, against clients of all kinds.</summary>
+internal sealed class ProviderSessionTests
+{
+    private const ulong Step = 1_000;
+    private static readonly TimeSpan Guard = TimeSpan.FromSeconds(60);
+
+    /// <summary>Channels are public, and a claim publishes the voucher itself.</summary>
+    [TestCase("nothing")]
+    [TestCase("garbage")]
+    [TestCase("another key")]
+    [TestCase("another session")]
+    [TestCase("another channel")]
+    [TestCase("a grant of its own")]
+    [TestCase("the payer's grant to somebody else")]
+    public async Task Request_OfSomebodyWhoKnowsTheChannelAndItsVoucher_SpendsNothingOfIt(string shown)
+    {
+        await using ProviderFixture fixture = new();
+        ProviderChannel channel = await fixture.AcceptAsync();
+        VoucherMessage published = fixture.Voucher(channel.Channel, 20 * Step);
+        await channel.AcceptVoucherAsync(published, CancellationToken.None);
+        using Ed25519PrivateKey stranger = Ed25519PrivateKey.Generate(), friend = Ed25519PrivateKey.Generate();
+        Request request = new() { Voucher = published.Clone() };
+        await using Call call = new(fixture, channel);
+        byte[] id = call.Enclave.SessionId.ToArray();
+        request.Voucher.Allocations.Add(new Allocation { SessionId = ByteString.CopyFrom(id), Nanoton = 20 * Step });
+        Ed25519PrivateKey granter = shown == "a grant of its own" ? stranger : fixture.PayKey;
+        if (shown.Contains("grant", StringComparison.Ordinal))
+        {
+            GrantStatement grant = new(channel.Channel, shown == "a grant of its own" ? stranger.PublicKey : friend.PublicKey, 20 * Step);
+            request.Voucher.Grant = new Grant { Statement = ByteString.CopyFrom(grant.ToBytes()), Signature = ByteString.CopyFrom(grant.Sign(granter).Signature) };
+        }
+
+        request.PayerSignature = ByteString.CopyFrom(shown switch
+        {
+            "nothing" => [],
+            "garbage" => new byte[Ed25519.SignatureSize],
+            "another session" => PayerStatement.Sign(fixture.PayKey, RandomNumberGenerator.GetBytes(SessionId.Size), channel.Channel),
+            "another channel" => PayerStatement.Sign(fixture.PayKey, id, ProviderFixture.Hash(9)),
+            _ => PayerStatement.Sign(stranger, id, channel.Channel),
+        });
+        Declined declined = (await call.AskAsync(request))!.Declined;
+        Assert.That((declined.Reason, declined.HighestTotal, declined.CarriedDue), Is.EqualTo((DeclineReason.DeclineChannel, 0UL, 0UL)));
+        await call.EndAsync();
+        Assert.That(call.Enclave.IsStarted, Is.False);
+        Assert.That((channel.Exposure.LiveSessions, channel.Exposure.Due, channel.HighestTotal), Is.EqualTo((0, 0UL, 20 * Step)));
+
+        // The payer itself has all that it had.
+        SessionId own = new(1);
+        VoucherMessage allocated = published.Clone();
+        allocated.Allocations.Add(new Allocation { SessionId = ByteString.CopyFrom(own.ToArray()), Nanoton = 20 * Step });
+        await channel.AcceptVoucherAsync(allocated, CancellationToken.None);
+        Assert.That(channel.TryReserveSession(own, Step), Is.InstanceOf<ReservationOutcome.Reserved>());
+        Assert.That(channel.GrantFor(own), Is.GreaterThanOrEqualTo(20 * Step));
+    }
+
+    [TestCase(false)]
+    [TestCase(true)]
+    public async Task Request_OfThePayerOrOfAKeyThatItGranted_IsServed(bool granted)
+    {
+        await using ProviderFixture fixture = new();
+        ProviderChannel channel = await fixture.AcceptAsync();
+        using Ed25519PrivateKey sessionKey = Ed25519PrivateKey.Generate();
+        Ed25519PrivateKey signer = granted ? sessionKey : fixture.PayKey;
+        Request request = new() { Voucher = fixture.Voucher(channel.Channel, Step, signer) };
+        if (granted)
+        {
+            GrantStatement grant = new(channel.Channel, sessionKey.PublicKey, Step);
+            request.Voucher.Grant = new Grant
+            {
+                Statement = ByteString.CopyFrom(grant.ToBytes()), Signature = ByteString.CopyFrom(grant.Sign(fixture.PayKey).Signature),
+            };
+        }
+
+        await using Call call = new(fixture, channel, new EnclaveEvent.Ended("finished", 700, new SignedSettlement()));
+        request.PayerSignature = ByteString.CopyFrom(PayerStatement.Sign(signer, call.Enclave.SessionId.Span, channel.Channel));
+        Assert.That((await call.AskAsync(request))!.Accepted, Is.EqualTo(new Accepted { HighestTotal = Step }));
+        Assert.That((await call.ReadAsync())!.Settlement, Is.Not.Null);
+        await call.EndAsync();
+        Assert.That((channel.Exposure.LiveSessions, channel.Exposure.Due), Is.EqualTo((0, 700UL)));
+    }
+
+    [Test]
+    public async Task Request_WithoutAVoucher_TakesNoPlaceEvenOnAChannelThatHasPaid()
+    {
+        await using ProviderFixture fixture = new();
+        ProviderChannel channel = await fixture.AcceptAsync();
+        await channel.AcceptVoucherAsync(fixture.Voucher(channel.Channel, 20 * Step), CancellationToken.None);
+        await using Call call = new(fixture, channel);
+        Request request = new() { PayerSignature = ByteString.CopyFrom(PayerStatement.Sign(fixture.PayKey, call.Enclave.SessionId.Span, channel.Channel)) };
+        Assert.That((await call.AskAsync(request))!.Declined.Reason, Is.EqualTo(DeclineReason.DeclineVoucher));
+        await call.EndAsync();
+        Assert.That(channel.Exposure.LiveSessions, Is.Zero);
+    }
+
+    [Test]
+    public async Task EnclaveLost_AfterFramesThatAreOwedFor_TheClientStillGetsThem()
+    {
+        await using ProviderFixture fixture = new();
+        ProviderChannel channel = await fixture.AcceptAsync();
+        EnclaveEvent[] said =
+        [
+            .. Enumerable.Range(1, 20).Select(i => new EnclaveEvent.Output(new[] { (byte)i })),
+            new EnclaveEvent.Metered(600, IsBlocked: false, IsFinal: false),
+            new EnclaveEvent.Lost("killed"),
+        ];
+        await using Call call = new(fixture, channel, said);
+        Request request = new() { Voucher = fixture.Voucher(channel.Channel, Step) };
+        request.PayerSignature = ByteString.CopyFrom(PayerStatement.Sign(fixture.PayKey, call.Enclave.SessionId.Span, channel.Channel));
+        Assert.That((await call.AskAsync(request))!.Accepted, Is.Not.Null);
+        for (int i = 1; i <= 20; i++)
+        {
+            Assert.That((await call.ReadAsync())!.Sealed.Data, Is.EqualTo(ByteString.CopyFrom((byte)i)));
+        }
+
+        await call.EndAsync();
+        Assert.That(await call.ReadAsync(), Is.Null, "the end, and no settlement");
+        Assert.That((channel.Exposure.LiveSessions, channel.Exposure.Due), Is.EqualTo((0, 600UL)));
+    }
+
+    /// <summary>One session over a stream in memory; its enclave says what it was told to.</summary>
+    private sealed class Call : IAsyncDisposable
+    {
+        private readonly CancellationTokenSource _guard = new(Guard);
+        private readonly ServiceProvider _meters = new ServiceCollection().AddMetrics().BuildServiceProvider();
+        private readonly MemoryPeerStream _listener;
+        private readonly SessionLink _client;
+        private readonly SessionLink _server;
+        private readonly Quote _quote;
+        private readonly ProviderChannel _channel;
+        private readonly DateTimeOffset _now;
+        private readonly Task _serving;
+
+        public Call(ProviderFixture fixture, ProviderChannel channel, params EnclaveEvent[] events)
+        {
+            PeerId peer = PeerId.FromPublicKey(fixture.PayKey.PublicKey);
+            (MemoryPeerStream dialer, _listener) = MemoryPeerStream.CreatePair(peer, peer, SessionLink.ProtocolId);
+            (_client, _server) = (new SessionLink(dialer), new SessionLink(_listener));
+            _now = fixture.Time.GetUtcNow();
+            _channel = channel;
+            _quote = new Quote { StepNanoton = Step, NotAfterMs = (ulong)_now.AddMinutes(1).ToUnixTimeMilliseconds() };
+            Enclave = new ScriptedEnclaveSession(events);
+            ProviderSession session = new(
+                _server, Enclave, fixture.Ledger, new SignedQuote { Quote = _quote.ToByteString() },
+                new ServingMetrics(_meters.GetRequiredService<IMeterFactory>()), fixture.Time, NullLogger.Instance);
+            _serving = session.RunAsync(CancellationToken.None, _guard.Token);
+        }
+
+        public ScriptedEnclaveSession Enclave { get; }
+
+        /// <summary>Adds the header that the session wants.</summary>
+        public async Task<ProviderMessage?> AskAsync(Request request)
+        {
+            Assert.That((await ReadAsync())!.Welcome, Is.Not.Null);
+            request.Header = new RoutingHeader
+            {
+                SessionId = ByteString.CopyFrom(Enclave.SessionId.Span),
+                Channel = ByteString.CopyFrom(_channel.Channel.ToArray()),
+                QuoteDigest = ByteString.CopyFrom(SHA256.HashData(_quote.ToByteArray())),
+                ExpiresAtMs = (ulong)_now.AddMinutes(2).ToUnixTimeMilliseconds(),
+            }.ToByteString();
+            await _client.WriteAsync(new ClientMessage { Request = request }, _guard.Token);
+            return await ReadAsync();
+        }
+
+        public async Task<ProviderMessage?> ReadAsync() => await _client.ReadProviderMessageAsync(_guard.Token);
+
+        /// <summary>As the server does when a session is over.</summary>
+        public async Task EndAsync()
+        {
+            await _serving;
+            await _listener.DisposeAsync();
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await _guard.CancelAsync();
+            await _serving.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            _client.Dispose();
+            _server.Dispose();
+            await _meters.DisposeAsync();
+            _guard.Dispose();
+        }
+    }
+
+    private sealed class ScriptedEnclaveSession(EnclaveEvent[] events) : IEnclaveSession
+    {
+        public ReadOnlyMemory<byte> SessionId { get; } = RandomNumberGenerator.GetBytes(16);
+
+        public Welcome Welcome { get; } = new();
+
+        public bool IsStarted { get; private set; }
+
+        public ValueTask StartAsync(ReadOnlyMemory<byte> header, ReadOnlyMemory<byte> sealedRequest, ulong upToDue, CancellationToken cancellationToken)
+        {
+            IsStarted = true;
+            return ValueTask.CompletedTask;
+        }
+
+        public ValueTask AllowAsync(ulong upToDue, CancellationToken cancellationToken) => ValueTask.CompletedTask;
+
+        public ValueTask ReportVoucherAsync(ReadOnlyMemory<byte> statementDigest, ulong coversDue, CancellationToken cancellationToken) => ValueTask.CompletedTask;
+
+        public ValueTask CancelAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
+
+        public async IAsyncEnumerable<EnclaveEvent> ReadEventsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+        {
+            await Task.CompletedTask;
+            foreach (EnclaveEvent said in events)
+            {
+                yield return said;
+            }
+        }
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    }
+}
