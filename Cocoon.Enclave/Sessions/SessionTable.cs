@@ -11,7 +11,7 @@ namespace Cocoon.Enclave.Sessions;
 /// <remarks>Called by the pipe's one reader; sessions end on their own.</remarks>
 internal sealed class SessionTable(EnclaveSessionContext context, PipeFrameWriter pipe, CancellationToken shutdown) : IAsyncDisposable
 {
-    public const int MaxSessions = 1024;
+    public const int MaxSessions = EnclaveLimits.MaxSessions;
 
     /// <summary>Fresh evidence being made at a time: firmware makes one quote after another, and TDX needs about a second for each.</summary>
     public const int MaxFreshEvidence = 4;

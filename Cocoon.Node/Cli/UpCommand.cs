@@ -3,6 +3,7 @@ using Cocoon.Node.Enclaves;
 using Cocoon.Node.Hosting;
 using Cocoon.Node.Models;
 using Cocoon.Node.Serving;
+using Cocoon.Protocol.Enclaves;
 
 namespace Cocoon.Node.Cli;
 
@@ -22,7 +23,7 @@ internal static class UpCommand
         Option<bool> anyway = new("--ignore-memory") { Description = "Load the model although the estimate says that it does not fit" };
         Option<decimal> vram = new("--vram-limit") { Description = "Most GiB to take of each GPU (0: what is free)" };
         Option<uint> power = new("--power-limit") { Description = "Most watts of each NVIDIA GPU, as long as the node runs; needs root (0: as it is)", HelpName = "WATTS" };
-        Option<int> sessions = new("--max-sessions") { Description = "Sessions open at a time, those that wait for their request included", DefaultValueFactory = _ => 256 };
+        Option<int> sessions = new("--max-sessions") { Description = $"Sessions open at a time, those that wait for their request included; at most {EnclaveLimits.MaxSessions}", DefaultValueFactory = _ => 256 };
         Option<bool> relaysPeers = new("--relay") { Description = "Relay sealed connections of peers behind NATs, within limits: see 'cocoon relay'" };
         Option<bool> relay = new("--privacy-relay") { Description = "Carry other people's circuits: you see neither what they ask nor, with two relays, of whom" };
         Command command = new("up", "Run a provider node: serve a model and earn TON\n\nExample: cocoon up --model qwen3-8b --price-out 0.16 --model nomic-embed --price-out 0.01")
@@ -52,7 +53,7 @@ internal static class UpCommand
             ServingOptions serving = new()
             {
                 Models = served,
-                MaxSessions = Math.Clamp(parse.GetValue(sessions), 1, 4096),
+                MaxSessions = Math.Clamp(parse.GetValue(sessions), 1, EnclaveLimits.MaxSessions),
                 AutoPrice = parse.GetValue(autoPrice),
                 Schedule = parse.GetValue(schedule) is { } hours ? ServingSchedule.Parse(hours) : null,
                 Region = parse.GetValue(region)!,
