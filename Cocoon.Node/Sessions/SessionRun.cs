@@ -474,6 +474,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
             && settlement.SessionId.Span.SequenceEqual(session.Enclave.SessionId)
             && settlement.Channel.Span.SequenceEqual(channel.Channel.ToArray())
             && settlement.DueNanoton >= _pacer.Due
+            && settlement.DueNanoton <= _pacer.Exposure
             && _pacer.Observe(settlement.DueNanoton))
         {
             _mayOweMore = false;

@@ -125,6 +125,8 @@ internal sealed class SessionRunTests
     [TestCase(50UL, false, 50UL)]
     [TestCase(50UL, true, 0UL, Description = "signed by somebody else")]
     [TestCase(ulong.MaxValue, false, 0UL, Description = "more than the request can cost")]
+    [TestCase(4_096UL, false, 4_096UL, Description = "the step that was vouched, and one on credit")]
+    [TestCase(4_097UL, false, 0UL, Description = "more than can have been served, though the request might have cost it in the end")]
     public async Task RunAsync_LeftMidway_BooksWhatTheEnclaveSettled(ulong due, bool forged, ulong booked)
     {
         await using ClientChannelTests.Fixture fixture = new();
@@ -151,7 +153,8 @@ internal sealed class SessionRunTests
                     ct);
             },
             isHeard: false,
-            leaving.Token);
+            leaving.Token,
+            maxTokens: 8_000);
         await accepted.Task;
         await leaving.CancelAsync();
         Assert.That(await asking, Is.InstanceOf<OperationCanceledException>());
@@ -167,7 +170,7 @@ internal sealed class SessionRunTests
 
     /// <param name="isHeard">Whether parts of an answer may come before the failure.</param>
     private static async Task<TException?> AskAsync<TException>(
-        ClientChannelTests.Fixture fixture, Misbehaviour misbehave, bool isHeard, CancellationToken leaving)
+        ClientChannelTests.Fixture fixture, Misbehaviour misbehave, bool isHeard, CancellationToken leaving, uint maxTokens = 100)
         where TException : Exception
     {
         using CancellationTokenSource guard = CancellationTokenSource.CreateLinkedTokenSource(leaving);
@@ -201,7 +204,7 @@ internal sealed class SessionRunTests
             fixture.Time,
             guard.Token);
         Ask ask = new(
-            SealedRequest.Types.Endpoint.ChatCompletions, "test-model", "{}"u8.ToArray(), MaxTokens: 100, Messages: 1, Shape.Fast, AllowOpenTier: true, Provider: null,
+            SealedRequest.Types.Endpoint.ChatCompletions, "test-model", "{}"u8.ToArray(), MaxTokens: maxTokens, Messages: 1, Shape.Fast, AllowOpenTier: true, Provider: null,
             RandomNumberGenerator.GetBytes(32));
         SessionRun run = new(
             session, fixture.Channel, fixture.Channel.BeginSession(SessionId.From(session.Enclave.SessionId)), ask, new ReceiptStore(data), fixture.Time);
