@@ -15,6 +15,9 @@ namespace Cocoon.Node.Payments;
 /// </remarks>
 internal sealed partial class ClientChannel : IDisposable
 {
+    /// <summary>By then a provider has noticed that a session was cut off, has ended it, and counts it among those that did.</summary>
+    internal static readonly TimeSpan SettledAfter = TimeSpan.FromMinutes(5);
+
     private readonly Lock _lock = new();
     private readonly SemaphoreSlim _signing = new(1);
     private readonly Dictionary<SessionId, ClientSession> _live = [];
@@ -24,8 +27,15 @@ internal sealed partial class ClientChannel : IDisposable
     private readonly TimeProvider _time;
     private ClientChannelRecord _record;
     private ulong _ended;
+
+    /// <summary>What sessions that were cut off may have cost beyond what was seen of them.</summary>
     private ulong _unseen;
+
+    /// <summary>The most of it that one such session accounts for; all that ran together when an earlier process ended count as one.</summary>
+    private ulong _mostUnseen;
+    private long _cutAt;
     private ulong _unconfirmed;
+    private int _refusals;
 
     internal ClientChannel(ClientChannelStore store, ClientChannelRecord record, Ed25519PrivateKey payKey, SpendOptions options, TimeProvider time)
     {
@@ -42,7 +52,8 @@ internal sealed partial class ClientChannel : IDisposable
         _ended = record.Due;
 
         // How far a session came that ran when this process last ended is known to the provider alone, from the last voucher on.
-        _unseen = record.MayOwe > record.Due ? record.MayOwe - record.Due : 0;
+        _mostUnseen = _unseen = record.MayOwe > record.Due ? record.MayOwe - record.Due : 0;
+        _cutAt = time.GetTimestamp();
         _unconfirmed = record.Unconfirmed;
     }
 
@@ -91,6 +102,11 @@ internal sealed partial class ClientChannel : IDisposable
             }
         }
     }
+
+    /// <summary>How often, in this run, its provider turned it away or would not close it, and neither chain nor signature told why.</summary>
+    public int Refusals => Volatile.Read(ref _refusals);
+
+    internal int CountRefusal() => Interlocked.Increment(ref _refusals);
 
     internal Ed25519PrivateKey PayKey => _payKey;
 
@@ -162,7 +178,8 @@ internal sealed partial class ClientChannel : IDisposable
 
     /// <summary>
     /// Compares the books when a session is accepted or declined. After a crash or a cut session the provider may know of more that is owed:
-    /// that is taken, within what such sessions may owe. Sessions that live here may have ended there already.
+    /// that is taken, within what such sessions may owe: for one of them once, and then up to the owner's limit. A provider that counts them all
+    /// and claims no more has had its say. Sessions that live here may have ended there already.
     /// </summary>
     /// <param name="providersTotal">Highest total that the provider says it holds.</param>
     /// <param name="carriedDue">What it says that ended sessions owe.</param>
@@ -172,6 +189,7 @@ internal sealed partial class ClientChannel : IDisposable
     /// <exception cref="PaymentException">The provider claims what was never vouched, more than any session can owe, or too much on its word alone.</exception>
     public async Task<bool> ReconcileAsync(ulong providersTotal, ulong carriedDue, ClientSession? asking, CancellationToken cancellationToken)
     {
+        bool isMore;
         lock (_lock)
         {
             if (providersTotal > _record.HighestTotal)
@@ -186,32 +204,47 @@ internal sealed partial class ClientChannel : IDisposable
                 known = checked(known + (live == asking ? 0 : live.MayOwe));
             }
 
-            if (carriedDue <= known)
+            isMore = carriedDue > known;
+            if (isMore)
+            {
+                Believe(carriedDue, known);
+            }
+            else if (_unseen > 0 && asking is not null && _live.Count == 1 && _time.GetElapsedTime(_cutAt) >= SettledAfter)
+            {
+                (_unseen, _mostUnseen) = (0, 0);
+            }
+            else
             {
                 return false;
             }
-
-            ulong more = carriedDue - known;
-            if (more > _unseen)
-            {
-                throw new PaymentException(
-                    PaymentErrorCode.Provider, $"The provider says {carriedDue} nanoTON owed; at most {known + _unseen} can be.");
-            }
-
-            if (_unconfirmed > 0 && checked(_unconfirmed + more) > Math.Max(_options.Unconfirmed, _ended / 10))
-            {
-                throw new PaymentException(
-                    PaymentErrorCode.Provider,
-                    $"The provider says once more that a session which broke off had cost more than was seen of it, {more} nanoTON; {_unconfirmed} were believed, and no more is. Close the channel alone ('cocoon channels close --alone').");
-            }
-
-            _unseen -= more;
-            _ended += more;
-            _unconfirmed += more;
         }
 
         await _store.SaveDuesAsync(Channel, CurrentDues, cancellationToken);
-        return true;
+        return isMore;
+    }
+
+    /// <remarks>Called with the lock held.</remarks>
+    private void Believe(ulong carriedDue, ulong known)
+    {
+        ulong more = carriedDue - known;
+        if (more > _unseen)
+        {
+            throw new PaymentException(
+                PaymentErrorCode.Provider, $"The provider says {carriedDue} nanoTON owed; at most {known + _unseen} can be.");
+        }
+
+        bool isOneSession = _unconfirmed == 0 && more <= _mostUnseen;
+        if (!isOneSession && checked(_unconfirmed + more) > Math.Max(_options.Unconfirmed, _ended / 10))
+        {
+            throw new PaymentException(
+                PaymentErrorCode.Provider,
+                $"The provider says that sessions which broke off had cost more than was seen of them, {more} nanoTON; {_unconfirmed} were believed before, and that much more is not. Close the channel alone ('cocoon channels close --alone').");
+        }
+
+        _unseen -= more;
+        _mostUnseen = Math.Min(_mostUnseen, _unseen);
+        _ended += more;
+        _unconfirmed += more;
     }
 
     public void Dispose()
@@ -238,7 +271,12 @@ internal sealed partial class ClientChannel : IDisposable
             }
 
             _ended = checked(_ended + due);
-            _unseen += mayOweUpTo > due ? mayOweUpTo - due : 0;
+            if (mayOweUpTo > due)
+            {
+                _unseen += mayOweUpTo - due;
+                _mostUnseen = Math.Max(_mostUnseen, mayOweUpTo - due);
+                _cutAt = _time.GetTimestamp();
+            }
         }
 
         if (session is { Spender: { } spender, ChargedAt: { } charged })
@@ -287,21 +325,31 @@ internal sealed partial class ClientChannel : IDisposable
                 {
                     return;
                 }
-
-                ulong most = Math.Max(_ended, statement.Total);
-                _ended = Math.Clamp(due, _ended, most);
-                _unseen = most - _ended;
             }
 
-            await _store.RaiseTotalAsync(Channel, statement.Total, statement.Nonce, CurrentDues, _time.GetUtcNow(), dayLimit: long.MaxValue, cancellationToken);
+            await _store.RaiseTotalAsync(Channel, statement.Total, statement.Nonce, Adopted, _time.GetUtcNow(), dayLimit: long.MaxValue, cancellationToken);
             lock (_lock)
             {
+                ClientDues adopted = Adopted();
+                _ended = adopted.Due;
+                _mostUnseen = _unseen = adopted.MayOwe - adopted.Due;
+                _cutAt = _time.GetTimestamp();
                 _record = _record with { HighestTotal = statement.Total, Nonce = statement.Nonce };
             }
         }
         finally
         {
             _signing.Release();
+        }
+
+        // Nothing runs on a channel before it is adopted.
+        ClientDues Adopted()
+        {
+            lock (_lock)
+            {
+                ulong most = Math.Max(_ended, statement.Total);
+                return new ClientDues(Math.Clamp(due, _ended, most), most, _unconfirmed);
+            }
         }
     }
 

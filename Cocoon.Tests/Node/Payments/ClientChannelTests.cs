@@ -277,6 +277,63 @@ internal sealed class ClientChannelTests
     }
 
     [Test]
+    public async Task ReconcileAsync_SeveralSessionsCutOffBeforeTheFirstClaim_IsBelievedForOneAlone()
+    {
+        await using Fixture fixture = new(new SpendOptions { Unconfirmed = 250 });
+        for (uint i = 1; i <= 5; i++)
+        {
+            ClientSession cut = fixture.Channel.BeginSession(new SessionId(i), ahead: 100);
+            await cut.VouchAsync(100, CancellationToken.None);
+            await cut.EndAsync(0, mayOweUpTo: i == 3 ? 300UL : 200, CancellationToken.None);
+        }
+
+        foreach (ulong due in new ulong[] { 1_100, 301 })
+        {
+            PaymentException? refused = await Assert.ThrowsAsync<PaymentException>(
+                () => fixture.Channel.ReconcileAsync(0, due, asking: null, CancellationToken.None));
+            Assert.That((refused!.Code, fixture.Channel.Record.Due), Is.EqualTo((PaymentErrorCode.Provider, 0UL)));
+        }
+
+        Assert.That(await fixture.Channel.ReconcileAsync(0, 300, asking: null, CancellationToken.None), Is.True, "the largest of them");
+        await Assert.ThrowsAsync<PaymentException>(() => fixture.Channel.ReconcileAsync(0, 400, asking: null, CancellationToken.None), "and no more");
+    }
+
+    [Test]
+    public async Task ReconcileAsync_AProviderThatHasCountedWhatWasCutOff_HasHadItsSay()
+    {
+        await using Fixture fixture = new();
+        await CutOffAsync(fixture.Channel, allocated: 500);
+        for (uint i = 1; i <= 3; i++)
+        {
+            ClientSession asking = fixture.Channel.BeginSession(new SessionId(i));
+            ClientSession? other = i == 1 ? fixture.Channel.BeginSession(new SessionId(50)) : null;
+            Assert.That(await fixture.Channel.ReconcileAsync(500, 0, asking, CancellationToken.None), Is.False);
+            await asking.EndAsync(0, CancellationToken.None);
+            await (other?.EndAsync(0, CancellationToken.None) ?? Task.CompletedTask);
+            ulong mayOwe = i == 3 ? 0UL : 500;
+            Assert.That(fixture.Channel.Record.MayOwe, Is.EqualTo(mayOwe), i == 1 ? "another runs" : i == 2 ? "it may not have noticed yet" : "");
+            fixture.Time.Advance(i == 1 ? TimeSpan.Zero : ClientChannel.SettledAfter);
+        }
+
+        await Assert.ThrowsAsync<PaymentException>(() => fixture.Channel.ReconcileAsync(500, 1, asking: null, CancellationToken.None));
+        using ClientChannel restarted = fixture.Restart();
+        await Assert.ThrowsAsync<PaymentException>(() => restarted.ReconcileAsync(500, 1, asking: null, CancellationToken.None), "nor after a restart");
+    }
+
+    [Test]
+    public async Task AdoptAsync_TheStoreFails_OwesNoMoreThanIsVouched()
+    {
+        await using Fixture fixture = new();
+        VoucherStatement own = new(fixture.Channel.Channel, 700, 1);
+        await fixture.CloseStoreAsync();
+        Assert.That(
+            async () => await fixture.Channel.AdoptAsync(new SignedVoucher(own, own.Sign(fixture.Channel.PayKey)), due: 600, CancellationToken.None),
+            Throws.Exception);
+        ClientChannelRecord record = fixture.Channel.Record;
+        Assert.That((record.HighestTotal, record.Due, record.MayOwe), Is.EqualTo((0UL, 0UL, 0UL)));
+    }
+
+    [Test]
     public async Task ReconcileAsync_SessionsThatEndedWhole_OweNothingMore()
     {
         await using Fixture fixture = new();
@@ -451,6 +508,9 @@ internal sealed class ClientChannelTests
         public ClientChannelStore Store { get; }
 
         public ClientChannel Channel { get; }
+
+        /// <summary>As when the disk is lost: nothing is written from now on.</summary>
+        public ValueTask CloseStoreAsync() => _database.DisposeAsync();
 
         public static ClientChannelRecord RecordOf(Ed25519PrivateKey payKey)
         {
