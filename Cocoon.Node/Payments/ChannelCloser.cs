@@ -45,6 +45,41 @@ internal sealed partial class ChannelCloser(
         return await SettleAsync(channel, new PaymentIntent($"close:{channel.Channel}:{voucher.Statement.Total}", message), cancellationToken);
     }
 
+    /// <summary>
+    /// A provider says that a channel is closing. That is so when the chain shows it, or when the provider's key signs what its consent was to;
+    /// said without either, it is a refusal, and after a few of those the channel is ended alone.
+    /// </summary>
+    /// <returns>Whether it is closing, and pays for nothing more.</returns>
+    public async Task<bool> ConfirmClosingAsync(ClientChannel channel, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await channels.RefreshAsync(channel, cancellationToken);
+            if (channel.Phase != ChannelPhase.Open)
+            {
+                return true;
+            }
+
+            if (!channel.HasLiveSessions)
+            {
+                // We may have died between its consent and our note of it.
+                await AgreeAsync(channel, cancellationToken);
+                return true;
+            }
+        }
+        catch (Exception unknown) when (unknown is PaymentException or TonException)
+        {
+            Log.NotConfirmed(logger, channel.Channel, unknown.Message);
+        }
+
+        if (channel.CountRefusal() >= ClientChannels.MaxRefusals)
+        {
+            await ClientChannels.RetireAsync(channel, cancellationToken);
+        }
+
+        return false;
+    }
+
     /// <summary>Begins to close alone; <see cref="FinishCloseAsync"/> can follow after the challenge.</summary>
     /// <returns>Chain time from which it can be finished.</returns>
     public async Task<uint> StartCloseAsync(ClientChannel channel, CancellationToken cancellationToken)
@@ -240,6 +275,9 @@ internal sealed partial class ChannelCloser(
     {
         [LoggerMessage(4110, LogLevel.Information, "The provider agreed to close channel {Channel} at {Total} nanoTON")]
         public static partial void Agreed(ILogger logger, CellHash channel, ulong total);
+
+        [LoggerMessage(4112, LogLevel.Debug, "The provider of channel {Channel} says that it is closing, and nothing shows it: {Detail}")]
+        public static partial void NotConfirmed(ILogger logger, CellHash channel, string detail);
 
         [LoggerMessage(4111, LogLevel.Information, "Channel {Channel} closed: {Claimed} nanoTON paid in all, {Refunded} came back")]
         public static partial void Closed(ILogger logger, CellHash channel, ulong claimed, ulong refunded);

@@ -53,9 +53,26 @@ internal sealed partial class ChannelKeeper(ClientChannels channels, ChannelClos
                 // The provider waited too long for us and claimed its voucher: the agreement is void.
                 await closer.StartCloseAsync(channel, cancellationToken);
                 break;
-            case ChannelPhase.Closing when record.CloseAt == 0:
-                await closer.CloseTogetherAsync(channel, cancellationToken);
+            case ChannelPhase.Closing when record is { CloseAck: null, CloseAt: 0 } && channel.Refusals >= ClientChannels.MaxRefusals:
+                await closer.StartCloseAsync(channel, cancellationToken);
                 break;
+            case ChannelPhase.Closing when record.CloseAt == 0:
+                await CloseTogetherAsync(channel, cancellationToken);
+                break;
+        }
+    }
+
+    /// <summary>A provider that does not answer or agree must not tie the deposit up until the channel expires.</summary>
+    private async Task CloseTogetherAsync(ClientChannel channel, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await closer.CloseTogetherAsync(channel, cancellationToken);
+        }
+        catch (PaymentException failure) when (failure.Code == PaymentErrorCode.Provider)
+        {
+            channel.CountRefusal();
+            throw;
         }
     }
 

@@ -181,6 +181,7 @@ internal sealed partial class ClientChannels
         CheckTerms(terms);
         if (!attended)
         {
+            CheckRefusals(terms.Peer);
             CheckRate();
         }
 
@@ -286,6 +287,16 @@ internal sealed partial class ClientChannels
         if (!terms.ProviderKey.IsPrimeOrder() || terms.Payout.Workchain != 0)
         {
             throw new PaymentException(PaymentErrorCode.Terms, "The provider's key is no valid key, or its payout address is not in the basechain.");
+        }
+    }
+
+    /// <summary>A provider that turns a good channel away gets no other one until that one's money is back.</summary>
+    private void CheckRefusals(PeerId peer)
+    {
+        if (Channels.Any(channel => channel.Peer == peer && channel.Refusals >= MaxRefusals))
+        {
+            throw new PaymentException(
+                PaymentErrorCode.Provider, "The provider turns away a channel that the chain shows open; another is opened when that one has ended.");
         }
     }
 

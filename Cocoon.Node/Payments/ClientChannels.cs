@@ -11,6 +11,9 @@ namespace Cocoon.Node.Payments;
 /// <remarks>Thread-safe. One opening at a time per provider: callers that ask meanwhile get the same channel.</remarks>
 internal sealed partial class ClientChannels : IAsyncDisposable
 {
+    /// <summary>Unexplained refusals of a provider after which a channel to it is ended alone.</summary>
+    internal const int MaxRefusals = 3;
+
     private static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(500);
 
     private readonly Lock _lock = new();
@@ -80,6 +83,7 @@ internal sealed partial class ClientChannels : IAsyncDisposable
     }
 
     /// <summary>Uses a channel no more: its provider takes nothing on it. <see cref="ChannelKeeper"/> brings it to its end.</summary>
+    /// <remarks>Its deposit is tied up until then, and the next request pays for another: not on a provider's word alone.</remarks>
     public static Task RetireAsync(ClientChannel channel, CancellationToken cancellationToken) => channel.UpdateAsync(
         record => record.State == ChannelPhase.Open ? record with { State = ChannelPhase.Closing } : record, cancellationToken);
 

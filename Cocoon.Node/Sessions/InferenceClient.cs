@@ -19,6 +19,7 @@ internal sealed partial class InferenceClient(
     OfferBook book,
     IOfferFinder finder,
     ClientChannels channels,
+    ChannelCloser closer,
     ReceiptStore receipts,
     RouteTerms terms,
     WarmSessions warm,
@@ -92,10 +93,24 @@ internal sealed partial class InferenceClient(
                 }
                 catch (InferenceException exception) when (!wasClosing && exception.ChannelIsClosing && course.Channel is { } closing && delivered.IsEmpty)
                 {
-                    // The provider consented to a close that we never heard of, or is about to claim: another channel pays for this request.
                     wasClosing = true;
-                    await ClientChannels.RetireAsync(closing, cancellationToken);
-                    attempt--;
+                    Record(offer, exception);
+                    if (await closer.ConfirmClosingAsync(closing, cancellationToken))
+                    {
+                        // Another channel to the same provider pays for this request.
+                        attempt--;
+                    }
+                    else if (attempt + 1 < options.Value.MaxAttempts)
+                    {
+                        Log.TryingAnother(logger, exception.Failure, "before its first token");
+                        failed.Add(offer);
+                        last = exception;
+                    }
+                    else
+                    {
+                        throw;
+                    }
+
                     break;
                 }
                 catch (InferenceException exception) when (!wasBehind && exception.ChannelWasBehind)
