@@ -9,7 +9,8 @@ namespace Cocoon.Node.Discovery;
 /// after peers come or go and whenever the directory changes, else from time to time.
 /// </summary>
 internal sealed class OfferFollower(
-    NodeOptions node, ILibp2pHost host, ModelDirectory directory, OfferGossip gossip, OfferExchange exchange, OfferFinder finder, TimeProvider time) : BackgroundService
+    NodeOptions node, ILibp2pHost host, ModelDirectory directory, OfferGossip gossip, OfferExchange exchange, OfferFinder finder, ModelNeighbours neighbours,
+    TimeProvider time) : BackgroundService
 {
     private static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan Calm = TimeSpan.FromSeconds(10);
@@ -19,7 +20,21 @@ internal sealed class OfferFollower(
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => RunAsync(stoppingToken);
 
     /// <summary>The service itself, until it is cancelled; the simulator runs it without a host of services.</summary>
-    internal async Task RunAsync(CancellationToken stoppingToken)
+    internal Task RunAsync(CancellationToken stoppingToken) => Task.WhenAll(FollowAsync(stoppingToken), KeepNeighboursAsync(stoppingToken));
+
+    private async Task KeepNeighboursAsync(CancellationToken stoppingToken)
+    {
+        try
+        {
+            await neighbours.RunAsync(stoppingToken);
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // Stopping.
+        }
+    }
+
+    private async Task FollowAsync(CancellationToken stoppingToken)
     {
         exchange.Start();
         directory.Changed += OnNews;

@@ -19,6 +19,10 @@ internal sealed partial class OfferGossip(
     private const int MaxTopics = 256;
 
     private readonly ConcurrentDictionary<string, Task<IAsyncDisposable>> _joined = new();
+    private readonly ConcurrentDictionary<string, ReadOnlyMemory<byte>> _models = new();
+
+    /// <summary>Ids of the models whose topics this node is in, by their hexadecimal form.</summary>
+    public IEnumerable<KeyValuePair<string, ReadOnlyMemory<byte>>> Models => _models;
 
     /// <summary>Raised for each message with what validation said of it. Handlers return quickly.</summary>
     public event Action<TopicMessage, ValidationResult>? Judged;
@@ -30,8 +34,19 @@ internal sealed partial class OfferGossip(
         await JoinAsync(OfferTopics.Directory(network.Value), ValidateDirectoryAsync, TakeDirectoryAsync, cancellationToken);
 
     /// <summary>Idempotent.</summary>
-    public async Task JoinModelAsync(ReadOnlyMemory<byte> modelId, CancellationToken cancellationToken) =>
-        await JoinAsync(OfferTopics.ForModel(network.Value, modelId.Span), ValidateOfferAsync, TakeOfferAsync, cancellationToken);
+    public async Task JoinModelAsync(ReadOnlyMemory<byte> modelId, CancellationToken cancellationToken)
+    {
+        if (await JoinAsync(OfferTopics.ForModel(network.Value, modelId.Span), ValidateOfferAsync, TakeOfferAsync, cancellationToken))
+        {
+            _models.TryAdd(Convert.ToHexStringLower(modelId.Span), modelId);
+        }
+    }
+
+    /// <summary>Whether the topic of the model has as many neighbours in its mesh as gossip wants at least.</summary>
+    public bool HasMesh(ReadOnlyMemory<byte> modelId) => gossip.HasMesh(OfferTopics.ForModel(network.Value, modelId.Span));
+
+    /// <summary>Neighbours that gossip about the model's offers with us.</summary>
+    public IReadOnlyList<PeerId> NeighboursOf(ReadOnlyMemory<byte> modelId) => gossip.SubscribersOf(OfferTopics.ForModel(network.Value, modelId.Span));
 
     /// <summary>The peer knows offers of a model that we follow: it is one to gossip with.</summary>
     public void Attend(PeerId peer) => gossip.Attend(peer);
@@ -57,15 +72,17 @@ internal sealed partial class OfferGossip(
         }
     }
 
-    private async Task JoinAsync(string topic, TopicValidator validator, TopicHandler handler, CancellationToken cancellationToken)
+    /// <returns><c>false</c> when this node is in as many topics as it may be.</returns>
+    private async Task<bool> JoinAsync(string topic, TopicValidator validator, TopicHandler handler, CancellationToken cancellationToken)
     {
         if (_joined.Count >= MaxTopics && !_joined.ContainsKey(topic))
         {
-            return;
+            return false;
         }
 
         // Not tied to one caller's cancellation: the subscription is everybody's.
         await _joined.GetOrAdd(topic, t => gossip.SubscribeAsync(t, validator, handler, CancellationToken.None).AsTask()).WaitAsync(cancellationToken);
+        return true;
     }
 
     private ValueTask<ValidationResult> ValidateOfferAsync(TopicMessage message, CancellationToken cancellationToken)

@@ -66,6 +66,7 @@ internal static class NodeServices
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<RelayService>>()));
         services.AddSingleton<OfferBook>().AddSingleton<SignerConduct>().AddSingleton<ModelDirectory>().AddSingleton<OfferGossip>().AddSingleton<OwnOffers>();
+        services.AddSingleton<ModelNeighbours>();
         services.AddSingleton<OfferExchange>().AddSingleton<OfferFinder>().AddSingleton<IOfferFinder>(p => p.GetRequiredService<OfferFinder>());
         services.AddSingleton<OfferReporter>().AddSingleton<MoneyReporter>();
         services.AddInspection();

@@ -70,7 +70,8 @@ internal sealed class SimNode : IProviderLookup, IDisposable
         OfferExchange exchange = new(host, Book, own, clock);
         _finder = new OfferFinder(host, Book, _directory, _offers, exchange, this, clock, NullLogger<OfferFinder>.Instance);
         NodeOptions options = new() { Role = role, DataDirectory = "" };
-        _follower = new OfferFollower(options, host, _directory, _offers, exchange, _finder, clock);
+        ModelNeighbours neighbours = new(host, _offers, Book, this, clock) { Random = new Random(seed + 2) };
+        _follower = new OfferFollower(options, host, _directory, _offers, exchange, _finder, neighbours, clock);
         if (serves is not null)
         {
             ServingOptions serving = new();

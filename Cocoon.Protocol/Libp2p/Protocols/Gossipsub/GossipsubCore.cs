@@ -275,6 +275,22 @@ internal sealed class GossipsubCore
         }
     }
 
+    public bool HasMesh(string topic)
+    {
+        lock (_gate)
+        {
+            return _state.Topics.TryGetValue(topic, out GossipTopic? joined) && joined.Mesh.Count >= Options.DegreeLow;
+        }
+    }
+
+    public IReadOnlyList<PeerId> SubscribersOf(string topic)
+    {
+        lock (_gate)
+        {
+            return [.. _state.Peers.Values.Where(peer => peer.CanSend && peer.Topics.Contains(topic)).Select(peer => peer.Peer)];
+        }
+    }
+
     public void CountSent(int bytes) => Interlocked.Add(ref _state.Counters.BytesOut, bytes);
 
     public GossipsubSnapshot Snapshot()

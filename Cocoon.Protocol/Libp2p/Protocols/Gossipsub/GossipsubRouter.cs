@@ -104,6 +104,12 @@ public sealed partial class GossipsubRouter : IAsyncDisposable
     /// <summary>Topics, meshes and scores as they are now.</summary>
     public GossipsubSnapshot Snapshot() => _core.Snapshot();
 
+    /// <summary>Whether the topic's mesh has at least <see cref="GossipsubOptions.DegreeLow"/> peers.</summary>
+    public bool HasMesh(string topic) => _core.HasMesh(topic);
+
+    /// <summary>Neighbours that announced the topic and that we can send to.</summary>
+    public IReadOnlyList<PeerId> SubscribersOf(string topic) => _core.SubscribersOf(topic);
+
     /// <summary>The score of a peer; 0 when unknown.</summary>
     public double ScoreOf(PeerId peer) => _core.ScoreOf(peer);
 

@@ -150,17 +150,33 @@ internal sealed class MeshHeartbeat(GossipsubState state)
         int count = Math.Min(peers.Count, Math.Max(Options.DegreeLazy, (int)(Options.GossipFactor * peers.Count)));
         foreach (GossipPeer peer in peers.Take(count))
         {
-            // A different selection for each peer, so that together they cover what one list cannot hold.
-            List<MessageId> selected = [.. ids];
-            state.Shuffle(selected);
-            if (selected.Count > Options.MaxIHaveIds)
-            {
-                selected.RemoveRange(Options.MaxIHaveIds, selected.Count - Options.MaxIHaveIds);
-            }
-
-            state.Counters.IHaveSent += selected.Count;
-            peer.Queue.IHave(topic, selected);
+            Announce(topic, peer, ids);
         }
+
+        // Whose GRAFT is refused may be in no mesh at all: where a few peers carry a topic for many, chance would leave it without most
+        // messages. It hears of each one once.
+        List<MessageId> newest = state.Cache.NewestIds(topic);
+        if (newest.Count > 0)
+        {
+            foreach (GossipPeer peer in peers.Skip(count).Where(peer => state.Backoffs.Blocks(topic, peer.Peer, state.BackoffSlack)))
+            {
+                Announce(topic, peer, newest);
+            }
+        }
+    }
+
+    private void Announce(string topic, GossipPeer peer, List<MessageId> ids)
+    {
+        // A different selection for each peer, so that together they cover what one list cannot hold.
+        List<MessageId> selected = [.. ids];
+        state.Shuffle(selected);
+        if (selected.Count > Options.MaxIHaveIds)
+        {
+            selected.RemoveRange(Options.MaxIHaveIds, selected.Count - Options.MaxIHaveIds);
+        }
+
+        state.Counters.IHaveSent += selected.Count;
+        peer.Queue.IHave(topic, selected);
     }
 
     private void MaintainFanout()

@@ -72,10 +72,26 @@ internal sealed class MessageCache
     }
 
     /// <summary>Ids of the topic in the windows that are gossiped about.</summary>
-    public List<MessageId> GossipIds(string topic)
+    public List<MessageId> GossipIds(string topic) => IdsOf(topic, _gossipWindows);
+
+    /// <summary>Ids of the topic that came since the last heartbeat.</summary>
+    public List<MessageId> NewestIds(string topic) => IdsOf(topic, 1);
+
+    /// <summary>Once a heartbeat: opens a new window and drops the oldest.</summary>
+    public void Shift()
+    {
+        if (_windows.Count == _windowCount)
+        {
+            DropOldestWindow();
+        }
+
+        _windows.AddFirst([]);
+    }
+
+    private List<MessageId> IdsOf(string topic, int windows)
     {
         List<MessageId> ids = [];
-        foreach (List<MessageId> window in _windows.Take(_gossipWindows))
+        foreach (List<MessageId> window in _windows.Take(windows))
         {
             foreach (MessageId id in window)
             {
@@ -87,17 +103,6 @@ internal sealed class MessageCache
         }
 
         return ids;
-    }
-
-    /// <summary>Once a heartbeat: opens a new window and drops the oldest.</summary>
-    public void Shift()
-    {
-        if (_windows.Count == _windowCount)
-        {
-            DropOldestWindow();
-        }
-
-        _windows.AddFirst([]);
     }
 
     private void DropOldestWindow()

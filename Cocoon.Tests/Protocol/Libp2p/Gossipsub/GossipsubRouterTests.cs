@@ -106,6 +106,39 @@ public sealed class GossipsubRouterTests
         }
     }
 
+    /// <summary>As the users of a rare model, who know none but one of its providers.</summary>
+    [Test]
+    public async Task Subscribers_WhomAFullMeshRefuses_HearEveryMessageByGossip()
+    {
+        await VirtualLoop.Enter();
+        await using GossipNetwork network = new();
+        GossipNode centre = network.Add(), publisher = network.Add();
+        await centre.SubscribeAsync();
+        await publisher.SubscribeAsync();
+        await network.ConnectAsync(centre.Host, publisher.Host);
+        List<GossipNode> others = [];
+        for (int i = 0; i < 40; i++)
+        {
+            GossipNode node = network.Add();
+            await node.SubscribeAsync();
+            await network.ConnectAsync(node.Host, centre.Host);
+            others.Add(node);
+        }
+
+        await network.Time.PassAsync(TimeSpan.FromSeconds(5));
+        Assert.That(others.Count(node => node.MeshSize == 0), Is.GreaterThan(20));
+        for (int i = 0; i < 15; i++)
+        {
+            await publisher.PublishAsync($"message {i}");
+            await network.Time.PassAsync(TimeSpan.FromSeconds(1));
+        }
+
+        await network.Time.PassAsync(TimeSpan.FromSeconds(3));
+        Assert.That(others.Select(node => node.Received.Count), Is.All.EqualTo(15));
+        Assert.That(others.Select(node => node.Texts), Is.All.Unique);
+        Assert.That(network.Nodes.Sum(node => node.Router.Snapshot().Counts.Penalties), Is.Zero);
+    }
+
     [Test]
     public async Task Message_ToAPeerOutsideTheMesh_ComesByGossip()
     {
