@@ -17,10 +17,11 @@ internal sealed partial class AutoNatClient : IAsyncDisposable
     private readonly Func<IReadOnlyList<Multiaddr>> _addresses;
     private readonly ConnectionContext _context;
     private readonly ReachabilityTally _tally;
-    private readonly Dictionary<string, DateTimeOffset> _asked = [];
+    private readonly Dictionary<string, (DateTimeOffset At, int Times)> _asked = [];
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly CancellationTokenSource _stopping = new();
     private ReachabilityReport _report = ReachabilityReport.None;
+    private bool _isDoubted;
     private Task _loop = Task.CompletedTask;
 
     /// <param name="addresses">Direct addresses that we may be reachable at, best first.</param>
@@ -62,18 +63,19 @@ internal sealed partial class AutoNatClient : IAsyncDisposable
             while (true)
             {
                 List<PeerConnection> servers = [.. Servers()];
+                bool areFew = Report.Verdict == Reachability.Unknown && servers.Count < _options.Confirmations;
                 PeerConnection? next = servers
-                    .OrderBy(connection => _asked.GetValueOrDefault(NetworkOf(connection)))
-                    .FirstOrDefault(connection => _asked.GetValueOrDefault(NetworkOf(connection)) + _options.RetryInterval <= _context.Time.GetUtcNow());
+                    .OrderBy(connection => _asked.GetValueOrDefault(NetworkOf(connection)).At)
+                    .FirstOrDefault(connection => DueAt(connection, areFew) <= _context.Time.GetUtcNow());
                 if (next is not null && _swarm.ListenEndPoints.Count > 0)
                 {
-                    _asked[NetworkOf(next)] = _context.Time.GetUtcNow();
+                    _asked[NetworkOf(next)] = (_context.Time.GetUtcNow(), _asked.GetValueOrDefault(NetworkOf(next)).Times + 1);
                     await AskAsync(next);
                     Forget();
                 }
 
                 Update(servers.Select(NetworkOf).Distinct().Count());
-                await WaitAsync(next is not null);
+                await WaitAsync(next is not null, areFew && servers.Exists(IsFresh));
             }
         }
         catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
@@ -87,12 +89,21 @@ internal sealed partial class AutoNatClient : IAsyncDisposable
         .Where(connection => !connection.IsRelayed && connection.Identity?.Protocols.Contains(AutoNatOptions.Protocol) == true)
         .DistinctBy(NetworkOf);
 
+    private DateTimeOffset DueAt(PeerConnection connection, bool areFew) =>
+        _asked.GetValueOrDefault(NetworkOf(connection)).At + (areFew && IsFresh(connection) ? _options.ConfirmInterval : _options.RetryInterval);
+
+    /// <summary>Whether its network was asked less often than a verdict needs.</summary>
+    private bool IsFresh(PeerConnection connection) => _asked.GetValueOrDefault(NetworkOf(connection)).Times < _options.Confirmations;
+
     /// <summary>On loopback and in a private network every peer counts as one of its own.</summary>
     private static string NetworkOf(PeerConnection connection) => IpGroups.Narrow(connection.RemoteAddress) ?? connection.RemotePeer.ToString();
 
-    private async Task WaitAsync(bool asked)
+    private async Task WaitAsync(bool asked, bool confirms)
     {
-        TimeSpan pause = Report.Verdict != Reachability.Unknown ? _options.RefreshInterval : asked ? _options.FirstInterval : _options.RetryInterval;
+        TimeSpan pause = Report.Verdict != Reachability.Unknown && !_isDoubted ? _options.RefreshInterval
+            : asked ? _options.FirstInterval
+            : confirms ? _options.ConfirmInterval
+            : _options.RetryInterval;
         using CancellationTokenSource elapsed = new(pause, _context.Time);
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(elapsed.Token, _stopping.Token);
         try
@@ -161,12 +172,12 @@ internal sealed partial class AutoNatClient : IAsyncDisposable
             case { HasStatus: true, Status: AutoNatMessage.Types.Status.Ok }:
                 if (Multiaddr.TryFromBytes(answer.Addr.Span, out Multiaddr? reached) && Candidates(connection).Contains(reached.WithoutPeer()))
                 {
-                    _tally.Add(NetworkOf(connection), reached.WithoutPeer());
+                    Count(connection, reached.WithoutPeer());
                 }
 
                 break;
             case { HasStatus: true, Status: AutoNatMessage.Types.Status.EDialError }:
-                _tally.Add(NetworkOf(connection), reached: null);
+                Count(connection, reached: null);
                 break;
             default:
                 Log.NotAnswered(_context.Logger, connection.RemotePeer, answer?.StatusText ?? "no answer");
@@ -174,10 +185,16 @@ internal sealed partial class AutoNatClient : IAsyncDisposable
         }
     }
 
+    private void Count(PeerConnection connection, Multiaddr? reached)
+    {
+        _tally.Add(NetworkOf(connection), reached);
+        _isDoubted = Report.Verdict == (reached is null ? Reachability.Public : Reachability.Private);
+    }
+
     private void Forget()
     {
         DateTimeOffset old = _context.Time.GetUtcNow() - _options.AnswerTimeToLive;
-        foreach (string network in _asked.Where(asked => asked.Value < old).Select(asked => asked.Key).ToList())
+        foreach (string network in _asked.Where(asked => asked.Value.At < old).Select(asked => asked.Key).ToList())
         {
             _asked.Remove(network);
         }

@@ -25,8 +25,14 @@ public sealed record AutoNatOptions
     /// <summary>Requests served at once. Own choice.</summary>
     public int ParallelRequests { get; init; } = 8;
 
-    /// <summary>Networks (IPv4 /24, IPv6 /48) that must agree before a verdict, or all there are if fewer are connected. go-libp2p asks for more than 3 answers.</summary>
+    /// <summary>
+    /// Answers that must agree before a verdict and before another one: of as many networks (IPv4 /24, IPv6 /48), or repeated ones where
+    /// fewer are connected. go-libp2p's confidence is 3.
+    /// </summary>
     public int Confirmations { get; init; } = 3;
+
+    /// <summary>Pause between the first <see cref="Confirmations"/> questions to one network, where there are too few. Own choice: a server answers three in a minute.</summary>
+    public TimeSpan ConfirmInterval { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>Pause before the next question once there is a verdict. go-libp2p.</summary>
     public TimeSpan RefreshInterval { get; init; } = TimeSpan.FromMinutes(15);

@@ -18,7 +18,10 @@ public sealed class AutoNatTests
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
-    private static readonly AutoNatOptions Quick = new() { FirstInterval = TimeSpan.FromMilliseconds(20), DialTimeout = TimeSpan.FromSeconds(5) };
+    private static readonly AutoNatOptions Quick = new()
+    {
+        FirstInterval = TimeSpan.FromMilliseconds(20), ConfirmInterval = TimeSpan.FromMilliseconds(20), DialTimeout = TimeSpan.FromSeconds(5),
+    };
 
     private readonly List<Libp2pHost> _hosts = [];
 
@@ -83,6 +86,61 @@ public sealed class AutoNatTests
         Assert.That(tally.Report(20, Verdict.Public).Verdict, Is.EqualTo(Verdict.Private));
         time.Advance(TimeSpan.FromHours(1));
         Assert.That(tally.Report(20, Verdict.Private).Verdict, Is.EqualTo(Verdict.Unknown), "old answers say nothing");
+    }
+
+    /// <summary>A dial that failed may have met a busy moment: the only peer there is has to say it three times.</summary>
+    [Test, CancelAfter(60_000)]
+    public async Task OneFailure_OfTheOnlyPeer_IsNoVerdict(CancellationToken cancellationToken)
+    {
+        Libp2pHost server = await AddAsync(RelayHosts.StartAsync()), host = await AddAsync(RelayHosts.StartAsync(autoNat: Quick));
+        List<Verdict> verdicts = [];
+        host.ReachabilityChanged += report => verdicts.Add(report.Verdict);
+        int asked = 0;
+        server.Handle(AutoNatOptions.Protocol, (stream, token) => Interlocked.Increment(ref asked) == 1
+            ? AnswerAsync(stream, AutoNatMessage.Types.Status.EDialError, token)
+            : AnswerAsync(stream, AutoNatMessage.Types.Status.Ok, token, host.Addresses[0].ToString()));
+        await host.ConnectAsync(server.FullAddress(), cancellationToken);
+        await Eventually.TrueAsync("three questions", () => Volatile.Read(ref asked) == 3, Patience, cancellationToken);
+        await host.PingAsync(server.LocalPeer, cancellationToken);
+        Assert.That(host.Reachability.Verdict, Is.EqualTo(Verdict.Unknown));
+        Assert.That(verdicts, Is.Empty);
+    }
+
+    [TestCase(1)]
+    [TestCase(2)]
+    [TestCase(3)]
+    public void Tally_OfFewNetworks_WantsThreeAnswersAllTheSame(int networks)
+    {
+        ReachabilityTally tally = new(new AutoNatOptions(), new ManualTimeProvider());
+        for (int answer = 0; answer < 3; answer++)
+        {
+            Assert.That(tally.Report(networks, Verdict.Unknown).Verdict, Is.EqualTo(Verdict.Unknown), $"after {answer}");
+            tally.Add($"{answer % networks}", null);
+        }
+
+        Assert.That(tally.Report(networks, Verdict.Unknown).Verdict, Is.EqualTo(Verdict.Private));
+    }
+
+    [Test]
+    public void Tally_OfOnePeer_KeepsItsVerdictUntilThePeerInsists()
+    {
+        ReachabilityTally tally = new(new AutoNatOptions(), new ManualTimeProvider());
+        Multiaddr address = Multiaddr.Parse("/ip4/44.1.2.3/tcp/1");
+        Verdict Say(Multiaddr? reached, Verdict current)
+        {
+            tally.Add("only", reached);
+            return tally.Report(1, current).Verdict;
+        }
+
+        Assert.That(Say(address, Verdict.Unknown), Is.EqualTo(Verdict.Unknown));
+        Assert.That(Say(address, Verdict.Unknown), Is.EqualTo(Verdict.Unknown));
+        Assert.That(Say(address, Verdict.Unknown), Is.EqualTo(Verdict.Public));
+        Assert.That(Say(null, Verdict.Public), Is.EqualTo(Verdict.Public));
+        Assert.That(Say(null, Verdict.Public), Is.EqualTo(Verdict.Public));
+        Assert.That(Say(address, Verdict.Public), Is.EqualTo(Verdict.Public));
+        Assert.That(Say(null, Verdict.Public), Is.EqualTo(Verdict.Public));
+        Assert.That(Say(null, Verdict.Public), Is.EqualTo(Verdict.Public));
+        Assert.That(Say(null, Verdict.Public), Is.EqualTo(Verdict.Private));
     }
 
     [Test]
