@@ -34,7 +34,8 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
     private readonly IdentifyService _identify;
     private readonly OwnAddresses _own = new();
     private readonly ILogger _logger;
-    private readonly StreamScopes _streams;
+    private readonly StreamScope _inboundStreams;
+    private readonly StreamScope _outboundStreams;
     private readonly Channel<PeerEvent> _events =
         Channel.CreateBounded<PeerEvent>(new BoundedChannelOptions(EventCapacity) { SingleReader = true });
 
@@ -51,7 +52,8 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
         _store = new PeerStore(options.Limits, options.TimeProvider);
         _storeFile = options.PeerStorePath is { } path ? new PeerStoreFile(path, options.Limits.StoredPeers) : null;
         ConnectionContext context = new(options.Limits, options.TimeProvider, _logger);
-        _streams = context.Streams;
+        _inboundStreams = context.InboundStreams;
+        _outboundStreams = context.OutboundStreams;
         _swarm = new PeerSwarm(_identity, _handlers, _store, context, options.AllowPrivateAddresses);
         _identify = new IdentifyService(options.Identity, options.AgentVersion, () => Addresses, _handlers, _swarm, _store, context);
         _swarm.Opened += OnOpened;
@@ -90,7 +92,10 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
     public IReadOnlyList<PeerConnectionInfo> Connections => [.. _swarm.Connections.All.Select(connection => connection.Describe())];
 
     /// <summary>Streams that remotes have open here, over all connections.</summary>
-    public int InboundStreams => _streams.Count;
+    public int InboundStreams => _inboundStreams.Count;
+
+    /// <summary>Streams that we have open to remotes, over all connections.</summary>
+    public int OutboundStreams => _outboundStreams.Count;
 
     /// <summary>Loads the saved peers, opens the listeners and starts to serve.</summary>
     /// <exception cref="SocketException">A listening address is taken or not ours.</exception>

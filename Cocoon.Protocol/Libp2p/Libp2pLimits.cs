@@ -68,11 +68,17 @@ public sealed record Libp2pLimits
     /// <summary>Streams that all remotes together may have open. Own choice: more than all connections of one IP may have.</summary>
     public int NodeInboundStreams { get; init; } = 8192;
 
-    /// <summary>Inbound streams of one protocol that are served at once. Own choice, as above.</summary>
+    /// <summary>Streams of one protocol that all remotes together may have open, and that we may have open to all of them. Own choice.</summary>
     public int NodeStreamsPerProtocol { get; init; } = 4096;
 
     /// <summary>Streams that we may have open on one connection. js-libp2p.</summary>
     public int OutboundStreams { get; init; } = 1000;
+
+    /// <summary>Streams that we may have open on all connections to one peer together. Own choice: as on one.</summary>
+    public int OutboundStreamsPerPeer { get; init; } = 1000;
+
+    /// <summary>Streams that we may have open to all peers together. Own choice: as many as they to us.</summary>
+    public int NodeOutboundStreams { get; init; } = 8192;
 
     /// <summary>Outbound streams that the remote has not acknowledged yet. go-yamux (accept backlog).</summary>
     public int UnacknowledgedStreams { get; init; } = 256;

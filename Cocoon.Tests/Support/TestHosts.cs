@@ -9,13 +9,17 @@ internal static class TestHosts
 {
     public const string EchoProtocol = "/echo/1.0.0";
 
-    public static async Task<Libp2pHost> StartAsync(Libp2pLimits? limits = null, string? peerStorePath = null, Ed25519PrivateKey? key = null, bool servePerf = false, string listen = "/ip4/127.0.0.1/tcp/0")
+    /// <param name="allowPrivate">The LAN setting; without it the limits of an address hold on loopback too.</param>
+    public static async Task<Libp2pHost> StartAsync(
+        Libp2pLimits? limits = null, string? peerStorePath = null, Ed25519PrivateKey? key = null, bool servePerf = false, string listen = "/ip4/127.0.0.1/tcp/0",
+        TimeProvider? time = null, bool allowPrivate = true)
     {
         Libp2pHost host = new(new Libp2pHostOptions
         {
             Identity = key ?? Ed25519PrivateKey.Generate(),
             ListenAddresses = [Multiaddr.Parse(listen)],
-            AllowPrivateAddresses = true,
+            AllowPrivateAddresses = allowPrivate,
+            TimeProvider = time ?? TimeProvider.System,
             PeerStorePath = peerStorePath,
             ServePerf = servePerf,
             Limits = limits ?? new Libp2pLimits(),

@@ -1,4 +1,5 @@
 using System.Buffers;
+using Cocoon.Protocol.Libp2p.Transports;
 
 namespace Cocoon.Protocol.Libp2p.Muxers;
 
@@ -7,10 +8,13 @@ namespace Cocoon.Protocol.Libp2p.Muxers;
 internal sealed class ReceiveQueue(MemoryBudget budget)
 {
     // Powers of two, which the pool hands out in exactly this size.
-    private const int SmallSegment = 4 * 1024, MediumSegment = 16 * 1024, LargeSegment = 64 * 1024;
+    private const int SmallSegment = 4 * 1024, MediumSegment = 16 * 1024, LargeSegment = ConnectionBuffers.LargestSegment;
 
-    /// <summary>Holds a full window's segments: the shared pool keeps 32 a core and would let a fast stream allocate.</summary>
-    private static readonly ArrayPool<byte> Pool = ArrayPool<byte>.Create(LargeSegment, maxArraysPerBucket: 256);
+    /// <summary>Rings up to this size stay with their stream; larger ones go back to the pool with the last segment.</summary>
+    private const int OwnRing = 4;
+
+    /// <summary>A window of 16 MiB has up to 512 places; a pool of its own for the reason that <see cref="ConnectionBuffers"/> gives.</summary>
+    private static readonly ArrayPool<Segment> Rings = ArrayPool<Segment>.Create(1024, maxArraysPerBucket: 32);
 
     private Segment[] _ring = [];
     private int _first;
@@ -75,11 +79,16 @@ internal sealed class ReceiveQueue(MemoryBudget budget)
     private void RemoveFirst()
     {
         ref Segment head = ref At(0);
-        Pool.Return(head.Array);
+        ConnectionBuffers.Segments.Return(head.Array);
         budget.Release(head.Array.Length);
         head = default;
         _first = (_first + 1) & (_ring.Length - 1);
         _count--;
+        if (_count == 0 && _ring.Length > OwnRing)
+        {
+            Rings.Return(_ring);
+            (_ring, _first) = ([], 0);
+        }
     }
 
     private bool TryAddSegment(int wanted)
@@ -92,18 +101,29 @@ internal sealed class ReceiveQueue(MemoryBudget budget)
 
         if (_count == _ring.Length)
         {
-            Segment[] larger = new Segment[Math.Max(4, 2 * _ring.Length)];
-            for (int i = 0; i < _count; i++)
-            {
-                larger[i] = At(i);
-            }
-
-            (_ring, _first) = (larger, 0);
+            Grow();
         }
 
         _count++;
-        At(_count - 1) = new Segment { Array = Pool.Rent(size) };
+        At(_count - 1) = new Segment { Array = ConnectionBuffers.Segments.Rent(size) };
         return true;
+    }
+
+    private void Grow()
+    {
+        // The pool hands out powers of two, and only empty rings come back to it.
+        Segment[] larger = _ring.Length == 0 ? new Segment[OwnRing] : Rings.Rent(2 * _ring.Length);
+        for (int i = 0; i < _count; i++)
+        {
+            larger[i] = At(i);
+        }
+
+        if (_ring.Length > OwnRing)
+        {
+            Rings.Return(_ring, clearArray: true);
+        }
+
+        (_ring, _first) = (larger, 0);
     }
 
     private struct Segment

@@ -40,6 +40,16 @@ internal sealed class StreamOperation : IValueTaskSource<int>, IValueTaskSource,
         Finish();
     }
 
+    /// <summary>Has its result, but the awaiter sleeps until <see cref="Release"/>: woken once, it finds more.</summary>
+    public void Hold(int result)
+    {
+        _result = result;
+        IsPending = false;
+    }
+
+    /// <summary>Once, after <see cref="Hold"/>.</summary>
+    public void Release() => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: true);
+
     public void Fail(Exception error)
     {
         _error = error;
@@ -70,7 +80,7 @@ internal sealed class StreamOperation : IValueTaskSource<int>, IValueTaskSource,
     private void Finish()
     {
         IsPending = false;
-        ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: true);
+        Release();
     }
 
     private int GetResult(short token)

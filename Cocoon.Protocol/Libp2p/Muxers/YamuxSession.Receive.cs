@@ -3,6 +3,11 @@ namespace Cocoon.Protocol.Libp2p.Muxers;
 /// <content>The receive loop: frames in place, violations end the session.</content>
 internal sealed partial class YamuxSession
 {
+    /// <summary>Bytes after which sleeping readers are woken although more is there. Own choice: as much as one read of the socket takes.</summary>
+    private const int ReleaseAfter = 256 * 1024;
+
+    private readonly List<StreamOperation> _held = [];
+    private int _receivedSinceRelease;
     private readonly byte[] _partialHeader = new byte[YamuxHeader.Size];
     private int _partialLength;
     private YamuxHeader _current;
@@ -92,12 +97,20 @@ internal sealed partial class YamuxSession
         {
             while (true)
             {
-                ReadOnlyMemory<byte> record = await _channel.ReadRecordAsync(CancellationToken.None);
+                // Readers are woken when there is nothing left to do here, not for each frame: waking costs more than copying one.
+                ValueTask<ReadOnlyMemory<byte>> next = _channel.ReadRecordAsync(CancellationToken.None);
+                if (!next.IsCompleted || _receivedSinceRelease >= ReleaseAfter)
+                {
+                    ReleaseReaders();
+                }
+
+                ReadOnlyMemory<byte> record = await next;
                 if (record.IsEmpty)
                 {
                     break;
                 }
 
+                _receivedSinceRelease += record.Length;
                 Process(record.Span);
             }
 
@@ -115,6 +128,17 @@ internal sealed partial class YamuxSession
         {
             Terminate(Wrap(exception), YamuxGoAway.InternalError);
         }
+        finally
+        {
+            ReleaseReaders();
+        }
+    }
+
+    private void ReleaseReaders()
+    {
+        _held.ForEach(static reader => reader.Release());
+        _held.Clear();
+        _receivedSinceRelease = 0;
     }
 
     internal void Process(ReadOnlySpan<byte> bytes)
@@ -190,11 +214,20 @@ internal sealed partial class YamuxSession
     private void ReceiveBody(ReadOnlySpan<byte> bytes)
     {
         _bodyLeft -= (uint)bytes.Length;
-        if (_bodyStream is not null && !_bodyStream.Receive(bytes))
+        if (_bodyStream is not null)
         {
-            // No memory for this stream: the smallest thing is closed, the rest of the frame is drained.
-            _bodyStream.Reset();
-            _bodyStream = null;
+            bool isTaken = _bodyStream.Receive(bytes, out StreamOperation? reader);
+            if (reader is not null)
+            {
+                _held.Add(reader);
+            }
+
+            if (!isTaken)
+            {
+                // No memory for this stream: the smallest thing is closed, the rest of the frame is drained.
+                _bodyStream.Reset();
+                _bodyStream = null;
+            }
         }
 
         if (_bodyLeft == 0)
@@ -271,7 +304,9 @@ internal sealed partial class YamuxSession
                 throw new Libp2pException(Libp2pErrorCode.ResourceLimit, "The remote opens streams and does not read.");
             }
 
-            if (_closing || _error is not null || _inboundCount >= Limits.InboundStreams || !TryTakeToken(ref _streamTokens) || _tryAdmit?.Invoke() == false)
+            Action? release = null;
+            if (_closing || _error is not null || _inboundCount >= Limits.InboundStreams || !TryTakeToken(ref _streamTokens)
+                || (_admit is not null && (release = _admit()) is null))
             {
                 _urgent.Enqueue(new YamuxHeader(YamuxFrameType.WindowUpdate, YamuxFlags.Rst, header.StreamId, 0));
                 Pump();
@@ -279,7 +314,7 @@ internal sealed partial class YamuxSession
             }
             else
             {
-                stream = new YamuxStream(this, header.StreamId, isInbound: true);
+                stream = new YamuxStream(this, header.StreamId, isInbound: true) { Release = release };
                 _inboundCount++;
                 _streams.Add(stream.Id, stream);
             }

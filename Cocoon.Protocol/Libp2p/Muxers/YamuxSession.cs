@@ -14,7 +14,7 @@ internal sealed partial class YamuxSession : IAsyncDisposable
     public const string Protocol = "/yamux/1.0.0";
 
     /// <summary>A frame fills one Noise record: below 64 KiB, so that streams take turns.</summary>
-    private const int MaxFrameBody = RecordBuffer.MaxPlaintext - YamuxHeader.Size;
+    public const int MaxFrameBody = RecordBuffer.MaxPlaintext - YamuxHeader.Size;
 
     /// <summary>Rounds of the send loop on a writer's thread before it moves to one of its own.</summary>
     private const int InlineRounds = 8;
@@ -25,8 +25,7 @@ internal sealed partial class YamuxSession : IAsyncDisposable
     private readonly NoiseChannel _channel;
     private readonly bool _isClient;
     private readonly Action<YamuxStream> _accept;
-    private readonly Func<bool>? _tryAdmit;
-    private readonly Action? _release;
+    private readonly Func<Action?>? _admit;
     private readonly Lock _lock = new();
     private readonly Dictionary<uint, YamuxStream> _streams = [];
     private readonly Queue<YamuxStream> _control = new();
@@ -52,8 +51,10 @@ internal sealed partial class YamuxSession : IAsyncDisposable
     /// <param name="channel">Owned from now on.</param>
     /// <param name="isClient">The side that dialled (the security initiator).</param>
     /// <param name="accept">Called on the receive loop for each inbound stream; returns at once.</param>
-    /// <param name="tryAdmit">Whether there is room for one more inbound stream beyond this session; called under the session's lock.</param>
-    /// <param name="release">Called once for each stream that was admitted, when it is gone.</param>
+    /// <param name="admit">
+    /// Asked under the session's lock whether there is room for one more inbound stream beyond this session: <c>null</c> when there is
+    /// none, else what is called once the stream is gone.
+    /// </param>
     public YamuxSession(
         NoiseChannel channel,
         bool isClient,
@@ -62,14 +63,12 @@ internal sealed partial class YamuxSession : IAsyncDisposable
         MemoryBudget nodeWindows,
         TimeProvider time,
         Action<YamuxStream> accept,
-        Func<bool>? tryAdmit = null,
-        Action? release = null)
+        Func<Action?>? admit = null)
     {
         _channel = channel;
         _isClient = isClient;
         _accept = accept;
-        _tryAdmit = tryAdmit;
-        _release = release;
+        _admit = admit;
         Limits = limits;
         Time = time;
         Memory = new MemoryBudget(limits.ConnectionMemory, nodeMemory);
@@ -123,8 +122,9 @@ internal sealed partial class YamuxSession : IAsyncDisposable
     }
 
     /// <summary>Opens a stream; nothing is sent before its first frame.</summary>
+    /// <param name="release">Called once the stream is gone, under the session's lock; not when this fails.</param>
     /// <exception cref="Libp2pException">The session ended, or too many streams are open.</exception>
-    public async ValueTask<YamuxStream> OpenStreamAsync(CancellationToken cancellationToken)
+    public async ValueTask<YamuxStream> OpenStreamAsync(CancellationToken cancellationToken, Action? release = null)
     {
         await _unacknowledged.WaitAsync(cancellationToken);
         lock (_lock)
@@ -139,7 +139,7 @@ internal sealed partial class YamuxSession : IAsyncDisposable
                 throw refusal;
             }
 
-            YamuxStream stream = new(this, _nextId, isInbound: false);
+            YamuxStream stream = new(this, _nextId, isInbound: false) { Release = release };
             _nextId += 2;
             _outboundCount++;
             _streams.Add(stream.Id, stream);
@@ -549,13 +549,14 @@ internal sealed partial class YamuxSession : IAsyncDisposable
         if (stream.IsInbound)
         {
             _inboundCount--;
-            _release?.Invoke();
         }
         else
         {
             _outboundCount--;
             Acknowledge(stream);
         }
+
+        stream.Release?.Invoke();
     }
 
     private void ForgetIfEnded(YamuxStream stream)

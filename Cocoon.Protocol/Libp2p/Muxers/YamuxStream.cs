@@ -42,6 +42,9 @@ internal sealed class YamuxStream : IByteStream, IAsyncDisposable
 
     public bool IsInbound { get; }
 
+    /// <summary>Called once the stream is gone.</summary>
+    internal Action? Release { get; init; }
+
     /// <summary>Guarded by the session's lock.</summary>
     internal YamuxSendState Sending { get; }
 
@@ -155,9 +158,11 @@ internal sealed class YamuxStream : IByteStream, IAsyncDisposable
     }
 
     /// <summary>Takes a piece of a Data frame's body; <c>false</c> when there is no memory for it, or the remote had ended its side.</summary>
-    internal bool Receive(ReadOnlySpan<byte> bytes)
+    /// <param name="reader">A read that has its bytes now and must be released soon.</param>
+    internal bool Receive(ReadOnlySpan<byte> bytes, out StreamOperation? reader)
     {
         int update;
+        reader = null;
         lock (_lock)
         {
             Touch();
@@ -173,7 +178,8 @@ internal sealed class YamuxStream : IByteStream, IAsyncDisposable
                 bytes[..direct].CopyTo(_readBuffer.Span);
                 bytes = bytes[direct..];
                 _readBuffer = default;
-                _read.Complete(direct);
+                _read.Hold(direct);
+                reader = _read;
             }
 
             if (!_received.TryAppend(bytes))

@@ -1,5 +1,5 @@
-using System.Buffers;
 using System.Buffers.Binary;
+using Cocoon.Protocol.Libp2p.Transports;
 
 namespace Cocoon.Protocol.Libp2p.Security;
 
@@ -18,7 +18,6 @@ internal sealed class RecordBuffer
     private const int LengthSize = 2;
     private const int MaxRecords = 4;
     private const int RecordSize = LengthSize + MaxPlaintext + NoiseCipher.TagSize;
-    private const int SmallSize = 16 * 1024;
 
     private byte[]? _array;
     private int _records;
@@ -80,7 +79,7 @@ internal sealed class RecordBuffer
         if (_array is { } array)
         {
             _array = null;
-            ArrayPool<byte>.Shared.Return(array);
+            ConnectionBuffers.Sockets.Return(array);
         }
     }
 
@@ -91,11 +90,11 @@ internal sealed class RecordBuffer
             return;
         }
 
-        byte[] larger = ArrayPool<byte>.Shared.Rent(size <= SmallSize ? SmallSize : MaxRecords * RecordSize);
+        byte[] larger = ConnectionBuffers.Sockets.Rent(size <= ConnectionBuffers.SmallSize ? ConnectionBuffers.SmallSize : ConnectionBuffers.LargeSize);
         if (_array is { } array)
         {
             array.CopyTo(larger, 0);
-            ArrayPool<byte>.Shared.Return(array);
+            ConnectionBuffers.Sockets.Return(array);
         }
 
         _array = larger;

@@ -8,7 +8,9 @@ internal sealed record ConnectionContext(Libp2pLimits Limits, TimeProvider Time,
 {
     public MemoryBudget StreamMemory { get; } = new(Limits.NodeMemory);
 
-    public StreamScopes Streams { get; } = new(Limits);
+    public StreamScope InboundStreams { get; } = new(Limits.NodeInboundStreams, Limits.InboundStreamsPerPeer, Limits.NodeStreamsPerProtocol);
+
+    public StreamScope OutboundStreams { get; } = new(Limits.NodeOutboundStreams, Limits.OutboundStreamsPerPeer, Limits.NodeStreamsPerProtocol);
 
     public MemoryBudget WindowMemory { get; } = new(Limits.NodeMemory);
 }

@@ -15,7 +15,8 @@ internal sealed partial class PeerConnection : IAsyncDisposable
     private readonly NoiseChannel _channel;
     private readonly StreamHandlers _handlers;
     private readonly Libp2pLimits _limits;
-    private readonly StreamScopes _scopes;
+    private readonly StreamScope _inboundScope;
+    private readonly StreamScope _outboundScope;
     private readonly ILogger _logger;
     private readonly ConcurrentDictionary<Task, PeerStreamSlot> _inbound = new();
     private readonly Dictionary<string, int> _inboundByProtocol = [];
@@ -25,7 +26,8 @@ internal sealed partial class PeerConnection : IAsyncDisposable
         _channel = channel;
         _handlers = handlers;
         _limits = context.Limits;
-        _scopes = context.Streams;
+        _inboundScope = context.InboundStreams;
+        _outboundScope = context.OutboundStreams;
         _logger = context.Logger;
         IsOutbound = isOutbound;
         OpenedAt = context.Time.GetUtcNow();
@@ -37,8 +39,7 @@ internal sealed partial class PeerConnection : IAsyncDisposable
             context.WindowMemory,
             context.Time,
             Accept,
-            () => context.Streams.TryOpen(channel.RemotePeer),
-            () => context.Streams.Close(channel.RemotePeer));
+            () => _inboundScope.TryOpen(channel.RemotePeer) is { } place ? place.Free : null);
     }
 
     public PeerId RemotePeer => _channel.RemotePeer;
@@ -78,7 +79,7 @@ internal sealed partial class PeerConnection : IAsyncDisposable
     /// <param name="optimistic">
     /// Propose the first one and return without waiting for the answer: the payload leaves with the proposal, a refusal shows at the first read.
     /// </param>
-    /// <exception cref="IOException">The connection ended, or no protocol in common.</exception>
+    /// <exception cref="IOException">The connection ended, no protocol in common, or the node has as many streams as it may have.</exception>
     public async ValueTask<PeerStream> OpenStreamAsync(IReadOnlyList<string> protocols, bool optimistic, CancellationToken cancellationToken)
     {
         IReadOnlyList<string> allowed = Limit is null ? protocols : [.. protocols.Where(MayRun)];
@@ -88,16 +89,29 @@ internal sealed partial class PeerConnection : IAsyncDisposable
                 Libp2pErrorCode.ProtocolNotSupported, $"{RemotePeer} is connected through a limited relay, which is not for {string.Join(", ", protocols)}.");
         }
 
-        YamuxStream stream = await Session.OpenStreamAsync(cancellationToken);
+        StreamScope.Place place = _outboundScope.TryOpen(RemotePeer) ?? throw TooMany($"streams are open, to {RemotePeer} or to all peers together");
+        YamuxStream stream;
+        try
+        {
+            stream = await Session.OpenStreamAsync(cancellationToken, place.Free);
+        }
+        catch (Exception)
+        {
+            place.Free();
+            throw;
+        }
+
         try
         {
             if (optimistic)
             {
+                Enter(place, allowed[0]);
                 await stream.WriteCorkedAsync(MultistreamSelect.EncodeProposal(allowed[0]), cancellationToken);
                 return new PeerStream(stream, this, allowed[0], answerPending: true);
             }
 
             string protocol = await MultistreamSelect.DialAsync(stream, allowed, cancellationToken);
+            Enter(place, protocol);
             return new PeerStream(stream, this, protocol, answerPending: false);
         }
         catch (Exception)
@@ -130,6 +144,16 @@ internal sealed partial class PeerConnection : IAsyncDisposable
         await Session.DisposeAsync();
         await Task.WhenAll(_inbound.Keys);
     }
+
+    private static void Enter(StreamScope.Place place, string protocol)
+    {
+        if (!place.TryEnter(protocol))
+        {
+            throw TooMany($"streams of {protocol} are open");
+        }
+    }
+
+    private static Libp2pException TooMany(string what) => new(Libp2pErrorCode.ResourceLimit, $"Too many {what}.");
 
     private void Accept(YamuxStream stream)
     {
@@ -176,7 +200,7 @@ internal sealed partial class PeerConnection : IAsyncDisposable
         {
             if (protocol is not null)
             {
-                _scopes.Leave(protocol);
+                _inboundScope.Leave(protocol);
                 lock (_inboundByProtocol)
                 {
                     _inboundByProtocol[protocol]--;
@@ -196,7 +220,7 @@ internal sealed partial class PeerConnection : IAsyncDisposable
         lock (_inboundByProtocol)
         {
             int count = _inboundByProtocol.GetValueOrDefault(protocol);
-            if (count >= _limits.GetStreamLimit(protocol) || !_scopes.TryEnter(protocol))
+            if (count >= _limits.GetStreamLimit(protocol) || !_inboundScope.TryEnter(protocol))
             {
                 return false;
             }

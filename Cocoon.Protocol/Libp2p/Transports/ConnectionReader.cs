@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Runtime.CompilerServices;
 
 namespace Cocoon.Protocol.Libp2p.Transports;
@@ -10,13 +9,10 @@ namespace Cocoon.Protocol.Libp2p.Transports;
 /// </remarks>
 internal sealed class ConnectionReader(IRawConnection connection) : IByteStream, IDisposable
 {
-    private const int SmallSize = 16 * 1024;
-    private const int LargeSize = 256 * 1024;
-
     private byte[]? _array;
     private int _start;
     private int _end;
-    private int _wanted = SmallSize;
+    private int _wanted = ConnectionBuffers.SmallSize;
 
     /// <summary>Bytes that are there; valid until the next call. Decryption works in place on them.</summary>
     public Memory<byte> Buffered => _array is null ? default : _array.AsMemory(_start, _end - _start);
@@ -63,7 +59,7 @@ internal sealed class ConnectionReader(IRawConnection connection) : IByteStream,
             _end += read;
             if (read == free)
             {
-                _wanted = LargeSize;
+                _wanted = ConnectionBuffers.LargeSize;
             }
         }
 
@@ -79,7 +75,7 @@ internal sealed class ConnectionReader(IRawConnection connection) : IByteStream,
         if (!readable.IsCompletedSuccessfully)
         {
             Release();
-            _wanted = SmallSize;
+            _wanted = ConnectionBuffers.SmallSize;
         }
 
         return readable;
@@ -89,7 +85,7 @@ internal sealed class ConnectionReader(IRawConnection connection) : IByteStream,
     {
         if (_array is null || (_array.Length < Math.Max(count, _wanted)))
         {
-            byte[] larger = ArrayPool<byte>.Shared.Rent(Math.Max(count, _wanted));
+            byte[] larger = ConnectionBuffers.Sockets.Rent(Math.Max(count, _wanted));
             int kept = _end - _start;
             Buffered.CopyTo(larger);
             Release();
@@ -111,7 +107,7 @@ internal sealed class ConnectionReader(IRawConnection connection) : IByteStream,
         if (_array is { } array)
         {
             _array = null;
-            ArrayPool<byte>.Shared.Return(array);
+            ConnectionBuffers.Sockets.Return(array);
         }
 
         (_start, _end) = (0, 0);

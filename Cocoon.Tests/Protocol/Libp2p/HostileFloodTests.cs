@@ -3,7 +3,6 @@ using System.Net.Sockets;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Libp2p.Muxers;
-using Cocoon.Protocol.Multiformats;
 using Cocoon.Tests.EndToEnd;
 using Cocoon.Tests.Support;
 using NUnit.Framework;
@@ -87,6 +86,48 @@ public sealed class HostileFloodTests
         Assert.That(await EchoAsync(honest, host, cancellationToken), Has.Length.EqualTo(100));
     }
 
+    /// <summary>What makes us open streams may be a stranger's doing: requests that he never answers.</summary>
+    [TestCase("node", 6)]
+    [TestCase("peer", 4)]
+    [TestCase("protocol", 5)]
+    public async Task OutboundStreams_HaveLimitsToo_AndPlacesComeBack(string scope, int limit, CancellationToken cancellationToken)
+    {
+        Libp2pLimits none = new();
+        await using Libp2pHost host = await TestHosts.StartAsync(none with
+        {
+            NodeOutboundStreams = scope == "node" ? limit : none.NodeOutboundStreams,
+            OutboundStreamsPerPeer = scope == "peer" ? limit : none.OutboundStreamsPerPeer,
+            NodeStreamsPerProtocol = scope == "protocol" ? limit : none.NodeStreamsPerProtocol,
+        });
+        await using Libp2pHost first = await TestHosts.StartAsync(), second = await TestHosts.StartAsync();
+        await host.ConnectAsync(first.FullAddress(), cancellationToken);
+        await host.ConnectAsync(second.FullAddress(), cancellationToken);
+        await Eventually.TrueAsync(
+            "identify is over", () => host.OutboundStreams == 0 && host.Connections.Count(c => c.AgentVersion.Length > 0) == 2, Patience, cancellationToken);
+        List<IPeerStream> open = [];
+        for (int i = 0; i < limit; i++)
+        {
+            // Both kinds of opening: with a protocol that identify named, and with one to be found out.
+            string[] protocols = i % 2 == 0 ? [TestHosts.EchoProtocol] : ["/nothing/1", TestHosts.EchoProtocol];
+            open.Add(await host.OpenStreamAsync(scope == "peer" || i % 3 > 0 ? first.LocalPeer : second.LocalPeer, protocols, cancellationToken));
+        }
+
+        Assert.That(host.OutboundStreams, Is.EqualTo(limit));
+        await Assert.ThatAsync(
+            () => EchoAsync(host, first, cancellationToken),
+            Throws.InstanceOf<Libp2pException>().With.Property(nameof(Libp2pException.Code)).EqualTo(Libp2pErrorCode.ResourceLimit));
+        Assert.That(host.OutboundStreams, Is.EqualTo(limit), "a refusal takes no place");
+        if (scope != "node")
+        {
+            await host.PingAsync(second.LocalPeer, cancellationToken);
+        }
+
+        open[0].Reset();
+        Assert.That(await EchoAsync(host, first, cancellationToken), Has.Length.EqualTo(100));
+        open.ForEach(stream => stream.Reset());
+        await Eventually.TrueAsync("every place is given back", () => host.OutboundStreams == 0, Patience, cancellationToken);
+    }
+
     [Test]
     public async Task Connections_OpenedAndLeftAlone_FromOneAddress_LeaveRoomForAnother(CancellationToken cancellationToken)
     {
@@ -96,13 +137,7 @@ public sealed class HostileFloodTests
         }
 
         // Without the LAN setting the limits of an address hold on loopback too; time stands still, so that no place is freed by waiting.
-        await using Libp2pHost host = new(new Libp2pHostOptions
-        {
-            Identity = Ed25519PrivateKey.Generate(),
-            ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],
-            TimeProvider = new ManualTimeProvider(),
-        });
-        await host.StartAsync(cancellationToken);
+        await using Libp2pHost host = await TestHosts.StartAsync(time: new ManualTimeProvider(), allowPrivate: false);
         List<Socket> flood = [];
         for (int i = 0; i < 300; i++)
         {
@@ -127,15 +162,7 @@ public sealed class HostileFloodTests
     public async Task Handshakes_ThatTakeEveryPlaceInSilence_MakeRoomForWhoSpeaks(CancellationToken cancellationToken)
     {
         ManualTimeProvider time = new();
-        await using Libp2pHost host = new(new Libp2pHostOptions
-        {
-            Identity = Ed25519PrivateKey.Generate(),
-            ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],
-            AllowPrivateAddresses = true,
-            TimeProvider = time,
-            Limits = new Libp2pLimits { PendingUpgrades = 8, CloseTimeout = TimeSpan.Zero },
-        });
-        await host.StartAsync(cancellationToken);
+        await using Libp2pHost host = await TestHosts.StartAsync(new Libp2pLimits { PendingUpgrades = 8, CloseTimeout = TimeSpan.Zero }, time: time);
         List<Socket> silent = [];
         for (int i = 0; i < 8; i++)
         {
@@ -159,16 +186,8 @@ public sealed class HostileFloodTests
     public async Task Stream_WhoseReaderNeverOpensItsWindow_HoldsNothingForLong(CancellationToken cancellationToken)
     {
         ManualTimeProvider time = new();
-        await using Libp2pHost host = new(new Libp2pHostOptions
-        {
-            Identity = Ed25519PrivateKey.Generate(),
-            ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],
-            AllowPrivateAddresses = true,
-            TimeProvider = time,
-            Limits = new Libp2pLimits { KeepAliveInterval = TimeSpan.FromHours(1), PingInterval = TimeSpan.FromHours(1), CloseTimeout = TimeSpan.Zero },
-        });
-        host.Handle(TestHosts.EchoProtocol, TestHosts.EchoAsync);
-        await host.StartAsync(cancellationToken);
+        await using Libp2pHost host = await TestHosts.StartAsync(
+            new Libp2pLimits { KeepAliveInterval = TimeSpan.FromHours(1), PingInterval = TimeSpan.FromHours(1), CloseTimeout = TimeSpan.Zero }, time: time);
         await using RawPeer peer = await RawPeer.ConnectAsync(host, cancellationToken);
         Assert.That(await peer.NextAsync(frame => frame.Type == YamuxFrameType.Ping, cancellationToken), Is.Not.Null);
         await peer.OpenAsync(1, TestHosts.EchoProtocol, cancellationToken);

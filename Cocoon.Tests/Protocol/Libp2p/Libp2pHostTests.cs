@@ -5,7 +5,6 @@ using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Libp2p.Protocols.Perf;
-using Cocoon.Protocol.Multiformats;
 using Cocoon.Tests.EndToEnd;
 using Cocoon.Tests.Support;
 using NUnit.Framework;
@@ -60,15 +59,8 @@ public sealed class Libp2pHostTests
     public async Task Trim_AboveTheHighWatermark_GoesToTheLowOne_AndSparesTheProtectedAndTheOld(CancellationToken cancellationToken)
     {
         ManualTimeProvider time = new();
-        await using Libp2pHost host = new(new Libp2pHostOptions
-        {
-            Identity = Ed25519PrivateKey.Generate(),
-            ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],
-            AllowPrivateAddresses = true,
-            TimeProvider = time,
-            Limits = new Libp2pLimits { ConnectionsLow = 3, ConnectionsHigh = 5, ConnectionGrace = TimeSpan.FromSeconds(1), CloseTimeout = TimeSpan.Zero },
-        });
-        await host.StartAsync(cancellationToken);
+        await using Libp2pHost host = await TestHosts.StartAsync(
+            new Libp2pLimits { ConnectionsLow = 3, ConnectionsHigh = 5, ConnectionGrace = TimeSpan.FromSeconds(1), CloseTimeout = TimeSpan.Zero }, time: time);
         List<(PeerId Peer, RawPeer Raw)> peers = [];
         for (int i = 0; i < 8; i++)
         {

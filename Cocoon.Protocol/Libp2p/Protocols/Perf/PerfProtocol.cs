@@ -1,5 +1,6 @@
-using System.Buffers;
 using System.Buffers.Binary;
+using Cocoon.Protocol.Libp2p.Muxers;
+using Cocoon.Protocol.Libp2p.Transports;
 
 namespace Cocoon.Protocol.Libp2p.Protocols.Perf;
 
@@ -9,11 +10,13 @@ internal static class PerfProtocol
     public const string Id = "/perf/1.0.0";
 
     private const int HeaderSize = 8;
-    private const int BlockSize = 64 * 1024;
+
+    /// <summary>Four full frames.</summary>
+    private const int BlockSize = 4 * YamuxSession.MaxFrameBody;
 
     public static async Task RespondAsync(IPeerStream stream, CancellationToken cancellationToken)
     {
-        byte[] block = ArrayPool<byte>.Shared.Rent(BlockSize);
+        byte[] block = ConnectionBuffers.Sockets.Rent(BlockSize);
         try
         {
             int header = 0;
@@ -38,7 +41,7 @@ internal static class PerfProtocol
         }
         finally
         {
-            ArrayPool<byte>.Shared.Return(block);
+            ConnectionBuffers.Sockets.Return(block);
         }
     }
 
@@ -47,7 +50,7 @@ internal static class PerfProtocol
     public static async Task<(TimeSpan Upload, TimeSpan Download)> MeasureAsync(
         IPeerStream stream, ulong upload, ulong download, TimeProvider time, CancellationToken cancellationToken)
     {
-        byte[] block = ArrayPool<byte>.Shared.Rent(BlockSize);
+        byte[] block = ConnectionBuffers.Sockets.Rent(BlockSize);
         try
         {
             long start = time.GetTimestamp();
@@ -71,7 +74,7 @@ internal static class PerfProtocol
         }
         finally
         {
-            ArrayPool<byte>.Shared.Return(block);
+            ConnectionBuffers.Sockets.Return(block);
         }
     }
 
