@@ -30,12 +30,13 @@ internal static class RelayHosts
         bool relayWhenPrivate = false,
         Libp2pLimits? limits = null,
         TimeProvider? time = null,
-        Ed25519PrivateKey? key = null)
+        Ed25519PrivateKey? key = null,
+        bool dialsOnly = false)
     {
         Libp2pHost host = new(new Libp2pHostOptions
         {
             Identity = key ?? Ed25519PrivateKey.Generate(),
-            ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0"), .. listen is null ? [] : (Multiaddr[])[Multiaddr.Parse(listen)]],
+            ListenAddresses = dialsOnly ? [] : [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0"), .. listen is null ? [] : (Multiaddr[])[Multiaddr.Parse(listen)]],
             AllowPrivateAddresses = true,
             RelayService = relay,
             RelayClient = client ?? new RelayClientOptions(),
