@@ -35,6 +35,9 @@ internal static class DhtCommand
         BuildPut(),
     };
 
+    /// <summary>A throwaway peer has to ask around for what models there are before it knows one by its name.</summary>
+    private static readonly TimeSpan NewcomerWait = TimeSpan.FromSeconds(10);
+
     private static Option<string> Timeout() => new("--timeout") { Description = "Time for the lookup, at most 60s", DefaultValueFactory = _ => "15s" };
 
     private static string Limit(TimeSpan wait) => $"timeout_ms={(int)wait.TotalMilliseconds}";
@@ -52,8 +55,13 @@ internal static class DhtCommand
         {
             TimeSpan wait = RowOptionSet.ParseInterval(parse.GetValue(timeout));
             await using ObservedNode node = await source.OpenAsync(parse, cancellationToken);
-            return await rows.PrintAsync(
-                parse, t => node.Client.GetAsync($"{path}{Uri.EscapeDataString(parse.GetValue(wanted)!)}&{Limit(wait)}", wait + ListCommand.Wait, t), "peers", PeerColumns, null, cancellationToken);
+            string query = $"{path}{Uri.EscapeDataString(parse.GetValue(wanted)!)}&{Limit(wait)}";
+            if (node.IsEphemeral)
+            {
+                query += $"&search_ms={(int)NewcomerWait.TotalMilliseconds}";
+            }
+
+            return await rows.PrintAsync(parse, t => node.Client.GetAsync(query, wait + ListCommand.Wait, t), "peers", PeerColumns, null, cancellationToken);
         });
         return command;
     }

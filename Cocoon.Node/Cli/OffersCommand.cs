@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.Json.Nodes;
 using Cocoon.Node.Cli.Rendering;
 
 namespace Cocoon.Node.Cli;
@@ -67,7 +68,19 @@ internal static class OffersCommand
             Column[] columns = explained
                 ? [.. Columns.Select(c => c.Field is "expected_ms" or "expected_cost_nanoton" or "score" or "verdict" or "reliability" ? c with { IsHidden = false } : c)]
                 : [.. Columns.Select(c => c.Field == "rank" ? c with { IsHidden = true } : c)];
-            return await rows.PrintAsync(parse, t => node.Client.GetAsync(query, ListCommand.Wait, t), "offers", columns, "* TON per 1,000,000 tokens", cancellationToken);
+            int known = 0;
+            int code = await rows.PrintAsync(
+                parse,
+                async t =>
+                {
+                    JsonObject document = await node.Client.GetAsync(query, ListCommand.Wait, t);
+                    known = document["offers"]!.AsArray().Count;
+                    return document;
+                },
+                "offers", columns, "* TON per 1,000,000 tokens", cancellationToken);
+            return parse.GetValue(model) is not { } wanted || known > 0 || rows.IsWatched(parse)
+                ? code
+                : throw new CliException(ExitCode.NotFound, $"no offer of '{wanted}' is known", null, "See 'cocoon offers' for what is on offer; names are written as there.");
         });
         return command;
     }

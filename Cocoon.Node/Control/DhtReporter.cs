@@ -132,23 +132,33 @@ internal sealed class DhtReporter(
     private DhtPeersDocument.Row Row(KadPeer peer) => new(
         peer.Peer.ToString(), names.Find(peer.Peer), network.Host.Connections.Any(c => c.Peer == peer.Peer), Texts(peer.Addresses));
 
-    private byte[] ProviderKey(string text)
-    {
-        if (text.Length >= 2 * 4 && text.Length % 2 == 0 && text.All(char.IsAsciiHexDigit))
-        {
-            byte[] bytes = Convert.FromHexString(text);
-            if (bytes.Length == 32)
-            {
-                return OfferTopics.ProviderKey(bytes);
-            }
+    /// <summary>Whether the text is a key, or a model that this node has heard of.</summary>
+    public bool Knows(string text) => ReadKey(text) is not null || IdsOf(text).Length > 0;
 
-            if (Multihash.TryRead(bytes, out _, out _))
-            {
-                return bytes;
-            }
+    private string[] IdsOf(string name) =>
+        [.. book.ForName(name).Select(o => o.ModelIdHex).Concat(directory.Find(name).Select(Convert.ToHexStringLower)).Distinct()];
+
+    private static byte[]? ReadKey(string text)
+    {
+        if (text.Length < 2 * 4 || text.Length % 2 != 0 || !text.All(char.IsAsciiHexDigit))
+        {
+            return null;
         }
 
-        string[] ids = [.. book.ForName(text).Select(o => o.ModelIdHex).Concat(directory.Find(text).Select(Convert.ToHexStringLower)).Distinct()];
+        byte[] bytes = Convert.FromHexString(text);
+        return bytes.Length == 32 ? OfferTopics.ProviderKey(bytes)
+            : Multihash.TryRead(bytes, out _, out _) ? bytes
+            : null;
+    }
+
+    private byte[] ProviderKey(string text)
+    {
+        if (ReadKey(text) is { } key)
+        {
+            return key;
+        }
+
+        string[] ids = IdsOf(text);
         return ids.Length switch
         {
             1 => OfferTopics.ProviderKey(Convert.FromHexString(ids[0])),

@@ -26,8 +26,12 @@ internal static class NetworkEndpoints
         app.MapGet("/control/dht/table", (DhtReporter reporter) => Answer(() => Task.FromResult(reporter.Table())));
         app.MapGet("/control/dht/peer", (DhtReporter reporter, string peer, int? timeout_ms, CancellationToken ct) =>
             Answer(() => reporter.FindPeerAsync(peer, Wait(timeout_ms), ct)));
-        app.MapGet("/control/dht/providers", (DhtReporter reporter, string key, int? timeout_ms, CancellationToken ct) =>
-            Answer(() => reporter.FindProvidersAsync(key, Wait(timeout_ms), ct)));
+        app.MapGet("/control/dht/providers", (DhtReporter reporter, OfferFinder finder, string key, int? timeout_ms, int? search_ms, CancellationToken ct) =>
+            Answer(async () =>
+            {
+                await SearchAsync(finder, () => reporter.Knows(key), key, search_ms, ct);
+                return await reporter.FindProvidersAsync(key, Wait(timeout_ms), ct);
+            }));
         app.MapGet("/control/dht/value", (DhtReporter reporter, string key, int? timeout_ms, CancellationToken ct) =>
             Answer(() => reporter.GetAsync(key, Wait(timeout_ms), ct)));
         app.MapPost("/control/dht/value", (DhtReporter reporter, DhtPutRequest request, int? timeout_ms, CancellationToken ct) =>
@@ -48,16 +52,23 @@ internal static class NetworkEndpoints
     private static async Task<OffersDocument> OffersAsync(
         OfferReporter reporter, OfferFinder finder, string? model, bool explain, int? waitMilliseconds, CancellationToken cancellationToken)
     {
+        await SearchAsync(finder, () => reporter.Offers(model, explain).Offers.Count > 0, model, waitMilliseconds, cancellationToken);
+        return reporter.Offers(model, explain);
+    }
+
+    /// <summary>Asks around for a model, or for any, until it is known or the time is over; without a time not at all.</summary>
+    private static async Task SearchAsync(OfferFinder finder, Func<bool> isKnown, string? model, int? waitMilliseconds, CancellationToken cancellationToken)
+    {
         if (waitMilliseconds is not > 0)
         {
-            return reporter.Offers(model, explain);
+            return;
         }
 
         using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(Wait(waitMilliseconds));
         try
         {
-            while (reporter.Offers(model, explain) is { Offers.Count: 0 })
+            while (!isKnown())
             {
                 await finder.SearchAsync(model, limit.Token);
                 await Task.Delay(TimeSpan.FromMilliseconds(250), limit.Token);
@@ -67,8 +78,6 @@ internal static class NetworkEndpoints
         {
             // What there is by now is the answer.
         }
-
-        return reporter.Offers(model, explain);
     }
 
     private static PeerNameDocument Name(PeerNames names, PeerId peer, string? name)

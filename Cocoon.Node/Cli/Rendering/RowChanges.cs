@@ -4,7 +4,8 @@ using System.Text.Json.Nodes;
 namespace Cocoon.Node.Cli.Rendering;
 
 /// <summary>Turns successive lists into change events: each row with <c>change</c> (<c>added</c>, <c>changed</c>, <c>removed</c>) and <c>at</c>.</summary>
-internal sealed class RowChanges(IReadOnlyList<Column> columns)
+/// <param name="chosen">Fields that are told, and whose change counts; <c>null</c> for all.</param>
+internal sealed class RowChanges(IReadOnlyList<Column> columns, IReadOnlyList<Column>? chosen = null)
 {
     private readonly Column[] _keys = [.. columns.Where(c => c.IsKey)];
     private readonly HashSet<string> _volatile = [.. columns.Where(c => c.IsVolatile).Select(c => c.Field)];
@@ -41,16 +42,19 @@ internal sealed class RowChanges(IReadOnlyList<Column> columns)
         }
     }
 
-    private string Settled(JsonObject row) => string.Join('\n', row.Where(f => !_volatile.Contains(f.Key)).Select(f => f.Value?.ToJsonString()));
+    private string Settled(JsonObject row) => string.Join('\n', Told(row).Where(f => !_volatile.Contains(f.Key)).Select(f => f.Value?.ToJsonString()));
 
-    private static JsonObject Event(string change, JsonObject row)
+    private IEnumerable<KeyValuePair<string, JsonNode?>> Told(JsonObject row) =>
+        chosen is null ? row : chosen.Select(column => KeyValuePair.Create(column.Field, row[column.Field]));
+
+    private JsonObject Event(string change, JsonObject row)
     {
         JsonObject item = new()
         {
             ["change"] = change,
             ["at"] = DateTimeOffset.UtcNow.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture),
         };
-        foreach ((string name, JsonNode? value) in row)
+        foreach ((string name, JsonNode? value) in Told(row))
         {
             item[name] = value?.DeepClone();
         }

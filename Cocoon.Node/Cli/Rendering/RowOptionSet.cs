@@ -64,7 +64,7 @@ internal sealed class RowOptionSet
 
         TimeSpan interval = ParseInterval(parse.GetValue(_watch));
         bool redraws = options.Format == OutputFormat.Table && !Console.IsOutputRedirected;
-        RowChanges changes = new(columns);
+        RowChanges changes = new(columns, options.Columns is null ? null : options.Select(columns));
         using PeriodicTimer timer = new(interval);
         await using StreamOutput output = new();
         using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, output.ReaderGone);

@@ -166,14 +166,17 @@ public sealed class InspectionCommandTests
             ["dht", "find-peer", _left.PeerId, "-o", "json"],
             ["dht", "find-providers", new string('a', 64)],
             ["dht", "table", "-o", "json"],
-            ["dht", "put", "no/name", "x"]);
+            ["dht", "put", "no/name", "x"],
+            ["offers", "--model", "nosuch", "-o", "json"]);
         Assert.That((put.ExitCode, results[0].ExitCode), Is.EqualTo((0, 0)), put.Error + results[0].Error);
         JsonObject stored = JsonNode.Parse(put.Output)!.AsObject(), read = JsonNode.Parse(results[0].Output)!.AsObject();
         using (Assert.EnterMultipleScope())
         {
             Assert.That((int)stored["stored_at"]!, Is.GreaterThan(0));
             Assert.That(((string)read["text"]!, (string)read["owner"]!, (ulong)read["sequence"]!), Is.EqualTo(("back at noon", _left.PeerId, (ulong)stored["sequence"]!)));
-            Assert.That(results[1..].Select(r => r.ExitCode), Is.EqualTo(new[] { 4, 0, 4, 0, 2 }));
+            Assert.That(results[1..].Select(r => r.ExitCode), Is.EqualTo(new[] { 4, 0, 4, 0, 2, 4 }));
+            Assert.That(results[6].Error, Does.Contain("no offer of 'nosuch'"));
+            Assert.That(JsonNode.Parse(results[6].Output)!["offers"]!.AsArray(), Is.Empty, "the document is there all the same");
             Assert.That(JsonNode.Parse(results[2].Output)!["peers"]![0]!["addresses"]!.AsArray(), Is.Not.Empty);
             Assert.That((string)JsonNode.Parse(results[4].Output)!["mode"]!, Is.EqualTo("server"));
         }
@@ -280,9 +283,11 @@ public sealed class InspectionCommandTests
     public async Task Watch_WhoseReaderHangsUp_EndsThoughNothingChanges(CancellationToken cancellationToken)
     {
         CommandResult[] results = await Task.WhenAll(
-            ReadOneLineAsync(_hub, cancellationToken, "peers", "--watch=1m"), ReadOneLineAsync(_hub, cancellationToken, "events", "--last", "1"));
+            ReadOneLineAsync(_hub, cancellationToken, "peers", "--watch=1m"), ReadOneLineAsync(_hub, cancellationToken, "events", "--last", "1"),
+            ReadOneLineAsync(_hub, cancellationToken, "peers", "--watch=1m", "--columns", "direction,path"));
         Assert.That(results.Select(r => r.ExitCode), Is.All.Zero, string.Join('\n', results.Select(r => r.Error)));
         Assert.That((string)JsonNode.Parse(results[0].Output)!["change"]!, Is.EqualTo("added"));
+        Assert.That(JsonNode.Parse(results[2].Output)!.AsObject().Select(f => f.Key), Is.EqualTo(new[] { "change", "at", "direction", "path" }));
     }
 
     [Test]

@@ -124,6 +124,18 @@ public sealed class RowOptionsTests
         Assert.That(changes.Next([next[0], next[2]]), Is.Empty);
     }
 
+    [Test]
+    public void Changes_OfChosenColumns_TellOnlyThem()
+    {
+        RowChanges changes = new(s_columns, [s_columns.Single(c => c.Field == "agent")]);
+        JsonObject[] rows = [.. Rows()];
+        Assert.That(changes.Next(rows).Select(c => string.Join(',', c.Select(f => f.Key))), Is.All.EqualTo("change,at,agent").And.Exactly(3).Items);
+        JsonObject[] next = [.. rows.Select(r => r.DeepClone().AsObject())];
+        next[0]["models"] = "another";
+        next[2]["agent"] = "go";
+        Assert.That(changes.Next(next).Select(c => $"{c["change"]} {c["agent"]}"), Is.EqualTo(new[] { "changed go" }));
+    }
+
     [TestCase("2s", 2000)]
     [TestCase("500ms", 500)]
     [TestCase("1.5", 1500)]
