@@ -319,10 +319,26 @@ internal sealed class Libp2pPeerTool : IAsyncDisposable
     private async Task<JsonObject> WaitDirectAsync(PeerId peer, CancellationToken cancellationToken)
     {
         long start = TimeProvider.System.GetTimestamp();
-        PeerConnectionInfo? direct;
-        while ((direct = _host.Connections.FirstOrDefault(c => c.Peer == peer && !c.IsRelayed)) is null)
+        TaskCompletionSource<PeerConnectionInfo> found = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        void Look(PeerEvent change)
         {
-            await Task.Delay(20, cancellationToken);
+            // Identify follows every new connection, also one beside a relayed one.
+            if (change.Peer == peer && _host.Connections.FirstOrDefault(c => c.Peer == peer && !c.IsRelayed) is { } connection)
+            {
+                found.TrySetResult(connection);
+            }
+        }
+
+        _host.PeerChanged += Look;
+        PeerConnectionInfo direct;
+        try
+        {
+            Look(new PeerEvent.Connected(peer, IsOutbound: false));
+            direct = await found.Task.WaitAsync(cancellationToken);
+        }
+        finally
+        {
+            _host.PeerChanged -= Look;
         }
 
         return new JsonObject { ["addr"] = direct.RemoteAddress.ToString(), ["ms"] = TimeProvider.System.GetElapsedTime(start).TotalMilliseconds };
