@@ -20,9 +20,14 @@ internal sealed class ModelNeighbours(ILibp2pHost host, OfferGossip gossip, Offe
 
     private static readonly TimeSpan Round = TimeSpan.FromSeconds(5), DialTime = TimeSpan.FromSeconds(10);
 
+    /// <summary>A provider that let go of us has no place for us: it is left alone for so long.</summary>
+    private static readonly TimeSpan DialPause = TimeSpan.FromMinutes(1);
+
     private static readonly TimeSpan FirstLookup = TimeSpan.FromSeconds(20), LongestLookup = TimeSpan.FromMinutes(10);
 
     private readonly ConcurrentDictionary<string, (DateTimeOffset Due, TimeSpan Pause)> _lookups = new();
+
+    private readonly ConcurrentDictionary<PeerId, DateTimeOffset> _dialled = new();
 
     /// <summary>Randomness of the choice; the simulator seeds it.</summary>
     internal Random Random { get; init; } = Random.Shared;
@@ -34,6 +39,12 @@ internal sealed class ModelNeighbours(ILibp2pHost host, OfferGossip gossip, Offe
         while (true)
         {
             await Task.Delay(Round, time, cancellationToken);
+            DateTimeOffset old = time.GetUtcNow() - DialPause;
+            foreach (PeerId peer in _dialled.Where(dial => dial.Value <= old).Select(dial => dial.Key).ToArray())
+            {
+                _dialled.TryRemove(peer, out _);
+            }
+
             if (host.Connections.Count > 0)
             {
                 await Task.WhenAll(gossip.Models.Select(model => KeepAsync(model.Key, model.Value, cancellationToken)));
@@ -73,7 +84,7 @@ internal sealed class ModelNeighbours(ILibp2pHost host, OfferGossip gossip, Offe
             return 0;
         }
 
-        PeerId[] others = [.. providers.Where(provider => !neighbours.Contains(provider))];
+        PeerId[] others = [.. providers.Where(provider => !neighbours.Contains(provider) && !_dialled.ContainsKey(provider))];
         Random.Shuffle(others);
         int left = missing;
         foreach (PeerId provider in others.Take(MaxDials))
@@ -101,6 +112,7 @@ internal sealed class ModelNeighbours(ILibp2pHost host, OfferGossip gossip, Offe
 
     private async Task<bool> TryAttendAsync(PeerId provider, CancellationToken cancellationToken)
     {
+        _dialled[provider] = time.GetUtcNow();
         using CancellationTokenSource timeout = new(DialTime, time);
         using CancellationTokenSource linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
         try

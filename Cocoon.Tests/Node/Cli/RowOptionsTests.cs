@@ -129,7 +129,7 @@ public sealed class RowOptionsTests
     {
         RowChanges changes = new(s_columns, [s_columns.Single(c => c.Field == "agent")]);
         JsonObject[] rows = [.. Rows()];
-        Assert.That(changes.Next(rows).Select(c => string.Join(',', c.Select(f => f.Key))), Is.All.EqualTo("change,at,agent").And.Exactly(3).Items);
+        Assert.That(changes.Next(rows).Select(c => string.Join(',', c.Select(f => f.Key))), Is.EqualTo(Enumerable.Repeat("change,at,agent", 3)));
         JsonObject[] next = [.. rows.Select(r => r.DeepClone().AsObject())];
         next[0]["models"] = "another";
         next[2]["agent"] = "go";
