@@ -145,7 +145,7 @@ internal sealed partial class InferenceClient(
                         break;
                     }
 
-                    delivered.End(course.Segment(delivered, last.Failure));
+                    delivered.End(course.Segment(delivered, last));
                     if (delivered.IsWhole)
                     {
                         yield return new AnswerPart.Ended(delivered.CutAtLimit());
@@ -437,7 +437,7 @@ internal sealed partial class InferenceClient(
 
         public string? ReceiptId { get; set; }
 
-        public AnswerSegment Segment(DeliveredAnswer delivered, InferenceFailure? failure)
+        public AnswerSegment Segment(DeliveredAnswer delivered, InferenceException? failure)
         {
             AnswerCost cost = Run!.Cost;
             ulong replay = delivered.Segments.Count == 0

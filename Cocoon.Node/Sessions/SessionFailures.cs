@@ -3,6 +3,7 @@ using Cocoon.Node.PrivacyRelay;
 using Cocoon.Node.Serving;
 using Cocoon.Protocol.Attestation;
 using Cocoon.Protocol.Offers;
+using Cocoon.Protocol.Sessions;
 using Cocoon.Protocol.Sessions.Proto;
 
 namespace Cocoon.Node.Sessions;
@@ -17,6 +18,19 @@ internal static class SessionFailures
         "Ask again; another provider is chosen when there is one ('cocoon offers').",
         inner)
     {
+        TryAnother = true,
+        AtRiskNanoton = atRisk,
+    };
+
+    /// <summary>An answer that is not what the enclave sealed, or not all of it; the code is the word of what was done to it.</summary>
+    public static InferenceException Spoiled(SessionException fault, ulong atRisk) => new(
+        InferenceFailure.Truncated,
+        "the answer was cut or changed on its way",
+        $"{fault.Word}: {fault.Message}",
+        "Do not use the part that came; ask again.",
+        fault)
+    {
+        Code = fault.Word,
         TryAnother = true,
         AtRiskNanoton = atRisk,
     };

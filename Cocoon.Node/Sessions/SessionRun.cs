@@ -24,6 +24,11 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
     /// <summary>For a provider's word after a cancel: its engine ends a batch first.</summary>
     private static readonly TimeSpan CancelWait = TimeSpan.FromSeconds(3);
 
+    /// <summary>For a frame that should have come before the one that did: half a second is five frames of steady shape.</summary>
+    private static readonly TimeSpan LateFrameWait = TimeSpan.FromMilliseconds(500);
+
+    private const int MaxHeardAfterFault = 256 << 10;
+
     /// <summary>Bytes on the way to a client that has left, before its provider's last word.</summary>
     private const int MaxHeardAfterCancel = 1 << 20;
 
@@ -73,7 +78,17 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
                 switch (message?.BodyCase)
                 {
                     case ProviderMessage.BodyOneofCase.Sealed:
-                        foreach (AnswerEvent happened in Open(reader, message.Sealed.Data.Span))
+                        IReadOnlyList<AnswerEvent> events;
+                        try
+                        {
+                            events = reader.Read(message.Sealed.Data.Span);
+                        }
+                        catch (SessionException fault)
+                        {
+                            throw SessionFailures.Spoiled(await TellApartAsync(fault, reader), AtRisk());
+                        }
+
+                        foreach (AnswerEvent happened in events)
                         {
                             waited = TimeSpan.Zero;
                             room -= happened.CalculateSize();
@@ -130,6 +145,9 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
                         // The answer is whole and paid; only the host's last words are missing.
                         settlement = new SignedSettlement();
                         break;
+                    case null when begun:
+                        ThrowIfIncomplete(reader);
+                        goto default;
                     default:
                         throw SessionFailures.Lost(session.Offer, "the session ended before the answer did", atRisk: AtRisk());
                 }
@@ -390,15 +408,48 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
         }
     }
 
-    private IReadOnlyList<AnswerEvent> Open(AnswerReader reader, ReadOnlySpan<byte> chunk)
+    /// <summary>
+    /// A frame that is missing may have been moved rather than dropped: it comes a moment later then. Nothing that comes now is used; only
+    /// the word for it depends on it.
+    /// </summary>
+    private async Task<SessionException> TellApartAsync(SessionException fault, AnswerReader reader)
+    {
+        if (fault.Code != SessionErrorCode.Dropped)
+        {
+            return fault;
+        }
+
+        using CancellationTokenSource brief = new(LateFrameWait, time);
+        try
+        {
+            int heard = 0;
+            while (heard < MaxHeardAfterFault && await session.Link.ReadProviderMessageAsync(brief.Token) is { } message)
+            {
+                heard += message.CalculateSize();
+                if (message.BodyCase == ProviderMessage.BodyOneofCase.Sealed && Refusal(reader, message.Sealed.Data.Span) is { Code: SessionErrorCode.Reordered } moved)
+                {
+                    return moved;
+                }
+            }
+        }
+        catch (Exception exception) when (exception is IOException or Libp2pException or OperationCanceledException)
+        {
+            // It did not come.
+        }
+
+        return fault;
+    }
+
+    private static SessionException? Refusal(AnswerReader reader, ReadOnlySpan<byte> chunk)
     {
         try
         {
-            return reader.Read(chunk);
+            reader.Read(chunk);
+            return null;
         }
-        catch (SessionException exception)
+        catch (SessionException refused)
         {
-            throw Truncated(exception);
+            return refused;
         }
     }
 
@@ -423,20 +474,9 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
         }
         catch (SessionException exception)
         {
-            throw Truncated(exception);
+            throw SessionFailures.Spoiled(exception, AtRisk());
         }
     }
-
-    private InferenceException Truncated(SessionException exception) => new(
-        InferenceFailure.Truncated,
-        "the answer was cut or changed on its way",
-        exception.Message,
-        "Do not use the part that came; ask again.",
-        exception)
-    {
-        AtRiskNanoton = AtRisk(),
-        TryAnother = true,
-    };
 
     /// <summary>What was vouched for this session beyond what was delivered.</summary>
     private ulong AtRisk() => _pacer.Allocated > _pacer.Due ? _pacer.Allocated - _pacer.Due : 0;

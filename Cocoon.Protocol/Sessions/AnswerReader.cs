@@ -18,12 +18,14 @@ internal sealed class AnswerReader(ResponseOpener opener) : IDisposable
 
     /// <summary>Events that are complete with this chunk; empty for filler.</summary>
     /// <exception cref="SessionException">
-    /// <see cref="SessionErrorCode.Tampered"/> when the chunk is not the next one as sealed; <see cref="SessionErrorCode.Malformed"/>
-    /// when the enclave itself sent nonsense; <see cref="SessionErrorCode.Truncated"/> when the last chunk cuts an event.
+    /// <see cref="SessionErrorCode.Tampered"/>, <see cref="SessionErrorCode.Dropped"/>, <see cref="SessionErrorCode.Repeated"/> or
+    /// <see cref="SessionErrorCode.Reordered"/> when the chunk is not the next one as sealed, and for every one after it;
+    /// <see cref="SessionErrorCode.Malformed"/> when the enclave itself sent nonsense; <see cref="SessionErrorCode.Truncated"/> when
+    /// the last chunk cuts an event.
     /// </exception>
     public IReadOnlyList<AnswerEvent> Read(ReadOnlySpan<byte> chunk)
     {
-        byte[] frames = opener.TryOpen(chunk) ?? throw new SessionException(SessionErrorCode.Tampered, "response frame");
+        byte[] frames = opener.TryOpen(chunk) ?? throw Refused(opener.Fault);
         for (int offset = 0; offset < frames.Length; offset += ResponseShape.FrameSize)
         {
             Append(frames.AsSpan(offset, ResponseShape.FrameSize));
@@ -53,6 +55,14 @@ internal sealed class AnswerReader(ResponseOpener opener) : IDisposable
     }
 
     public void Dispose() => opener.Dispose();
+
+    private static SessionException Refused(ChunkFault fault) => fault switch
+    {
+        ChunkFault.Dropped => new(SessionErrorCode.Dropped, "a frame of the answer is missing"),
+        ChunkFault.Repeated => new(SessionErrorCode.Repeated, "a frame of the answer came twice"),
+        ChunkFault.Reordered => new(SessionErrorCode.Reordered, "frames of the answer changed places"),
+        _ => new(SessionErrorCode.Tampered, "a frame of the answer does not open"),
+    };
 
     private static bool TryReadEvent(ReadOnlySpan<byte> bytes, out AnswerEvent? answer, out int size)
     {

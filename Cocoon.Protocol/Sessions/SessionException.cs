@@ -19,7 +19,7 @@ internal enum SessionErrorCode
     /// <summary>What is sealed and what the routing header says differ.</summary>
     Mismatch = 6,
 
-    /// <summary>A response frame does not open: changed, reordered, repeated or of another session.</summary>
+    /// <summary>A response frame does not open: changed, cut, or of another session.</summary>
     Tampered = 7,
 
     /// <summary>The response ended without its final frame.</summary>
@@ -33,6 +33,15 @@ internal enum SessionErrorCode
 
     /// <summary>Too much of the same is under way; later it may be served.</summary>
     Busy = 11,
+
+    /// <summary>A response frame came whose predecessor did not.</summary>
+    Dropped = 12,
+
+    /// <summary>A response frame came a second time.</summary>
+    Repeated = 13,
+
+    /// <summary>A response frame came behind one that should have followed it.</summary>
+    Reordered = 14,
 }
 
 /// <summary>A violation of the session protocol by the other side. The message never holds user data.</summary>
@@ -53,6 +62,9 @@ internal sealed class SessionException(SessionErrorCode code, string message) : 
         SessionErrorCode.TooLarge => SessionReasons.TooLarge,
         SessionErrorCode.KeyExhausted => SessionReasons.KeyExhausted,
         SessionErrorCode.Busy => SessionReasons.Busy,
+        SessionErrorCode.Dropped => SessionReasons.Dropped,
+        SessionErrorCode.Repeated => SessionReasons.Repeated,
+        SessionErrorCode.Reordered => SessionReasons.Reordered,
         _ => SessionReasons.Malformed,
     };
 }

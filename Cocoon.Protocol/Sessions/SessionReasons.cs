@@ -13,6 +13,9 @@ internal static class SessionReasons
     public const string Expired = "expired";
     public const string Mismatch = "mismatch";
     public const string Tampered = "tampered";
+    public const string Dropped = "dropped";
+    public const string Repeated = "repeated";
+    public const string Reordered = "reordered";
     public const string Truncated = "truncated";
     public const string TooLarge = "too-large";
     public const string KeyExhausted = "key-exhausted";
@@ -28,7 +31,10 @@ internal static class SessionReasons
         new(Replayed, "the same sealed request came before"),
         new(Expired, "the request or its price quote has run out"),
         new(Mismatch, "what is sealed and what the routing header or the session says differ"),
-        new(Tampered, "a frame of the answer does not open: changed, reordered, dropped, repeated or of another session"),
+        new(Tampered, "a frame of the answer does not open: changed, cut, made up or of another session"),
+        new(Dropped, "a frame of the answer did not come, but a later one did"),
+        new(Repeated, "a frame of the answer came twice"),
+        new(Reordered, "two frames of the answer came in each other's place"),
         new(Truncated, "the answer ended without its final frame"),
         new(TooLarge, "more than the session's protocol allows"),
         new(KeyExhausted, "the enclave remembers no more requests under this key; another one is coming"),

@@ -142,6 +142,13 @@ internal sealed class CocoonNetwork : IAsyncDisposable
         s_discovery,
         cancellationToken);
 
+    /// <summary>Waits until the client knows an offer of a provider that is no process of the tests.</summary>
+    public static Task WaitForOfferAsync(CocoonNode client, string peer, CancellationToken cancellationToken) => Eventually.GetAsync(
+        $"{client.Name} hears the offer of {peer}",
+        async () => (await client.GetAsync("/control/offers", cancellationToken))["offers"]!.AsArray().FirstOrDefault(o => (string)o!["peer"]! == peer),
+        s_discovery,
+        cancellationToken);
+
     public static async Task<TonAddress> WalletAsync(CocoonNode node, CancellationToken cancellationToken) =>
         TonAddress.Parse((string)(await node.GetAsync("/control/wallet", cancellationToken))["raw_address"]!);
 

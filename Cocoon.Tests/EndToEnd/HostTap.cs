@@ -11,7 +11,7 @@ namespace Cocoon.Tests.EndToEnd;
 
 /// <summary>
 /// What a provider's owner can do at the door: answers clients under the provider's own peer key, so that the transport's encryption ends
-/// here, and hands each stream on to the real node. Keeps a copy of every byte of them.
+/// here, and hands each stream on to the real node. Keeps a copy of every byte of them, and changes them when it is told to.
 /// </summary>
 internal sealed class HostTap : IAsyncDisposable
 {
@@ -35,6 +35,9 @@ internal sealed class HostTap : IAsyncDisposable
         }
     }
 
+    /// <summary>What happens to one sealed frame of each answer (<see cref="FrameDisturber"/>); <c>null</c>: nothing.</summary>
+    public string? Disturbance { get; set; }
+
     /// <summary>Where clients find the provider.</summary>
     public string Address => _front.FullAddress().ToString();
 
@@ -44,11 +47,13 @@ internal sealed class HostTap : IAsyncDisposable
     /// <summary>What the node sent so far, without the transport's encryption.</summary>
     public byte[] FromNode => Copy(_fromNode);
 
-    public static async Task<HostTap> StartAsync(CocoonNode node, CancellationToken cancellationToken)
+    /// <param name="dataDirectory">The provider node's, which holds its key.</param>
+    /// <param name="address">Where it listens.</param>
+    public static async Task<HostTap> StartAsync(string dataDirectory, string address, CancellationToken cancellationToken)
     {
-        byte[] seed = await File.ReadAllBytesAsync(Path.Combine(node.DataDirectory, NodeIdentity.FileName), cancellationToken);
+        byte[] seed = await File.ReadAllBytesAsync(Path.Combine(dataDirectory, NodeIdentity.FileName), cancellationToken);
         HostTap tap = new(await TestHosts.StartAsync(key: Ed25519PrivateKey.FromSeed(seed)), await TestHosts.StartAsync());
-        tap._back.AddAddresses(tap._front.LocalPeer, [Multiaddr.Parse(node.Address[..node.Address.IndexOf("/p2p/", StringComparison.Ordinal)])], TimeSpan.FromHours(1));
+        tap._back.AddAddresses(tap._front.LocalPeer, [Multiaddr.Parse(address[..address.IndexOf("/p2p/", StringComparison.Ordinal)])], TimeSpan.FromHours(1));
         return tap;
     }
 
@@ -61,7 +66,8 @@ internal sealed class HostTap : IAsyncDisposable
     private async Task ForwardAsync(IPeerStream client, CancellationToken cancellationToken)
     {
         await using IPeerStream node = await _back.OpenStreamAsync(_front.LocalPeer, [client.Protocol], cancellationToken);
-        Task there = PumpAsync(client, node, _toNode, cancellationToken), back = PumpAsync(node, client, _fromNode, cancellationToken);
+        FrameDisturber? disturber = client.Protocol == SessionLink.ProtocolId ? new(() => Disturbance) : null;
+        Task there = PumpAsync(client, node, _toNode, null, cancellationToken), back = PumpAsync(node, client, _fromNode, disturber, cancellationToken);
         try
         {
             await await Task.WhenAny(there, back);
@@ -76,10 +82,10 @@ internal sealed class HostTap : IAsyncDisposable
         }
     }
 
-    private async Task PumpAsync(IPeerStream from, IPeerStream to, MemoryStream record, CancellationToken cancellationToken)
+    private async Task PumpAsync(IPeerStream from, IPeerStream to, MemoryStream record, FrameDisturber? disturber, CancellationToken cancellationToken)
     {
         byte[] buffer = new byte[64 * 1024];
-        while (await from.ReadAsync(buffer, cancellationToken) is var read and > 0)
+        while (disturber is not { IsOver: true } && await from.ReadAsync(buffer, cancellationToken) is var read and > 0)
         {
             lock (_lock)
             {
@@ -89,7 +95,7 @@ internal sealed class HostTap : IAsyncDisposable
                 }
             }
 
-            await to.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
+            await to.WriteAsync(disturber?.Pass(buffer.AsSpan(0, read)) ?? buffer.AsMemory(0, read), cancellationToken);
         }
 
         await to.CloseWriteAsync(cancellationToken);

@@ -13,8 +13,11 @@ internal static class UnsealedProgram
 {
     public const string Verb = "unsealed";
 
+    /// <summary>What follows <c>dotnet</c>.</summary>
+    public static IReadOnlyList<string> DotNetArguments => [typeof(UnsealedProgram).Assembly.Location, Verb];
+
     public static IReadOnlyList<string> Command { get; } =
-        [Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", "exec", typeof(UnsealedProgram).Assembly.Location, Verb];
+        [Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", "exec", .. DotNetArguments];
 
     public static Task<int> RunAsync(string[] arguments)
     {

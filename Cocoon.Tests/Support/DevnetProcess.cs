@@ -13,10 +13,10 @@ namespace Cocoon.Tests.Support;
 /// <summary>A devnet of <c>scripts/devnet</c> as a child process, with its control calls. It ends when its stdin closes, so it cannot outlive the tests.</summary>
 internal sealed class DevnetProcess : IAsyncDisposable
 {
-    private readonly Process _process;
+    private readonly Process? _process;
     private readonly HttpClient _http = new() { Timeout = Timeout.InfiniteTimeSpan };
 
-    private DevnetProcess(Process process, Uri url)
+    private DevnetProcess(Process? process, Uri url)
     {
         _process = process;
         Url = url;
@@ -63,6 +63,9 @@ internal sealed class DevnetProcess : IAsyncDisposable
         return new DevnetProcess(process, new Uri((string)JsonNode.Parse(line)!["url"]!));
     }
 
+    /// <summary>A devnet that somebody else started and ends.</summary>
+    public static DevnetProcess Attach(Uri url) => new(process: null, url);
+
     /// <summary>Creates nanotons; on return they have arrived.</summary>
     public Task FaucetAsync(TonAddress address, ulong nanotons) =>
         ControlAsync("faucet", new { address = address.ToString(), amount = nanotons.ToString(CultureInfo.InvariantCulture) });
@@ -78,6 +81,11 @@ internal sealed class DevnetProcess : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _http.Dispose();
+        if (_process is null)
+        {
+            return;
+        }
+
         _process.StandardInput.Close();
         using CancellationTokenSource limit = new(TimeSpan.FromSeconds(5));
         try

@@ -146,7 +146,7 @@ async function receiptFee(network, address, settled) {
 
 function receiptFile(network, options, id) {
   if (!id) throw new Error('the provider delivered no receipt');
-  const kept = join(options.root, '.data', 'receipts');
+  const kept = join(options.state, 'receipts');
   mkdirSync(kept, { recursive: true });
   const target = join(kept, `${id}.json`);
   copyFileSync(join(network.directory, 'client', 'receipts', `${id}.json`), target);
@@ -154,6 +154,6 @@ function receiptFile(network, options, id) {
 }
 
 async function modelDigest(network, options) {
-  const file = options.model ? resolve(options.model) : join(network.program, '..', 'models', 'cocoon-guide.gguf');
+  const file = options.model ? resolve(options.model) : join(network.program[0], '..', 'models', 'cocoon-guide.gguf');
   return createHash('sha256').update(readFileSync(file)).digest('hex');
 }

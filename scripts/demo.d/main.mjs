@@ -1,4 +1,5 @@
 // Entry of the demo: options, the run, the report, and cleaning up whatever happens.
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Network } from './network.mjs';
 import { keepNetwork, stopKept } from './kept.mjs';
@@ -9,10 +10,14 @@ const { values: options } = parse({
   options: {
     root: { type: 'string' },
     configuration: { type: 'string', default: 'Release' },
+    // For tests: where kept networks and receipts are remembered, and a program that stands for the build's.
+    state: { type: 'string' },
+    program: { type: 'string', multiple: true },
     prompt: { type: 'string', default: 'What is Cocoon?' },
     model: { type: 'string' },
     shape: { type: 'string', default: 'steady' },
     claim: { type: 'boolean', default: false },
+    verbose: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
     stop: { type: 'boolean', default: false },
     output: { type: 'string', short: 'o', default: 'text' },
@@ -30,8 +35,9 @@ function parse(config) {
 if (!['text', 'json'].includes(options.output)) fail(2, `-o ${options.output} is not known`, 'use -o json');
 if (!['steady', 'fast', 'batch'].includes(options.shape)) fail(2, `there is no shape '${options.shape}'`, 'use steady, fast or batch');
 
+options.state ??= join(options.root, '.data');
 if (options.stop) {
-  process.exit(await stopKept(options.root) ? 0 : 4);
+  process.exit(await stopKept(options.state) ? 0 : 4);
 }
 
 const started = Date.now();
@@ -53,7 +59,7 @@ try {
   const result = await askAndSettle(network, options);
   if (options.keep) {
     result.base_url = network.client.ready.base_url;
-    await keepNetwork(options.root, network);
+    await keepNetwork(options.state, network);
   } else {
     await network.stop();
     network.clean();

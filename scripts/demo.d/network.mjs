@@ -14,13 +14,13 @@ const TON = 1_000_000_000n;
 export class Network {
   constructor(options) {
     this.options = options;
-    this.program = join(options.root, 'Cocoon.Node', 'bin', options.configuration, 'net10.0', 'cocoon.dll');
+    this.program = options.program ?? [join(options.root, 'Cocoon.Node', 'bin', options.configuration, 'net10.0', 'cocoon.dll')];
     this.processes = [];
     this.stopped = false;
   }
 
   async start() {
-    if (findKept(this.options.root)) throw new Error('a kept network is running already; stop it with ./scripts/demo --stop');
+    if (findKept(this.options.state)) throw new Error('a kept network is running already; stop it with ./scripts/demo --stop');
     // Short on purpose: the path of a Unix socket has at most 107 bytes.
     this.directory = mkdtempSync(join(tmpdir(), 'cocoon-'));
     progress(`network devnet in ${this.directory}; tier open with simulated evidence is accepted because this demo passes --allow-open`);
@@ -60,7 +60,7 @@ export class Network {
   /** Runs the command line against one node's data directory; stdout. */
   async cocoon(name, args) {
     try {
-      const { stdout } = await run('dotnet', [this.program, ...args, '--data', join(this.directory, name)], { maxBuffer: 16 << 20 });
+      const { stdout } = await run('dotnet', [...this.program, ...args, '--data', join(this.directory, name)], { maxBuffer: 16 << 20 });
       return stdout;
     } catch (error) {
       const failure = new Error(`cocoon ${args.slice(0, 2).join(' ')} failed: ${(error.stderr || error.message).trim()}`);
@@ -97,6 +97,11 @@ export class Network {
 
   pids() {
     return this.processes.map((p) => p.pid).filter(Boolean);
+  }
+
+  /** Name to process id and what it said when it was ready. */
+  running() {
+    return Object.fromEntries(this.processes.map((p) => [p.name, { pid: p.pid, ...p.ready }]));
   }
 
   explain() {
@@ -144,7 +149,8 @@ export class Network {
   async #node(name, args) {
     const data = join(this.directory, name);
     mkdirSync(data, { recursive: true, mode: 0o700 });
-    const process = this.#background(name).start('dotnet', [this.program, ...args, '--lan', '--no-mdns', '--ready-json', '--data', data]);
+    const process = this.#background(name).start(
+      'dotnet', [...this.program, ...args, '--lan', '--no-mdns', '--ready-json', '--data', data, ...(this.options.verbose ? ['--verbose'] : [])]);
     process.data = data;
     await process.waitReady();
     return process;

@@ -105,6 +105,62 @@ internal sealed class SessionRunTests
         Assert.That(fixture.Channel.HasLiveSessions, Is.False);
     }
 
+    /// <summary>What a host can do to sealed frames on their way, each an error by its own word; what came before it stays what the enclave said.</summary>
+    [TestCase("flip", SessionReasons.Tampered)]
+    [TestCase("drop", SessionReasons.Dropped)]
+    [TestCase("repeat", SessionReasons.Repeated)]
+    [TestCase("swap", SessionReasons.Reordered)]
+    [TestCase("end", SessionReasons.Truncated)]
+    [TestCase("settle", SessionReasons.Truncated)]
+    public async Task RunAsync_FramesDisturbedOnTheirWay_AreRefusedByTheWord(string how, string word)
+    {
+        await using ClientChannelTests.Fixture fixture = new();
+        InferenceException? refused = await AskAsync(
+            fixture,
+            async (link, request, enclave, ct) =>
+            {
+                await link.WriteAsync(new ProviderMessage { Accepted = new Accepted() }, ct);
+                using ResponseSealer sealer = enclave.Open(request).Response;
+                List<byte[]> frames =
+                    [Frame(sealer, new AnswerEvent { Started = new Started { PromptTokens = 1 } }), .. "abcd".Select(text => Frame(sealer, new AnswerEvent { Delta = new Delta { Text = $"{text}" } }))];
+                switch (how)
+                {
+                    case "flip":
+                        frames[3][^1] ^= 1;
+                        break;
+                    case "drop":
+                        frames.RemoveAt(3);
+                        break;
+                    case "repeat":
+                        frames.Insert(3, frames[2]);
+                        break;
+                    case "swap":
+                        (frames[3], frames[4]) = (frames[4], frames[3]);
+                        break;
+                }
+
+                foreach (byte[] frame in frames)
+                {
+                    await link.WriteAsync(new ProviderMessage { Sealed = new SealedFrame { Data = ByteString.CopyFrom(frame) } }, ct);
+                }
+
+                if (how == "settle")
+                {
+                    await link.WriteAsync(new ProviderMessage { Settlement = new SignedSettlement() }, ct);
+                }
+
+                await link.Stream.CloseWriteAsync(ct);
+            },
+            isHeard: true);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((refused!.Failure, refused.Code, refused.TryAnother), Is.EqualTo((InferenceFailure.Truncated, word, true)));
+            Assert.That(FailureWords.Of(refused), Is.EqualTo(word), "also where another provider goes on");
+            Assert.That(refused.Why, Does.StartWith(word + ": "));
+            Assert.That(fixture.Channel.HasLiveSessions, Is.False);
+        }
+    }
+
     [Test]
     public async Task RunAsync_DeclinedBecauseACutSessionCostMore_LearnsItAndMayAskAgain()
     {
@@ -163,6 +219,15 @@ internal sealed class SessionRunTests
         Assert.That(
             async () => await fixture.Channel.ReconcileAsync(0, booked + 1, asking: null, CancellationToken.None),
             isSettled ? Throws.InstanceOf<PaymentException>() : Throws.Nothing, "nothing rests on the host's word once the enclave spoke");
+    }
+
+    private static byte[] Frame(ResponseSealer sealer, AnswerEvent happened)
+    {
+        AnswerWriter writer = new();
+        writer.Append(happened);
+        byte[] frame = new byte[ResponseShape.FrameSize];
+        writer.TakeFrame(frame);
+        return sealer.Seal(frame, isFinal: false);
     }
 
     private static Task<InferenceException?> AskAsync(ClientChannelTests.Fixture fixture, Misbehaviour misbehave, bool isHeard = false) =>

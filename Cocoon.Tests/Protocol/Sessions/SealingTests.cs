@@ -179,37 +179,87 @@ public sealed class SealingTests
         reader.Dispose();
     }
 
-    [TestCase("swap")]
-    [TestCase("drop")]
-    [TestCase("repeat")]
-    [TestCase("flip-flag")]
-    [TestCase("flip-body")]
-    [TestCase("cut")]
-    [TestCase("foreign")]
-    public void Response_Disturbed_IsTamperedForGood(string how)
+    [TestCase("drop", SessionReasons.Dropped)]
+    [TestCase("drop all but the last", SessionReasons.Dropped)]
+    [TestCase("repeat", SessionReasons.Repeated)]
+    [TestCase("repeat the first", SessionReasons.Repeated)]
+    [TestCase("flip the final flag", SessionReasons.Tampered)]
+    [TestCase("flip the first flag", SessionReasons.Tampered)]
+    [TestCase("flip a bit", SessionReasons.Tampered)]
+    [TestCase("cut", SessionReasons.Tampered)]
+    [TestCase("empty", SessionReasons.Tampered)]
+    [TestCase("noise", SessionReasons.Tampered)]
+    [TestCase("of another session", SessionReasons.Tampered)]
+    [TestCase("the first of another session", SessionReasons.Tampered)]
+    public void Response_Disturbed_IsRefusedByItsWordForGood(string how, string word)
     {
         using SessionPair pair = new(_time);
         (ResponseSealer sealer, AnswerReader reader) = Exchange(pair);
         (ResponseSealer foreign, AnswerReader foreignReader) = Exchange(pair);
-        byte[][] chunks = [.. Enumerable.Range(0, 4).Select(i => sealer.Seal(new byte[ResponseShape.FrameSize], isFinal: i == 3))];
-        foreign.Seal(new byte[ResponseShape.FrameSize], isFinal: false);
+        byte[][] chunks = Chunks(sealer, 6), others = Chunks(foreign, 6);
         reader.Read(chunks[0]);
+        reader.Read(chunks[1]);
         byte[] next = how switch
         {
-            "swap" or "drop" => chunks[2],
-            "repeat" => chunks[0],
-            "flip-flag" => [(byte)(chunks[1][0] ^ (byte)ChunkFlags.Final), .. chunks[1][1..]],
-            "flip-body" => [.. chunks[1][..40], (byte)(chunks[1][40] ^ 1), .. chunks[1][41..]],
-            "cut" => chunks[1][..^1],
-            _ => foreign.Seal(new byte[ResponseShape.FrameSize], isFinal: false),
+            "drop" => chunks[3],
+            "drop all but the last" => chunks[5],
+            "repeat" => chunks[1],
+            "repeat the first" => chunks[0],
+            "flip the final flag" => [(byte)(chunks[2][0] ^ (byte)ChunkFlags.Final), .. chunks[2][1..]],
+            "flip the first flag" => [(byte)(chunks[2][0] ^ (byte)ChunkFlags.First), .. chunks[2][1..]],
+            "flip a bit" => [.. chunks[2][..40], (byte)(chunks[2][40] ^ 1), .. chunks[2][41..]],
+            "cut" => chunks[2][..^1],
+            "empty" => [],
+            "noise" => [0, .. RandomNumberGenerator.GetBytes(chunks[2].Length - 1)],
+            "of another session" => others[2],
+            _ => others[0],
         };
-        AssertRefused(SessionReasons.Tampered, () => reader.Read(next));
-        AssertRefused(SessionReasons.Tampered, () => reader.Read(chunks[1]));
+        AssertRefused(word, () => reader.Read(next));
+
+        // Nothing opens after that, not what was to come either, and the word stays.
+        AssertRefused(word, () => reader.Read(chunks[4]));
+        AssertRefused(word, () => reader.Read(chunks[5]));
         Assert.That(reader.IsComplete, Is.False);
         foreach (IDisposable d in new IDisposable[] { sealer, reader, foreign, foreignReader })
         {
             d.Dispose();
         }
+    }
+
+    [TestCase(0)]
+    [TestCase(1)]
+    [TestCase(3)]
+    public void Response_TwoChunksInEachOthersPlace_AreDroppedAndThenReordered(int at)
+    {
+        using SessionPair pair = new(_time);
+        (ResponseSealer sealer, AnswerReader reader) = Exchange(pair);
+        byte[][] chunks = Chunks(sealer, 6);
+        for (int i = 0; i < at; i++)
+        {
+            reader.Read(chunks[i]);
+        }
+
+        // Of the first of them alone nobody can say which it is.
+        AssertRefused(SessionReasons.Dropped, () => reader.Read(chunks[at + 1]));
+        AssertRefused(SessionReasons.Reordered, () => reader.Read(chunks[at]));
+        AssertRefused(SessionReasons.Reordered, () => reader.Read(chunks[at + 1]));
+        Assert.That(reader.IsComplete, Is.False);
+        sealer.Dispose();
+        reader.Dispose();
+    }
+
+    /// <summary>The search for a chunk's place ends: beyond it a chunk is only one that does not open.</summary>
+    [TestCase(256, SessionReasons.Dropped)]
+    [TestCase(257, SessionReasons.Tampered)]
+    public void Response_ManyChunksMissing_IsSearchedForWithinABound(int missing, string word)
+    {
+        using SessionPair pair = new(_time);
+        (ResponseSealer sealer, AnswerReader reader) = Exchange(pair);
+        byte[][] chunks = Chunks(sealer, missing + 3);
+        reader.Read(chunks[0]);
+        AssertRefused(word, () => reader.Read(chunks[1 + missing]));
+        sealer.Dispose();
+        reader.Dispose();
     }
 
     [Test]
@@ -219,7 +269,7 @@ public sealed class SealingTests
         (ResponseSealer sealer, AnswerReader reader) = Exchange(pair);
         byte[] last = sealer.Seal(new byte[ResponseShape.FrameSize], isFinal: true);
         reader.Read(last);
-        AssertRefused(SessionReasons.Tampered, () => reader.Read(last));
+        AssertRefused(SessionReasons.Repeated, () => reader.Read(last));
         Assert.That(() => sealer.Seal(new byte[ResponseShape.FrameSize], isFinal: true), Throws.InvalidOperationException);
         sealer.Dispose();
         reader.Dispose();
@@ -251,6 +301,9 @@ public sealed class SealingTests
         SealedCall call = pair.Seal();
         return (pair.Opener.Open(pair.Session, call.Header, call.Sealed).Response, new AnswerReader(call.Response));
     }
+
+    private static byte[][] Chunks(ResponseSealer sealer, int count) =>
+        [.. Enumerable.Range(0, count).Select(i => sealer.Seal(new byte[ResponseShape.FrameSize], isFinal: i == count - 1))];
 
     private static AnswerEvent Delta(string text) => new() { Delta = new Delta { Text = text, DueNanoton = (ulong)text.Length } };
 
