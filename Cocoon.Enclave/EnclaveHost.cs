@@ -171,7 +171,7 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
 
         try
         {
-            _identity = await EnclaveIdentity.CreateAsync(_evidenceSource, Subject(configure, _engine), _options.Suites, _options.Time, _shutdown.Token);
+            _identity = await EnclaveIdentity.CreateAsync(_evidenceSource, Subject(configure, _engine, protections), _options.Suites, _options.Time, _shutdown.Token);
         }
         catch (EvidenceSourceException e)
         {
@@ -190,13 +190,11 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
         return null;
     }
 
-    private static IdentitySubject Subject(Configure configure, IInferenceEngine engine) => new(
+    private IdentitySubject Subject(Configure configure, IInferenceEngine engine, Protections protections) => new(
         [.. configure.PeerId.Span],
         [.. EngineDigests.Digest(engine.Info)],
         [.. engine.Models.Select(m => m.Id)],
-        [.. configure.PolicyDigest.Length == 32 ? configure.PolicyDigest.ToByteArray() : new byte[32]],
-        configure.BeaconHeight,
-        [.. configure.Beacon.Length == 32 ? configure.Beacon.ToByteArray() : new byte[32]]);
+        EnclaveRules.Of(_options, isUpstream: configure.Upstream is not null, protections));
 
     private async Task<Ready> ReadyAsync(IInferenceEngine engine, EnclaveIdentity identity)
     {

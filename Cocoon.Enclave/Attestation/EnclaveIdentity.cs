@@ -12,9 +12,7 @@ internal sealed record IdentitySubject(
     ImmutableArray<byte> PeerId,
     ImmutableArray<byte> EngineDigest,
     ImmutableArray<ModelId> Models,
-    ImmutableArray<byte> PolicyDigest,
-    ulong BeaconHeight,
-    ImmutableArray<byte> Beacon);
+    EnclavePolicy Policy);
 
 /// <summary>All secrets of one boot and the evidence for them. Made after lockdown, only in memory, gone with the process.</summary>
 /// <remarks>Thread-safe.</remarks>
@@ -70,6 +68,7 @@ internal sealed class EnclaveIdentity : IDisposable
 
     private async Task<Evidence> CollectAsync(ImmutableArray<byte> challenge, CancellationToken cancellationToken)
     {
+        byte[] policy = _subject.Policy.Encode();
         EnclaveBinding binding = new()
         {
             Kind = _source.Kind,
@@ -78,15 +77,13 @@ internal sealed class EnclaveIdentity : IDisposable
             PeerId = _subject.PeerId,
             EngineDigest = _subject.EngineDigest,
             Models = [.. _subject.Models.OrderBy(m => m.ToString(), StringComparer.Ordinal)],
-            PolicyDigest = _subject.PolicyDigest,
+            PolicyDigest = [.. EnclavePolicy.Digest(policy)],
             BootNonce = [.. _bootNonce],
-            BeaconHeight = _subject.BeaconHeight,
-            Beacon = _subject.Beacon,
             Challenge = challenge,
         };
         try
         {
-            EvidenceBundle bundle = await _source.CollectAsync(binding, cancellationToken);
+            EvidenceBundle bundle = await _source.CollectAsync(binding, cancellationToken) with { EnclavePolicy = [.. policy] };
             byte[] bytes = bundle.Encode();
             return new Evidence(bytes, EvidenceBundle.Digest(bytes), EnclaveBinding.ReportData(bundle.Binding.AsSpan()), _time.GetUtcNow());
         }

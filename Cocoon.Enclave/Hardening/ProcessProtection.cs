@@ -2,6 +2,7 @@ using System.Collections;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Cocoon.Protocol.Attestation;
 using Cocoon.Protocol.Enclaves.Proto;
 
 namespace Cocoon.Enclave.Hardening;
@@ -13,19 +14,15 @@ namespace Cocoon.Enclave.Hardening;
 /// <remarks>Defence in depth: root, and whoever starts both processes, is only stopped by hardware.</remarks>
 internal sealed unsafe class ProcessProtection(int expectedParent, bool isConfined, int upstreamPort = 0) : IProcessProtection
 {
-    public const string On = "on";
-    public const string Off = "off";
-    public const string Unavailable = "unavailable";
+    private const string On = EnclavePolicy.On, Off = EnclavePolicy.Off, Unavailable = EnclavePolicy.Unavailable;
 
-    /// <summary>Without these no key is made. The others depend on the system's age and limits.</summary>
-    internal static IReadOnlyList<string> Required { get; } =
-        ["no_new_privs", "seccomp", "dumpable", "core", "pdeathsig", "output", "environment", "diagnostics"];
+    internal static IReadOnlyList<string> Required => EnclavePolicy.RequiredProtections;
 
-    // Variables that the supervisor sets, and those a person may set for the runtime or the GPU driver; nothing that loads code.
+    // Exactly those that the supervisor sets or passes on: runtime settings of the heap, and the choice of devices; nothing that loads code.
     private static readonly string[] AllowedEnvironment =
     [
-        "DOTNET_EnableDiagnostics", "DOTNET_ROOT", "DOTNET_GCHeapHardLimit", "DOTNET_GCgen0size", "DOTNET_gcConcurrent", "DOTNET_TieredCompilation", "DOTNET_gcServer", "COCOON_CRYPTO",
-        "CUDA_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES", "LANG",
+        "DOTNET_EnableDiagnostics", "DOTNET_ROOT", "DOTNET_GCHeapHardLimit", "DOTNET_GCgen0size", "DOTNET_gcConcurrent", "DOTNET_TieredCompilation",
+        "COCOON_CRYPTO", "CUDA_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES",
     ];
 
     private readonly List<Protections.Types.Protection> _items = [];

@@ -150,6 +150,6 @@ internal sealed partial class EnclaveSession
     }
 
     // In the paced shapes the host hears of it at the next block's edge.
-    private TimeSpan ParkTimeout(Shape shape) =>
-        shape == Shape.Fast ? _context.PaymentTimeout : _context.PaymentTimeout + ResponseShape.Block;
+    private static TimeSpan ParkTimeout(Shape shape) =>
+        shape == Shape.Fast ? EnclaveSessionContext.PaymentWait : EnclaveSessionContext.PaymentWait + ResponseShape.Block;
 }

@@ -94,7 +94,8 @@ internal sealed partial class EnclaveSession : IAsyncDisposable
             throw new SessionException(SessionErrorCode.Malformed, "quote");
         }
 
-        if (hello.Nonce.Length != 32 || hello.KnownEvidence.Count > MaxKnownEvidence || quote.Prices is null || quote.HelloNonce != hello.Nonce)
+        if (hello.Nonce.Length != 32 || hello.KnownEvidence.Count > MaxKnownEvidence || quote.Prices is null || quote.HelloNonce != hello.Nonce
+            || quote.UnitTokens < ResponseShape.MinUnitTokens)
         {
             throw new SessionException(SessionErrorCode.Malformed, "hello or quote");
         }
@@ -279,7 +280,7 @@ internal sealed partial class EnclaveSession : IAsyncDisposable
         {
             try
             {
-                await _paid.Task.WaitAsync(_context.PaymentTimeout, _context.Time, shutdown);
+                await _paid.Task.WaitAsync(EnclaveSessionContext.PaymentWait, _context.Time, shutdown);
             }
             catch (TimeoutException)
             {

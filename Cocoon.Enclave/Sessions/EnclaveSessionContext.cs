@@ -12,5 +12,5 @@ internal sealed record EnclaveSessionContext(
     public ServedModel Model => Engine.Models[0];
 
     /// <summary>How long a parked slot waits for money, and an ended session for its last voucher.</summary>
-    public TimeSpan PaymentTimeout { get; init; } = TimeSpan.FromSeconds(10);
+    public static readonly TimeSpan PaymentWait = TimeSpan.FromSeconds(10);
 }

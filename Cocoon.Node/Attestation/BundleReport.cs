@@ -32,6 +32,8 @@ internal static class BundleReport
         document["report_data"] = Hex(claims.ReportData.AsSpan());
         document["identity_key"] = Hex(claims.IdentityKey.AsSpan());
         document["engine_digest"] = Hex(claims.EngineDigest.AsSpan());
+        document["policy_digest"] = Hex(claims.PolicyDigest.AsSpan());
+        document["enclave_policy"] = claims.EnclavePolicy is { } rules ? JsonNode.Parse(rules.Encode()) : null;
         document["models"] = new JsonArray([.. claims.Models.Select(m => JsonValue.Create(m.ToString()))]);
         document["gpus"] = bundle.Gpus.Length;
         document["protections"] = new JsonArray([.. claims.Protections.Select(p => new JsonObject { ["name"] = p.Name, ["state"] = p.State, ["detail"] = p.Detail })]);

@@ -59,6 +59,7 @@ internal static class AttestShowCommand
 
         yield return ("EVIDENCE", $"{document["evidence_kind"] ?? "-"}  tier {document["tier"] ?? "-"}  {document["evidence_bytes"]} bytes  sha256 {document["evidence_digest"]}");
         yield return ("ISSUED", $"{document["issued_at"] ?? "-"}  valid until {document["valid_until"] ?? "-"}");
+        yield return ("RULES", $"{document["enclave_policy"]?["profile"] ?? "-"}  sha256 {document["policy_digest"] ?? "-"}");
         foreach (JsonNode? model in document["models"]?.AsArray() ?? [])
         {
             yield return ("MODEL", $"{model}  {document["model_assurance"]}");

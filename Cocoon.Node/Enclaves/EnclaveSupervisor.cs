@@ -215,10 +215,7 @@ internal sealed partial class EnclaveSupervisor(EnclaveSupervisorOptions options
             Threads = (uint)options.Threads,
             WorkPercent = options.WorkPercent,
             PeerId = ByteString.CopyFrom(options.PeerId.Span),
-            PolicyDigest = ByteString.CopyFrom(options.PolicyDigest.Span),
             NativesPath = options.NativesPath is null ? "" : Path.GetFullPath(options.NativesPath),
-            BeaconHeight = options.BeaconHeight,
-            Beacon = ByteString.CopyFrom(options.Beacon.Span),
             Evidence = options.Evidence,
             Collateral = { EnclaveCollateral.Read(options.CollateralFolder) },
         };

@@ -35,12 +35,6 @@ internal sealed class EnclaveSupervisorOptions
     /// <summary>The peer id of this node, bound into the evidence.</summary>
     public required ReadOnlyMemory<byte> PeerId { get; init; }
 
-    public ReadOnlyMemory<byte> PolicyDigest { get; init; } = new byte[32];
-
-    public ulong BeaconHeight { get; init; }
-
-    public ReadOnlyMemory<byte> Beacon { get; init; } = new byte[32];
-
     /// <summary>Folder of the llama.cpp libraries; found beside the binary when <c>null</c>.</summary>
     public string? NativesPath { get; init; }
 

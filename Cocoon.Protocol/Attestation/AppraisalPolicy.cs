@@ -34,6 +34,9 @@ internal sealed record AppraisalPolicy
     /// <summary>Requests are sealed to hybrid post-quantum keys or not at all.</summary>
     public bool RequirePostQuantum { get; init; }
 
+    /// <summary>Digests, in lower-case hexadecimal, of the rules that an enclave may keep (<see cref="EnclavePolicy"/>). Empty: any that its tier allows.</summary>
+    public ImmutableHashSet<string> EnclavePolicies { get; init; } = [];
+
     /// <summary>Images that may run; hardware evidence of any other is refused.</summary>
     public ImmutableArray<Release> Releases { get; init; } = [];
 

@@ -11,7 +11,7 @@ namespace Cocoon.Protocol.Attestation;
 /// <remarks><code>
 /// { "id": "home", "kinds": ["tdx", "sev-snp"], "allow_simulated": false, "minimum_tier": "open",
 ///   "models": ["&lt;64 hexadecimal digits&gt;"], "max_evidence_age_hours": 24,
-///   "require_fresh_evidence": false, "require_post_quantum": false,
+///   "require_fresh_evidence": false, "require_post_quantum": false, "enclave_policies": ["&lt;64 hexadecimal digits&gt;"],
 ///   "releases": [ { "name": "image 1.0", "kind": "tdx", "not_after": "2027-01-01T00:00:00Z",
 ///                   "mrtd": ["…"], "rtmr0": ["…"], "rtmr1": ["…"], "rtmr2": ["…"], "rtmr3": [], "mr_config_id": [] },
 ///                 { "name": "image 1.0", "kind": "sev-snp", "measurement": ["…"], "host_data": [], "minimum_guest_svn": 0 } ],
@@ -63,6 +63,7 @@ internal static class AppraisalPolicyFile
             MaxEvidenceAgeHours = policy.MaxEvidenceAge.TotalHours,
             RequireFreshEvidence = policy.RequireFreshEvidence,
             RequirePostQuantum = policy.RequirePostQuantum,
+            EnclavePolicies = PolicyFields.Sorted(policy.EnclavePolicies),
             Releases = [.. policy.Releases.Select(ReleaseDocument.From)],
             Tdx = TdxPolicyDocument.From(policy.Tdx),
             Snp = SnpPolicyDocument.From(policy.Snp),
@@ -97,6 +98,7 @@ internal static class AppraisalPolicyFile
             MaxEvidenceAge = TimeSpan.FromHours(document.MaxEvidenceAgeHours),
             RequireFreshEvidence = document.RequireFreshEvidence,
             RequirePostQuantum = document.RequirePostQuantum,
+            EnclavePolicies = PolicyFields.Hex("enclave_policies", document.EnclavePolicies, EnclaveBinding.DigestSize),
             Releases = [.. document.Releases.Select(r => r.ToRelease())],
             Tdx = document.Tdx?.ToPolicy() ?? Tdx.TdxPolicy.Strict,
             Snp = document.Snp?.ToPolicy() ?? SevSnp.SnpPolicy.Strict,
@@ -129,6 +131,8 @@ internal static class AppraisalPolicyFile
         public bool RequireFreshEvidence { get; init; }
 
         public bool RequirePostQuantum { get; init; }
+
+        public ImmutableArray<string> EnclavePolicies { get; init; } = [];
 
         public ImmutableArray<ReleaseDocument> Releases { get; init; } = [];
 

@@ -41,14 +41,16 @@ internal sealed record EnclaveClaims
 
     public required ImmutableArray<byte> EngineDigest { get; init; }
 
+    /// <summary>SHA-256 of the rules that the enclave keeps.</summary>
     public required ImmutableArray<byte> PolicyDigest { get; init; }
+
+    /// <summary><c>null</c> when the bundle does not show the rules that the digest is of.</summary>
+    public EnclavePolicy? EnclavePolicy { get; init; }
 
     public required ImmutableArray<BoundKey> Keys { get; init; }
 
     /// <summary>64 bytes; part of every sealed request's info.</summary>
     public required ImmutableArray<byte> ReportData { get; init; }
-
-    public required ulong BeaconHeight { get; init; }
 
     public DateTimeOffset? IssuedAt { get; init; }
 

@@ -14,17 +14,16 @@ internal readonly record struct HpkeSuiteIds(ushort Kdf, ushort Aead);
 /// <remarks>
 /// Big endian; <c>opaque</c> is a u16 length and bytes.
 /// <code>
-///  26  "cocoon/enclave-binding/v1\0"
+///  26  "cocoon/enclave-binding/v2\0"
 ///   1  evidence kind
 ///      opaque { u16 algorithm (1 Ed25519), public key }
 ///   2  number of HPKE keys, each: 8 key id, u16 KEM, opaque public key, u16 n × (u16 KDF, u16 AEAD), u64 not after (ms)
 ///      opaque peer id (multihash)
 ///  32  engine digest
 ///   2  number of models, each 32, ascending
-///  32  policy digest
+///  32  policy digest: SHA-256 of the EnclavePolicy document in the bundle
 ///   1  number of GPU evidence digests, each 32, in device order
 ///  32  boot nonce
-///   8  beacon height, 32  beacon
 ///      opaque challenge, 0 or 32 bytes
 /// </code>
 /// Decoding refuses every other encoding of the same content.
@@ -42,7 +41,7 @@ internal sealed record EnclaveBinding
     private const ushort Ed25519Algorithm = 1;
     private const int MaxSuites = 8;
 
-    private static ReadOnlySpan<byte> Domain => "cocoon/enclave-binding/v1\0"u8;
+    private static ReadOnlySpan<byte> Domain => "cocoon/enclave-binding/v2\0"u8;
 
     public required EvidenceKind Kind { get; init; }
 
@@ -58,15 +57,12 @@ internal sealed record EnclaveBinding
     /// <summary>Ascending by bytes.</summary>
     public required ImmutableArray<ModelId> Models { get; init; }
 
+    /// <summary>Of the rules that the enclave keeps (<see cref="EnclavePolicy"/>), computed by itself.</summary>
     public required ImmutableArray<byte> PolicyDigest { get; init; }
 
     public ImmutableArray<ImmutableArray<byte>> GpuEvidenceDigests { get; init; } = [];
 
     public required ImmutableArray<byte> BootNonce { get; init; }
-
-    public ulong BeaconHeight { get; init; }
-
-    public required ImmutableArray<byte> Beacon { get; init; }
 
     public ImmutableArray<byte> Challenge { get; init; } = [];
 
@@ -100,7 +96,7 @@ internal sealed record EnclaveBinding
             writer.Raw(digest.AsSpan());
         }
 
-        return writer.Raw(BootNonce.AsSpan()).U64(BeaconHeight).Raw(Beacon.AsSpan()).Opaque16(Challenge.AsSpan()).ToArray();
+        return writer.Raw(BootNonce.AsSpan()).Opaque16(Challenge.AsSpan()).ToArray();
     }
 
     /// <summary><c>false</c> for anything but a canonical encoding within the limits.</summary>
@@ -162,8 +158,6 @@ internal sealed record EnclaveBinding
         }
 
         ImmutableArray<byte> bootNonce = [.. reader.Take(DigestSize)];
-        ulong beaconHeight = reader.U64();
-        ImmutableArray<byte> beacon = [.. reader.Take(DigestSize)];
         ImmutableArray<byte> challenge = [.. reader.Opaque16(DigestSize)];
         reader.ExpectEnd();
         if (challenge.Length is not (0 or DigestSize) || keys.Length == 0)
@@ -182,8 +176,6 @@ internal sealed record EnclaveBinding
             PolicyDigest = policy,
             GpuEvidenceDigests = [.. gpus],
             BootNonce = bootNonce,
-            BeaconHeight = beaconHeight,
-            Beacon = beacon,
             Challenge = challenge,
         };
     }

@@ -50,8 +50,10 @@ internal sealed class EvidenceAppraiser(params ReadOnlySpan<IEvidenceVerifier> v
 
         EvidenceFacts facts = verifier.Verify(bundle, binding, now);
         List<string> reasons = [.. facts.Reasons];
+        EnclavePolicy? rules = ReadRules(reasons, bundle, binding);
         CheckSubject(reasons, binding, subject);
         CheckPolicy(reasons, facts, binding, subject, policy, now);
+        CheckRules(reasons, rules, binding, policy);
         EnclaveClaims claims = new()
         {
             Kind = binding.Kind,
@@ -61,9 +63,9 @@ internal sealed class EvidenceAppraiser(params ReadOnlySpan<IEvidenceVerifier> v
             Models = binding.Models,
             EngineDigest = binding.EngineDigest,
             PolicyDigest = binding.PolicyDigest,
+            EnclavePolicy = rules,
             Keys = binding.Keys,
             ReportData = [.. EnclaveBinding.ReportData(bundle.Binding.AsSpan())],
-            BeaconHeight = binding.BeaconHeight,
             IssuedAt = facts.IssuedAt,
             Protections = facts.Protections,
         };
@@ -75,6 +77,43 @@ internal sealed class EvidenceAppraiser(params ReadOnlySpan<IEvidenceVerifier> v
 
         DateTimeOffset validUntil = facts.ValidUntil < end ? facts.ValidUntil : end;
         return new(reasons.Count == 0 ? Verdict.Accepted : Verdict.Refused, [.. reasons], claims, validUntil, policy.Id, digest);
+    }
+
+    /// <summary>The rules that the bundle shows, when they are those that the evidence is about.</summary>
+    private static EnclavePolicy? ReadRules(List<string> reasons, EvidenceBundle bundle, EnclaveBinding binding)
+    {
+        if (!binding.PolicyDigest.AsSpan().SequenceEqual(EnclavePolicy.Digest(bundle.EnclavePolicy.AsSpan())))
+        {
+            reasons.Add(ReasonWords.EnclavePolicyMismatch);
+            return null;
+        }
+
+        if (!EnclavePolicy.TryDecode(bundle.EnclavePolicy.AsSpan(), out EnclavePolicy? rules))
+        {
+            reasons.Add(ReasonWords.EnclavePolicyMalformed);
+        }
+
+        return rules;
+    }
+
+    /// <summary>A measured image keeps its host from weakening it; that it ran unweakened all the same is not taken on trust.</summary>
+    private static void CheckRules(List<string> reasons, EnclavePolicy? rules, EnclaveBinding binding, AppraisalPolicy policy)
+    {
+        if (rules is null)
+        {
+            return;
+        }
+
+        bool isWhole = rules is { Profile: EnclavePolicy.Embedded, MayRunUnprotected: false } && !rules.MissingProtections.Any();
+        if (binding.Kind != EvidenceKind.Simulated && !isWhole)
+        {
+            reasons.Add(ReasonWords.PolicyProtections);
+        }
+
+        if (!policy.EnclavePolicies.IsEmpty && !policy.EnclavePolicies.Contains(Convert.ToHexStringLower(binding.PolicyDigest.AsSpan())))
+        {
+            reasons.Add(ReasonWords.PolicyEnclavePolicy);
+        }
     }
 
     private static void CheckSubject(List<string> reasons, EnclaveBinding binding, AppraisalSubject subject)

@@ -12,7 +12,7 @@ internal sealed record GpuEvidence(ImmutableArray<byte> Report, ImmutableArray<b
 
 /// <summary>All that a verifier needs, as the enclave hands it out.</summary>
 /// <remarks>
-/// Big endian: <c>u8 version = 1 ‖ binding ‖ evidence ‖ event log ‖ RTMR3 log ‖ u16 n × { u8 name length, name, data } ‖
+/// Big endian: <c>u8 version = 2 ‖ binding ‖ enclave policy ‖ evidence ‖ event log ‖ RTMR3 log ‖ u16 n × { u8 name length, name, data } ‖
 /// u8 n × { report, chain, u16 n × RIM, OCSP }</c>, each byte string with a u32 length. Nothing follows.
 /// </remarks>
 internal sealed record EvidenceBundle
@@ -26,11 +26,14 @@ internal sealed record EvidenceBundle
     public const int MaxGpus = 16;
     public const int MaxRims = 16;
 
-    private const byte Version = 1;
+    private const byte Version = 2;
     private const int MaxName = 64;
 
     /// <summary>The exact bytes of <see cref="EnclaveBinding"/> that <c>report_data</c> is the hash of.</summary>
     public required ImmutableArray<byte> Binding { get; init; }
+
+    /// <summary>The exact bytes of the <see cref="Attestation.EnclavePolicy"/> whose digest the binding holds.</summary>
+    public ImmutableArray<byte> EnclavePolicy { get; init; } = [];
 
     /// <summary>Quote, report or simulated statement, by the binding's kind.</summary>
     public required ImmutableArray<byte> Evidence { get; init; }
@@ -49,7 +52,7 @@ internal sealed record EvidenceBundle
     public byte[] Encode()
     {
         BindingWriter writer = new BindingWriter().U8(Version)
-            .Opaque32(Binding.AsSpan()).Opaque32(Evidence.AsSpan()).Opaque32(EventLog.AsSpan()).Opaque32(Rtmr3Log.AsSpan())
+            .Opaque32(Binding.AsSpan()).Opaque32(EnclavePolicy.AsSpan()).Opaque32(Evidence.AsSpan()).Opaque32(EventLog.AsSpan()).Opaque32(Rtmr3Log.AsSpan())
             .U16(Collateral.Length);
         foreach (CollateralItem item in Collateral)
         {
@@ -101,6 +104,7 @@ internal sealed record EvidenceBundle
         }
 
         byte[] binding = reader.Opaque32(MaxBinding);
+        byte[] policy = reader.Opaque32(Attestation.EnclavePolicy.MaxSize);
         byte[] evidence = reader.Opaque32(MaxEvidence);
         byte[] eventLog = reader.Opaque32(MaxLog);
         byte[] rtmr3Log = reader.Opaque32(MaxLog);
@@ -134,6 +138,7 @@ internal sealed record EvidenceBundle
         return new EvidenceBundle
         {
             Binding = [.. binding],
+            EnclavePolicy = [.. policy],
             Evidence = [.. evidence],
             EventLog = [.. eventLog],
             Rtmr3Log = [.. rtmr3Log],

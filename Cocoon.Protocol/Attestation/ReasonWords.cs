@@ -20,6 +20,10 @@ internal static class ReasonWords
     public const string PeerMismatch = "binding.peer_mismatch";
     public const string ModelMismatch = "binding.model_mismatch";
     public const string ChallengeMismatch = "binding.challenge_mismatch";
+    public const string EnclavePolicyMismatch = "binding.policy_mismatch";
+    public const string EnclavePolicyMalformed = "bundle.policy_malformed";
+    public const string PolicyProtections = "policy.protections_missing";
+    public const string PolicyEnclavePolicy = "policy.enclave_policy_unknown";
     public const string PolicySimulated = "policy.simulated_refused";
     public const string PolicyKind = "policy.kind_refused";
     public const string PolicyMeasurement = "policy.measurement_unknown";
@@ -58,6 +62,8 @@ internal static class ReasonWords
         new(EvidenceFuture, "the evidence says it was made in the future"),
         new(BindingMalformed, "the enclave's binding is not in its canonical form"),
         new(ReportDataMismatch, "the evidence is about another binding: other keys, peer, model or GPUs"),
+        new(EnclavePolicyMismatch, "the rules that the bundle shows are not those that the evidence is about"),
+        new(EnclavePolicyMalformed, "the enclave's rules are not in their canonical form"),
         new(PeerMismatch, "the evidence is of another peer than the one that showed it"),
         new(ModelMismatch, "the enclave does not serve the model that was asked for"),
         new(ChallengeMismatch, "the evidence does not answer this client's challenge"),
@@ -67,6 +73,8 @@ internal static class ReasonWords
         new(PolicySimulated, "nothing protects this enclave from the machine's owner, and the policy does not accept that"),
         new(PolicyKind, "the policy does not list this kind of hardware"),
         new(PolicyMeasurement, "the policy lists no image with these measurements"),
+        new(PolicyProtections, "the enclave runs without one of its protections or hands prompts to another server, and calls that hardware"),
+        new(PolicyEnclavePolicy, "the policy does not list the rules that this enclave keeps"),
         new(PolicyModel, "the policy does not list this model"),
         new(PolicyTier, "the evidence gives a lower tier than the policy asks for"),
         new(PolicyPostQuantum, "the enclave has no hybrid post-quantum key and the policy asks for one"),

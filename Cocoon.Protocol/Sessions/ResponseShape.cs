@@ -13,6 +13,9 @@ internal static class ResponseShape
 
     public const int TicksPerBlock = 20;
 
+    /// <summary>Fewest tokens in which the host may learn the cost of a paced answer: with finer ones it would count tokens every two seconds.</summary>
+    public const uint MinUnitTokens = 64;
+
     /// <summary>Steady shape: one frame per tick.</summary>
     public static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(100);
 

@@ -84,9 +84,6 @@ internal sealed class WelcomeVerifier(
     /// <summary>Most tokens that one step may cover, per class: four default steps. The client leads by a step, so it is the money at risk.</summary>
     private const uint MaxStepPromptTokens = 8192, MaxStepCompletionTokens = 256;
 
-    /// <summary>Fewest tokens in which the host may learn the cost of a paced answer: with finer ones it would count tokens every two seconds.</summary>
-    private const uint MinUnitTokens = 64;
-
     private static readonly TimeSpan ClockSkew = TimeSpan.FromMinutes(5);
 
     private readonly VerifiedKeys _keys = verifiedKeys ?? new VerifiedKeys();
@@ -250,7 +247,7 @@ internal sealed class WelcomeVerifier(
         AddIf(reasons, quote.NotAfterMs > (ulong)(now + MaxQuoteLifetime + ClockSkew).ToUnixTimeMilliseconds(), ReasonWords.QuoteTooLong);
         AddIf(reasons, !Metering.NotDearer(quote.Prices, expectation.OfferPrices), ReasonWords.QuoteDearer);
         AddIf(reasons, quote.StepNanoton > MaxStep(quote.Prices), ReasonWords.QuoteStep);
-        AddIf(reasons, quote.UnitTokens < MinUnitTokens, ReasonWords.QuoteUnit);
+        AddIf(reasons, quote.UnitTokens < ResponseShape.MinUnitTokens, ReasonWords.QuoteUnit);
         return reasons.Count == before ? quote : null;
     }
 

@@ -67,8 +67,12 @@ internal sealed class EnclavePair : IAsyncDisposable
     public static EnclavePair Create(ManualTimeProvider? time = null, FakeEngine? engine = null, params string[] missing) =>
         new(time, engine ?? new FakeEngine(), reports: null, missing);
 
-    public ValueTask ConfigureAsync() => Connection.PostAsync(
-        new HostFrame { Configure = new Configure { ModelPath = "/fake", PeerId = ByteString.CopyFrom(Peer.Bytes) } }, CancellationToken.None);
+    /// <param name="change">What the host makes of the configuration.</param>
+    public ValueTask ConfigureAsync(Func<Configure, Configure>? change = null)
+    {
+        Configure configure = new() { ModelPath = "/fake", PeerId = ByteString.CopyFrom(Peer.Bytes) };
+        return Connection.PostAsync(new HostFrame { Configure = change?.Invoke(configure) ?? configure }, CancellationToken.None);
+    }
 
     /// <summary>Hello, Welcome, appraisal.</summary>
     public Task<ClientSession> OpenAsync(uint unit = 64, bool fresh = false) => ClientSession.OpenAsync(

@@ -45,7 +45,7 @@ public sealed class HardwareEvidenceTests
         {
             Nonce = ByteString.CopyFrom(new byte[32]), Versions = { 1 }, ModelId = ByteString.CopyFrom(pair.Model.ToArray()), FreshEvidence = true,
         };
-        SignedQuote quote = new() { Quote = new Quote { HelloNonce = hello.Nonce, Prices = new Prices() }.ToByteString() };
+        SignedQuote quote = new() { Quote = new Quote { HelloNonce = hello.Nonce, Prices = new Prices(), UnitTokens = 64 }.ToByteString() };
         _isBroken = true;
         Task<IEnclaveSession> Open() => pair.Connection.OpenAsync(hello.ToByteArray(), quote, CancellationToken.None).WaitAsync(EnclavePair.Patience);
         Assert.That(async () => await Open(), Throws.InstanceOf<EnclaveException>().With.Message.EndsWith(": " + SessionReasons.Evidence));
@@ -67,7 +67,7 @@ public sealed class HardwareEvidenceTests
         {
             Nonce = ByteString.CopyFrom(new byte[32]), Versions = { 1 }, ModelId = ByteString.CopyFrom(pair.Model.ToArray()), FreshEvidence = true,
         };
-        SignedQuote quote = new() { Quote = new Quote { HelloNonce = hello.Nonce, Prices = new Prices() }.ToByteString() };
+        SignedQuote quote = new() { Quote = new Quote { HelloNonce = hello.Nonce, Prices = new Prices(), UnitTokens = 64 }.ToByteString() };
         Task<IEnclaveSession>[] waiting =
             [.. Enumerable.Range(0, SessionTable.MaxFreshEvidence).Select(_ => pair.Connection.OpenAsync(hello.ToByteArray(), quote, CancellationToken.None))];
         Assert.That(

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using Cocoon.Enclave.Hardening;
 using Cocoon.Node.Enclaves;
+using Cocoon.Protocol.Attestation;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Enclaves.Proto;
 using Cocoon.Protocol.Identity;
@@ -146,7 +147,7 @@ public sealed class EnclaveSupervisorTests
     {
         EnclaveInfo info = await ReadyAsync();
         Dictionary<string, string> states = info.Protections.Items.ToDictionary(i => i.Name, i => i.State);
-        foreach (string name in ProcessProtection.Required)
+        foreach (string name in new[] { "no_new_privs", "seccomp", "dumpable", "core", "pdeathsig", "output", "environment", "diagnostics" })
         {
             Assert.That(states.GetValueOrDefault(name), Is.EqualTo("on"), name);
         }
@@ -157,17 +158,31 @@ public sealed class EnclaveSupervisorTests
     }
 
     [Test]
+    public async Task Child_Rules_AreBoundInItsEvidenceAndShowWhatItsHostWeakened()
+    {
+        EnclavePolicy rules = Rules(await ReadyAsync(), out EnclaveBinding binding);
+        Assert.That((rules.Profile, rules.MayRunUnprotected), Is.EqualTo((EnclavePolicy.Embedded, false)));
+        Assert.That(rules.MissingProtections, Is.Empty);
+
+        await using EnclaveSupervisor weakened = new(EnclaveTool.For(new byte[38], allowUnprotected: true), TimeProvider.System, NullLogger<EnclaveSupervisor>.Instance);
+        await weakened.StartAsync(CancellationToken.None);
+        EnclavePolicy weaker = Rules(await weakened.WaitReadyAsync(CancellationToken.None).WaitAsync(Patience), out EnclaveBinding other);
+        Assert.That(weaker.MayRunUnprotected);
+        Assert.That((weaker with { MayRunUnprotected = false }).Encode(), Is.EqualTo(rules.Encode()), "nothing else differs");
+        Assert.That(other.PolicyDigest, Is.Not.EqualTo(binding.PolicyDigest));
+    }
+
+    [Test]
     public async Task SelfTest_InTheChild_EverythingIsBlocked()
     {
         await ReadyAsync();
         SelfTestReport report = await _supervisor.SelfTestAsync(CancellationToken.None).WaitAsync(Patience);
-        Assert.That(report.Checks.Select(c => c.Name), Does.Contain("tcp-socket-old-thread").And.Contain("io_uring_setup").And.Contain("start-process"));
-        Assert.That(report.Checks.Select(c => c.Name), Does.Contain("execve").And.Contain("ptrace").And.Contain("unix-socket").And.Contain("unshare"));
-        if (Landlock.Version > 0)
-        {
-            Assert.That(report.Checks.Select(c => c.Name), Does.Contain("file-outside").And.Contain("folder-outside"));
-        }
-
+        string[] tried =
+        [
+            "tcp-socket", "udp-socket", "unix-socket", "execve", "ptrace", "process_vm_readv", "io_uring_setup", "unshare", "bpf", "set-dumpable", "clone3",
+            .. Landlock.Version > 0 ? (string[])["file-outside", "folder-outside"] : [], "start-process", "tcp-socket-new-thread", "tcp-socket-old-thread",
+        ];
+        Assert.That(report.Checks.Select(c => c.Name), Is.EqualTo(tried));
         Assert.That(report.Checks.Where(c => !c.Blocked).Select(c => $"{c.Name}: {c.Detail}"), Is.Empty);
     }
 
@@ -193,7 +208,7 @@ public sealed class EnclaveSupervisorTests
         {
             Nonce = ByteString.CopyFrom(RandomNumberGenerator.GetBytes(32)), Versions = { 1 }, ModelId = first.Ready.ModelId,
         };
-        Quote quote = new() { HelloNonce = hello.Nonce, Prices = new Prices(), NotAfterMs = ulong.MaxValue };
+        Quote quote = new() { HelloNonce = hello.Nonce, Prices = new Prices(), UnitTokens = 64, NotAfterMs = ulong.MaxValue };
         await using IEnclaveSession session =
             await supervisor.OpenAsync(hello.ToByteArray(), SignedRecords.SignQuote(peer, quote), CancellationToken.None).WaitAsync(Patience);
         TaskCompletionSource gone = new();
@@ -269,6 +284,15 @@ public sealed class EnclaveSupervisorTests
         {
             Assert.That(await host.ReadLineAsync(CancellationToken.None).WaitAsync(Patience), Is.EqualTo($"{file} denied"));
         }
+    }
+
+    private static EnclavePolicy Rules(EnclaveInfo info, out EnclaveBinding binding)
+    {
+        EvidenceBundle bundle = EvidenceBundle.Decode(info.Ready.EvidenceBundle.Span);
+        binding = EnclaveBinding.Decode(bundle.Binding.AsSpan());
+        Assert.That(EnclavePolicy.TryDecode(bundle.EnclavePolicy.AsSpan(), out EnclavePolicy? rules));
+        Assert.That(binding.PolicyDigest, Is.EqualTo(EnclavePolicy.Digest(bundle.EnclavePolicy.AsSpan())));
+        return rules!;
     }
 
     private static long LockedKilobytes(int processId) => long.Parse(

@@ -17,8 +17,11 @@ internal static class EnclaveTool
     public static EnclaveSupervisorOptions Options { get; } = For(new byte[38]);
 
     /// <param name="prefix">Before the command line, such as a program that changes the environment.</param>
-    public static EnclaveSupervisorOptions For(ReadOnlyMemory<byte> peerId, params string[] prefix) => new()
+    public static EnclaveSupervisorOptions For(ReadOnlyMemory<byte> peerId, params string[] prefix) => For(peerId, allowUnprotected: false, prefix);
+
+    public static EnclaveSupervisorOptions For(ReadOnlyMemory<byte> peerId, bool allowUnprotected, params string[] prefix) => new()
     {
+        AllowUnprotected = allowUnprotected,
         ModelPath = "/usr/share/none.gguf",
         PeerId = peerId,
         FirstBackoff = TimeSpan.FromMilliseconds(10),
@@ -36,7 +39,7 @@ internal static class EnclaveTool
             [],
             Value(EnclaveProcess.NativesArgument),
             args.Contains(EnclaveProcess.ConfinedArgument),
-            AllowUnprotected: false);
+            args.Contains("--unprotected"));
         return EnclaveProcess.RunAsync(
             arguments,
             (_, _, _, _) => Task.FromResult<Cocoon.Enclave.Inference.IInferenceEngine>(new LoudEngine()),

@@ -20,6 +20,7 @@ public sealed class AppraisalCacheTests
     public void SetUp()
     {
         _verifier.Calls = 0;
+        _verifier.HasTime = true;
         _cache = new AppraisalCache(new EvidenceAppraiser(_verifier));
         _peer = EvidenceSamples.Peer(out Ed25519PrivateKey key);
         using Ed25519PrivateKey identity = Ed25519PrivateKey.Generate();
@@ -43,6 +44,22 @@ public sealed class AppraisalCacheTests
         AppraisalPolicy brief = Policy with { MaxEvidenceAge = TimeSpan.FromMinutes(2) };
         Assert.That(Appraise(Now, brief).IsAccepted);
         Assert.That(Appraise(Now.AddMinutes(2).AddSeconds(1), brief).IsAccepted, Is.False);
+    }
+
+    /// <summary>Hardware has no clock: an enclave makes evidence anew twice a day, and a host that hides it is found out a day after the first look.</summary>
+    [Test]
+    public void EvidenceWithoutATime_AgesFromItsFirstLook()
+    {
+        _verifier.HasTime = false;
+        DateTimeOffset end = Now + Policy.MaxEvidenceAge;
+        Assert.That(Appraise(Now).ValidUntil, Is.EqualTo(end));
+        for (DateTimeOffset at = Now.AddHours(1); at <= end; at = at.AddHours(1))
+        {
+            Assert.That(Appraise(at), Has.Property(nameof(AttestationResult.IsAccepted)).True.And.Property(nameof(AttestationResult.ValidUntil)).EqualTo(end));
+        }
+
+        Assert.That(Appraise(end.AddSeconds(1)).Reasons, Is.EqualTo(new[] { ReasonWords.EvidenceStale }));
+        Assert.That(Appraise(end.AddDays(30)).Reasons, Is.EqualTo(new[] { ReasonWords.EvidenceStale }), "it does not become new again");
     }
 
     [Test]
@@ -93,12 +110,16 @@ public sealed class AppraisalCacheTests
 
         public int Calls { get; set; }
 
+        /// <summary>Whether the evidence says when it was made, as a quote does not.</summary>
+        public bool HasTime { get; set; } = true;
+
         public EvidenceKind Kind => EvidenceKind.Simulated;
 
         public EvidenceFacts Verify(EvidenceBundle bundle, EnclaveBinding binding, DateTimeOffset now)
         {
             Calls++;
-            return _inner.Verify(bundle, binding, now);
+            EvidenceFacts facts = _inner.Verify(bundle, binding, now);
+            return HasTime ? facts : facts with { IssuedAt = null };
         }
     }
 }

@@ -94,6 +94,16 @@ public sealed class EvidenceAppraiserTests
             Is.EqualTo(new[] { ReasonWords.EvidenceFuture }));
     }
 
+    /// <summary>Every verifier of today names the certificate or list that ended; one that only knows a date is held to it by the appraiser.</summary>
+    [Test]
+    public void Appraise_AfterTheFactsEnd_IsExpired()
+    {
+        AttestationResult At(DateTimeOffset now) => new EvidenceAppraiser(new Dated(Now)).Appraise(
+            Sample().Encode(), new AppraisalSubject(_peer.Memory, EvidenceSamples.Model), Simulated, now);
+        Assert.That(At(Now).IsAccepted);
+        Assert.That(At(Now.AddSeconds(1)).Reasons, Is.EqualTo(new[] { ReasonWords.EvidenceExpired }));
+    }
+
     [Test]
     public void Appraise_AnyByteOfTheBundleChanged_IsRefused()
     {
@@ -130,7 +140,7 @@ public sealed class EvidenceAppraiserTests
     public void Binding_Encoded_HasTheDocumentedLayout()
     {
         byte[] bytes = EvidenceSamples.Binding(_peer, _identity).Encode();
-        Assert.That(System.Text.Encoding.ASCII.GetString(bytes, 0, 26), Is.EqualTo("cocoon/enclave-binding/v1\0"));
+        Assert.That(System.Text.Encoding.ASCII.GetString(bytes, 0, 26), Is.EqualTo("cocoon/enclave-binding/v2\0"));
         Assert.That(bytes[26], Is.EqualTo(0xF0));
         Assert.That(bytes[27..31], Is.EqualTo(new byte[] { 0, 34, 0, 1 }));
         Assert.That(bytes[31..63].AsSpan().SequenceEqual(_identity.PublicKey.Bytes));
@@ -157,6 +167,13 @@ public sealed class EvidenceAppraiserTests
     [TestCase("")]
     public void PolicyFile_WithAMistake_IsAFormatException(string json) =>
         Assert.That(() => AppraisalPolicyFile.Parse(System.Text.Encoding.UTF8.GetBytes(json)), Throws.InstanceOf<FormatException>());
+
+    private sealed class Dated(DateTimeOffset end) : IEvidenceVerifier
+    {
+        public EvidenceKind Kind => EvidenceKind.Simulated;
+
+        public EvidenceFacts Verify(EvidenceBundle bundle, EnclaveBinding binding, DateTimeOffset now) => new() { Reasons = [], ValidUntil = end };
+    }
 
     private EvidenceBundle Sample() => EvidenceSamples.Bundle(EvidenceSamples.Binding(_peer, _identity), Now);
 

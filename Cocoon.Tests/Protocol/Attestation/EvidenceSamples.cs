@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Security.Cryptography;
 using Cocoon.Protocol.Attestation;
 using Cocoon.Protocol.Attestation.Simulated;
@@ -15,6 +16,26 @@ internal static class EvidenceSamples
 {
     public static ModelId Model { get; } = new(SHA256.HashData("model"u8));
 
+    /// <summary>Rules of an enclave with every protection on.</summary>
+    public static EnclavePolicy Rules { get; } = new()
+    {
+        Schema = EnclavePolicy.CurrentSchema,
+        Profile = EnclavePolicy.Embedded,
+        MayRunUnprotected = false,
+        Protections = EnclavePolicy.RequiredProtections.ToImmutableSortedDictionary(name => name, _ => "on", StringComparer.Ordinal),
+        Suites = ["0020-0001-0003"],
+        KeyLifetimeSeconds = 3600,
+        KeyOverlapSeconds = 300,
+        EvidenceLifetimeSeconds = 43_200,
+        ReplayCapacity = 65_536,
+        RequestExpirySeconds = 300,
+        FrameBytes = 512,
+        FrameTickMilliseconds = 100,
+        BlockMilliseconds = 2000,
+        MinimumUnitTokens = 64,
+        PaymentWaitMilliseconds = 10_000,
+    };
+
     public static EnclaveBinding Binding(PeerId peer, Ed25519PrivateKey identity, ReadOnlySpan<byte> hpkeKey = default) => new()
     {
         Kind = EvidenceKind.Simulated,
@@ -31,10 +52,8 @@ internal static class EvidenceSamples
         PeerId = [.. peer.Bytes],
         EngineDigest = [.. SHA256.HashData("engine"u8)],
         Models = [Model],
-        PolicyDigest = [.. new byte[32]],
+        PolicyDigest = [.. EnclavePolicy.Digest(Rules.Encode())],
         BootNonce = [.. RandomNumberGenerator.GetBytes(32)],
-        BeaconHeight = 7,
-        Beacon = [.. new byte[32]],
     };
 
     public static EvidenceBundle Bundle(EnclaveBinding binding, DateTimeOffset issued, Ed25519PrivateKey? bootKey = null)
@@ -44,7 +63,7 @@ internal static class EvidenceSamples
         Protections protections = new() { Items = { new Protections.Types.Protection { Name = "seccomp", State = "on" } } };
         SimulatedStatement statement =
             new([.. EnclaveBinding.ReportData(bytes)], (ulong)issued.ToUnixTimeMilliseconds(), [.. protections.ToByteArray()]);
-        return new EvidenceBundle { Binding = [.. bytes], Evidence = [.. statement.Sign(bootKey ?? own)] };
+        return new EvidenceBundle { Binding = [.. bytes], EnclavePolicy = [.. Rules.Encode()], Evidence = [.. statement.Sign(bootKey ?? own)] };
     }
 
     public static PeerId Peer(out Ed25519PrivateKey key)

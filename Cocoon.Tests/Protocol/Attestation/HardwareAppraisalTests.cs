@@ -310,7 +310,8 @@ public sealed class HardwareAppraisalTests
     }
 
     /// <summary>Lists the images of the synthetic machines; GPU revocation is left out, as there is no answer to staple.</summary>
-    private static AppraisalPolicy Policy() => AppraisalPolicy.Default with
+    /// <summary>Lists the images of the synthetic platforms.</summary>
+    internal static AppraisalPolicy Policy() => AppraisalPolicy.Default with
     {
         Id = "test",
         Releases =
@@ -344,14 +345,14 @@ public sealed class HardwareAppraisalTests
     {
         byte[] bytes = binding.Encode();
         byte[] quote = _tdx.Quote(TdxPlatform.WithReportData(TdxPlatform.Body(), EnclaveBinding.ReportData(bytes)));
-        return new EvidenceBundle { Binding = [.. bytes], Evidence = [.. quote], Collateral = [.. _tdx.Items()], Gpus = [.. gpus] };
+        return new EvidenceBundle { Binding = [.. bytes], EnclavePolicy = [.. EvidenceSamples.Rules.Encode()], Evidence = [.. quote], Collateral = [.. _tdx.Items()], Gpus = [.. gpus] };
     }
 
     private EvidenceBundle Snp(EnclaveBinding binding, params GpuEvidence[] gpus)
     {
         byte[] bytes = binding.Encode();
         byte[] report = _snp.Sign(SnpPlatform.WithReportData(SnpPlatform.Body(), EnclaveBinding.ReportData(bytes)));
-        return new EvidenceBundle { Binding = [.. bytes], Evidence = [.. report], Collateral = [.. _snp.Items()], Gpus = [.. gpus] };
+        return new EvidenceBundle { Binding = [.. bytes], EnclavePolicy = [.. EvidenceSamples.Rules.Encode()], Evidence = [.. report], Collateral = [.. _snp.Items()], Gpus = [.. gpus] };
     }
 
     private AttestationResult Appraise(EvidenceBundle bundle, AppraisalPolicy policy, DateTimeOffset? now = null) =>

@@ -13,10 +13,6 @@ using NUnit.Framework;
 namespace Cocoon.Tests.Protocol.Attestation;
 
 /// <summary>Refusals that no other test asks for by their word, each with the one fault that it is for.</summary>
-/// <remarks>
-/// <see cref="ReasonWords.EvidenceExpired"/> has none: every verifier of hardware evidence names the certificate or list that ended, and
-/// simulated evidence rests on none. The appraiser's own check stands behind them.
-/// </remarks>
 public sealed class RefusalWordTests
 {
     private const int QuoteHeader = 48, Signature = 64, Key = 64;
