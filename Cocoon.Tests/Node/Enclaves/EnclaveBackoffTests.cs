@@ -63,11 +63,12 @@ public sealed class EnclaveBackoffTests
     /// <summary>The wait before the next start, once it runs.</summary>
     private async Task<TimeSpan> NextBackoffAsync(CancellationToken cancellationToken)
     {
-        const string said = "next start in ";
+        const string said = "tried again in ";
         string entry = await Eventually.GetAsync(
             "the child's end is logged", () => Task.FromResult(_log.Entries.TryDequeue(out string? next) ? next : null), Patience, cancellationToken);
         await ArmedAsync(cancellationToken);
-        return TimeSpan.Parse(entry[(entry.IndexOf(said, StringComparison.Ordinal) + said.Length)..], CultureInfo.InvariantCulture);
+        Assert.That(entry, Does.Contain(said).And.EndsWith(" s"));
+        return TimeSpan.FromSeconds(int.Parse(entry[(entry.IndexOf(said, StringComparison.Ordinal) + said.Length)..^2], CultureInfo.InvariantCulture));
     }
 
     private Task ArmedAsync(CancellationToken cancellationToken) =>
