@@ -12,7 +12,10 @@ internal sealed class KadLookup(ILibp2pHost host, DirectAddresses connected, Kad
     /// <summary>A query is over; for measurements.</summary>
     public event Action<KadMessageType, KadQueryResult>? Ended;
 
-    /// <param name="paths">Disjoint paths; 1 for a plain query. They share α and k: no peer serves two of them, so together they end at the k nearest.</param>
+    /// <param name="paths">
+    /// Disjoint paths; 1 for a plain query. They share α and k, and no peer serves two of them. Who of the k nearest then has not been asked,
+    /// because the only path that heard of it had its share, is asked at the end.
+    /// </param>
     /// <param name="onAnswer">Sees each answer and ends the query with <c>true</c>; with several paths it is called concurrently.</param>
     /// <returns>The nearest peers that answered, over all paths; what was found until then when the time ran out.</returns>
     public async Task<KadQueryResult> RunAsync(
@@ -29,28 +32,31 @@ internal sealed class KadLookup(ILibp2pHost host, DirectAddresses connected, Kad
         for (int path = 0; path < paths; path++)
         {
             int offset = path;
-            KadQuery query = new(
-                target,
-                options,
-                Math.Max(1, (options.Parallelism + paths - 1) / paths),
-                (options.BucketSize + paths - 1) / paths,
-                claims.TryClaim,
-                (peer, token) => AskAsync(peer, request, token),
-                (peer, answer) => onAnswer(peer, answer) && claims.Stop(either));
-            running.Add(query.RunAsync(seeds.Where((_, i) => i % paths == offset), either.Token));
+            running.Add(Query(share: paths).RunAsync(seeds.Where((_, i) => i % paths == offset), either.Token));
         }
 
         KadQueryResult[] results = await Task.WhenAll(running);
-        IReadOnlyList<KadResponder> closest = [.. results.SelectMany(result => result.Closest).OrderBy(peer => peer.Distance).Take(options.BucketSize)];
-        KadQueryResult merged = new(
-            closest,
-            results.Sum(result => result.Requests),
-            results.Sum(result => result.Failures),
-            claims.Stopped,
-            claims.Stopped ? results.Where(result => result.Stopped).Max(result => result.Hops) : closest.Count > 0 ? closest[0].Hops : 0);
+        KadQueryResult last = await Query(share: 1).RunAsync(results, either.Token);
+        KadQueryResult[] all = [.. results, last];
+        KadQueryResult merged = last with
+        {
+            Requests = all.Sum(result => result.Requests),
+            Failures = all.Sum(result => result.Failures),
+            Stopped = claims.Stopped,
+            Hops = claims.Stopped ? all.Where(result => result.Stopped).Max(result => result.Hops) : last.Hops,
+        };
         Ended?.Invoke(type, merged);
         cancellationToken.ThrowIfCancellationRequested();
         return merged;
+
+        KadQuery Query(int share) => new(
+            target,
+            options,
+            Math.Max(1, (options.Parallelism + share - 1) / share),
+            (options.BucketSize + share - 1) / share,
+            claims.TryClaim,
+            (peer, token) => AskAsync(peer, request, token),
+            (peer, answer) => onAnswer(peer, answer) && claims.Stop(either));
     }
 
     /// <summary>The answer, or <c>null</c> when there was none.</summary>
@@ -137,7 +143,7 @@ internal sealed class KadLookup(ILibp2pHost host, DirectAddresses connected, Kad
     public IEnumerable<Multiaddr> Usable(IReadOnlyList<Multiaddr> addresses) =>
         addresses.Where(address => IpGroups.IsShareable(address, options.AllowLocalAddresses)).Take(KadMessageWriter.MaxAddresses);
 
-    /// <summary>Which peer belongs to which path, and whether one of the paths ended the query.</summary>
+    /// <summary>Who is asked already, and whether one of the paths ended the query.</summary>
     private sealed class SharedClaims(PeerId local)
     {
         private readonly Lock _gate = new();

@@ -7,19 +7,21 @@ namespace Cocoon.Protocol.Libp2p.Protocols.Kad;
 /// <param name="Hops">How many answers led to it; 0 for peers of our own table.</param>
 internal sealed record KadResponder(PeerId Peer, KadId Distance, int Hops);
 
-/// <summary>What a query did, for measurements.</summary>
+/// <summary>What a query did.</summary>
+/// <param name="Unasked">Peers that it heard of and did not ask itself, nearest first, at most k.</param>
 /// <param name="Stopped">Whether the caller had what it wanted before the nearest peers were exhausted.</param>
 /// <param name="Hops">How many answers led to the one that ended it, or to the nearest peer.</param>
-internal sealed record KadQueryResult(IReadOnlyList<KadResponder> Closest, int Requests, int Failures, bool Stopped, int Hops);
+internal sealed record KadQueryResult(
+    IReadOnlyList<KadResponder> Closest, IReadOnlyList<KadResponder> Unasked, int Requests, int Failures, bool Stopped, int Hops);
 
 /// <summary>
-/// One iterative lookup: asks ever nearer peers, a bounded number at once, until the nearest that it heard of (k, or its share of k
+/// One iterative lookup: asks ever nearer peers, a bounded number at once, until the nearest that it may ask (k, or its share of k
 /// among disjoint paths) have answered or the caller has what it wants.
 /// </summary>
 /// <remarks>
 /// Used by one caller. Peers named by others are only candidates: they count when they answer. More than three peers of one
-/// address group are not followed, and disjoint paths share <paramref name="tryClaim"/>, so that no peer serves two of them.
-/// Cancelling ends it with what it has.
+/// address group are not followed. Disjoint paths share <paramref name="tryClaim"/>, so that a peer of which several heard is asked by
+/// one of them: who only hears of peers takes them from nobody. Cancelling ends it with what it has.
 /// </remarks>
 internal sealed class KadQuery(
     KadId target,
@@ -47,16 +49,40 @@ internal sealed class KadQuery(
         Asked,
         Answered,
         Failed,
+
+        /// <summary>Another path asks it.</summary>
+        Elsewhere,
     }
 
     /// <param name="seeds">Peers of our own table.</param>
-    public async Task<KadQueryResult> RunAsync(IEnumerable<PeerId> seeds, CancellationToken cancellationToken)
+    public Task<KadQueryResult> RunAsync(IEnumerable<PeerId> seeds, CancellationToken cancellationToken)
     {
         foreach (PeerId seed in seeds)
         {
             TryAdd(seed, 0);
         }
 
+        return RunAsync(cancellationToken);
+    }
+
+    /// <summary>Goes on where other paths ended.</summary>
+    public Task<KadQueryResult> RunAsync(IReadOnlyCollection<KadQueryResult> paths, CancellationToken cancellationToken)
+    {
+        foreach (KadResponder peer in paths.SelectMany(path => path.Closest))
+        {
+            TryAdd(peer.Peer, peer.Hops, State.Answered);
+        }
+
+        foreach (KadResponder peer in paths.SelectMany(path => path.Unasked))
+        {
+            TryAdd(peer.Peer, peer.Hops);
+        }
+
+        return RunAsync(cancellationToken);
+    }
+
+    private async Task<KadQueryResult> RunAsync(CancellationToken cancellationToken)
+    {
         bool stopped = false;
         using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         try
@@ -82,13 +108,16 @@ internal sealed class KadQuery(
             await Task.WhenAll(_running.Select(static item => item.Answer));
         }
 
-        List<KadResponder> closest =
-        [
-            .. _candidates.Where(item => item.Value.State == State.Answered).Take(options.BucketSize)
-                .Select(item => new KadResponder(item.Value.Peer, item.Key, item.Value.Hops)),
-        ];
-        return new KadQueryResult(closest, _requests, _failures, stopped, stopped ? _lastHops : closest.Count > 0 ? closest[0].Hops : 0);
+        List<KadResponder> closest = Nearest(State.Answered);
+        return new KadQueryResult(
+            closest, Nearest(State.Heard), _requests, _failures, stopped, stopped ? _lastHops : closest.Count > 0 ? closest[0].Hops : 0);
     }
+
+    private List<KadResponder> Nearest(State state) =>
+    [
+        .. _candidates.Where(item => item.Value.State == state).Take(options.BucketSize)
+            .Select(item => new KadResponder(item.Value.Peer, item.Key, item.Value.Hops)),
+    ];
 
     private void AskNext(CancellationToken cancellationToken)
     {
@@ -100,13 +129,17 @@ internal sealed class KadQuery(
                 return;
             }
 
-            considered += candidate.State == State.Failed ? 0 : 1;
             if (candidate.State == State.Heard)
             {
-                candidate.State = State.Asked;
-                _requests++;
-                _running.Add((ask(candidate.Peer, cancellationToken), candidate));
+                candidate.State = tryClaim(candidate.Peer) ? State.Asked : State.Elsewhere;
+                if (candidate.State == State.Asked)
+                {
+                    _requests++;
+                    _running.Add((ask(candidate.Peer, cancellationToken), candidate));
+                }
             }
+
+            considered += candidate.State is State.Asked or State.Answered ? 1 : 0;
         }
     }
 
@@ -155,11 +188,11 @@ internal sealed class KadQuery(
         return count <= MaxPerGroup;
     }
 
-    private void TryAdd(PeerId peer, int hops)
+    private void TryAdd(PeerId peer, int hops, State state = State.Heard)
     {
-        if (_candidates.Count < MaxCandidates && _heard.Add(peer) && tryClaim(peer))
+        if (_candidates.Count < MaxCandidates && _heard.Add(peer))
         {
-            _candidates.Add(target.DistanceTo(KadId.Of(peer)), new Candidate(peer, hops));
+            _candidates.Add(target.DistanceTo(KadId.Of(peer)), new Candidate(peer, hops) { State = state });
         }
     }
 
@@ -169,6 +202,6 @@ internal sealed class KadQuery(
 
         public int Hops { get; } = hops;
 
-        public State State { get; set; } = State.Heard;
+        public required State State { get; set; }
     }
 }
