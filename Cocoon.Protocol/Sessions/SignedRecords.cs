@@ -9,14 +9,23 @@ namespace Cocoon.Protocol.Sessions;
 /// <summary>The signed messages of a session, each under its own domain. A wrong signature or unreadable body is <c>false</c>.</summary>
 internal static class SignedRecords
 {
+    /// <summary>Largest key record: that of the largest suite has 1,216 bytes of key. Clients remember many.</summary>
+    public const int MaxKeyRecord = 2048;
+
+    /// <summary>What a later version may add is signed too, and not kept.</summary>
+    private static readonly MessageParser<KeyRecord> KeyParser = KeyRecord.Parser.WithDiscardUnknownFields(true);
+
     public static SignedKeyRecord SignKey(Ed25519PrivateKey identity, KeyRecord record)
     {
         ByteString bytes = record.ToByteString();
         return new SignedKeyRecord { Record = bytes, Signature = Sign(identity, SessionDomains.HpkeKey, bytes) };
     }
 
-    public static bool TryVerifyKey(ReadOnlySpan<byte> identityKey, SignedKeyRecord signed, [NotNullWhen(true)] out KeyRecord? record) =>
-        TryVerify(identityKey, SessionDomains.HpkeKey, signed.Record, signed.Signature, KeyRecord.Parser, out record);
+    public static bool TryVerifyKey(ReadOnlySpan<byte> identityKey, SignedKeyRecord signed, [NotNullWhen(true)] out KeyRecord? record)
+    {
+        record = null;
+        return signed.Record.Length <= MaxKeyRecord && TryVerify(identityKey, SessionDomains.HpkeKey, signed.Record, signed.Signature, KeyParser, out record);
+    }
 
     /// <param name="peer">The provider's peer key.</param>
     public static SignedQuote SignQuote(Ed25519PrivateKey peer, Quote quote)

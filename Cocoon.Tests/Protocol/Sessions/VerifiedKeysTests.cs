@@ -36,4 +36,28 @@ public sealed class VerifiedKeysTests
         Assert.That(keys.TryVerify(identity.PublicKey.Bytes, signed[0], out KeyRecord? forgotten) && !ReferenceEquals(forgotten, first[0]));
         Assert.That(forgotten, Is.EqualTo(first[0]));
     }
+
+    /// <summary>A stranger's record is kept for as long as many others come: what it may carry has a bound.</summary>
+    [TestCase(1216, true)]
+    [TestCase(2048, false)]
+    [TestCase(1 << 20, false)]
+    public void TryVerify_RecordOfTheLargestSuite_PassesAndMoreIsRefused(int publicKey, bool passes)
+    {
+        using Ed25519PrivateKey identity = Ed25519PrivateKey.Generate();
+        SignedKeyRecord signed = SignedRecords.SignKey(identity, new KeyRecord { KeyId = ByteString.CopyFrom(new byte[8]), PublicKey = ByteString.CopyFrom(new byte[publicKey]) });
+        Assert.That(new VerifiedKeys().TryVerify(identity.PublicKey.Bytes, signed, out _), Is.EqualTo(passes));
+    }
+
+    [Test]
+    public void TryVerify_FieldsOfALaterVersion_AreNotKept()
+    {
+        using Ed25519PrivateKey identity = Ed25519PrivateKey.Generate();
+        KeyRecord known = new() { Epoch = 7 };
+
+        // Field 15 holds 1,000 bytes.
+        KeyRecord later = KeyRecord.Parser.ParseFrom((byte[])[.. known.ToByteArray(), 0x7a, 0xe8, 0x07, .. new byte[1000]]);
+        Assert.That(later.CalculateSize(), Is.GreaterThan(1000));
+        Assert.That(new VerifiedKeys().TryVerify(identity.PublicKey.Bytes, SignedRecords.SignKey(identity, later), out KeyRecord? kept), Is.True);
+        Assert.That(kept, Is.EqualTo(known));
+    }
 }
