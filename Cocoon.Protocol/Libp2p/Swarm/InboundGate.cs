@@ -12,41 +12,33 @@ internal sealed class InboundGate(Libp2pLimits limits, TimeProvider time, bool e
     private readonly Dictionary<IPAddress, Group> _groups = [];
     private int _pending;
 
-    /// <summary>Whether all handshakes that there may be are under way.</summary>
-    public bool IsFull
+    /// <summary>Takes a place for a handshake where there is one; <see cref="EndUpgrade"/> gives it back.</summary>
+    public InboundVerdict BeginUpgrade(IPAddress address)
     {
-        get
-        {
-            lock (_lock)
-            {
-                return _pending >= limits.PendingUpgrades;
-            }
-        }
-    }
-
-    /// <summary>Takes a place for a handshake; <see cref="EndUpgrade"/> gives it back.</summary>
-    public bool TryBeginUpgrade(IPAddress address)
-    {
+        bool isExempt = IsExempt(address);
         lock (_lock)
         {
-            if (_pending >= limits.PendingUpgrades)
+            // Its own limits first: for an address that has its share nobody makes room.
+            if (!isExempt && _groups.TryGetValue(ToGroup(address), out Group? known)
+                && (known.Pending >= limits.PendingUpgradesPerIp || known.Open >= limits.ConnectionsPerIp || Refill(known) < 1))
             {
-                return false;
+                return InboundVerdict.Refused;
             }
 
-            if (!IsExempt(address))
+            if (_pending >= limits.PendingUpgrades)
+            {
+                return InboundVerdict.Full;
+            }
+
+            if (!isExempt)
             {
                 Group group = GetGroup(address);
-                if (group.Pending >= limits.PendingUpgradesPerIp || group.Open >= limits.ConnectionsPerIp || !TryTakeToken(group))
-                {
-                    return false;
-                }
-
+                group.Tokens--;
                 group.Pending++;
             }
 
             _pending++;
-            return true;
+            return InboundVerdict.Admitted;
         }
     }
 
@@ -103,17 +95,6 @@ internal sealed class InboundGate(Libp2pLimits limits, TimeProvider time, bool e
         }
 
         return group;
-    }
-
-    private bool TryTakeToken(Group group)
-    {
-        if (Refill(group) < 1)
-        {
-            return false;
-        }
-
-        group.Tokens--;
-        return true;
     }
 
     private double Refill(Group group)

@@ -20,8 +20,13 @@ internal sealed partial class PeerSwarm
             {
                 Socket socket = await listener.AcceptAsync(_stopping.Token);
                 IPAddress address = ((IPEndPoint)socket.RemoteEndPoint!).Address;
-                await MakeRoomAsync();
-                if (!_gate.TryBeginUpgrade(address))
+                InboundVerdict verdict = _gate.BeginUpgrade(address);
+                if (verdict == InboundVerdict.Full && await TryMakeRoomAsync())
+                {
+                    verdict = _gate.BeginUpgrade(address);
+                }
+
+                if (verdict != InboundVerdict.Admitted)
                 {
                     socket.Dispose();
                     continue;
@@ -48,15 +53,15 @@ internal sealed partial class PeerSwarm
         }
     }
 
-    /// <summary>When there is no room for another handshake, the oldest one makes room if it has had its time.</summary>
-    private async Task MakeRoomAsync()
+    /// <summary>The oldest handshake makes room if it has had its time.</summary>
+    private async Task<bool> TryMakeRoomAsync()
     {
         PendingUpgrade oldest;
         lock (_upgrading)
         {
-            if (!_gate.IsFull || _upgrading.First is not { } first || _context.Time.GetElapsedTime(first.Value.Since) < _context.Limits.PendingUpgradePatience)
+            if (_upgrading.First is not { } first || _context.Time.GetElapsedTime(first.Value.Since) < _context.Limits.PendingUpgradePatience)
             {
-                return;
+                return false;
             }
 
             _upgrading.Remove(first);
@@ -65,6 +70,7 @@ internal sealed partial class PeerSwarm
         }
 
         await oldest.Ended.Task;
+        return true;
     }
 
     private async Task UpgradeInboundAsync(Socket socket, IPAddress address, LinkedListNode<PendingUpgrade> pending)

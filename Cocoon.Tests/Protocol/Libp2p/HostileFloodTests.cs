@@ -182,6 +182,41 @@ public sealed class HostileFloodTests
         silent.ForEach(socket => socket.Dispose());
     }
 
+    /// <summary>Room is made for whoever may come in, not for an address that has all that it may have.</summary>
+    [Test]
+    public async Task Newcomer_OfAnAddressThatHasItsShare_TakesNobodysPlace(CancellationToken cancellationToken)
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            Assert.Ignore("needs Linux: all of 127.0.0.0/8 is loopback there");
+        }
+
+        ManualTimeProvider time = new();
+        await using Libp2pHost host = new(new Libp2pHostOptions
+        {
+            Identity = Ed25519PrivateKey.Generate(),
+            ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],
+            TimeProvider = time,
+            Limits = new Libp2pLimits { PendingUpgrades = 4, ConnectionsPerIp = 1, CloseTimeout = TimeSpan.Zero },
+        });
+        await host.StartAsync(cancellationToken);
+        using Ed25519PrivateKey first = Ed25519PrivateKey.Generate(), second = Ed25519PrivateKey.Generate();
+        await using RawPeer served = await RawPeer.DialAsync(await ConnectFromAsync("127.0.0.1", host, cancellationToken), first, host, cancellationToken);
+        Assert.That(await served.NextAsync(frame => frame.Type == YamuxFrameType.Ping, cancellationToken), Is.Not.Null);
+        List<Socket> silent = [];
+        for (int i = 0; i < 4; i++)
+        {
+            silent.Add(await ConnectFromAsync("127.0.0.2", host, cancellationToken));
+        }
+
+        time.Advance(TimeSpan.FromSeconds(2));
+        using Socket refused = await ConnectFromAsync("127.0.0.1", host, cancellationToken);
+        Assert.That(await IsHungUpAsync(refused, cancellationToken), Is.True);
+        await using RawPeer late = await RawPeer.DialAsync(silent[0], second, host, cancellationToken);
+        Assert.That(await late.NextAsync(frame => frame.Type == YamuxFrameType.Ping, cancellationToken), Is.Not.Null, "the oldest handshake still has its place");
+        silent.ForEach(socket => socket.Dispose());
+    }
+
     [Test]
     public async Task Stream_WhoseReaderNeverOpensItsWindow_HoldsNothingForLong(CancellationToken cancellationToken)
     {

@@ -11,82 +11,98 @@ public sealed class InboundGateTests
     private static readonly IPAddress Public = IPAddress.Parse("8.8.8.8");
 
     [Test]
-    public void TryBeginUpgrade_OnePendingTooManyFromOneIp_IsRefusedOthersAreNot()
+    public void BeginUpgrade_OnePendingTooManyFromOneIp_IsRefusedOthersAreNot()
     {
         InboundGate gate = new(new Libp2pLimits(), new ManualTimeProvider(), exemptPrivate: true);
         for (int i = 0; i < 4; i++)
         {
-            Assert.That(gate.TryBeginUpgrade(Public), Is.True);
+            Assert.That(gate.BeginUpgrade(Public), Is.EqualTo(InboundVerdict.Admitted));
         }
 
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(gate.TryBeginUpgrade(Public), Is.False);
-            Assert.That(gate.TryBeginUpgrade(IPAddress.Parse("8.8.4.4")), Is.True);
+            Assert.That(gate.BeginUpgrade(Public), Is.EqualTo(InboundVerdict.Refused));
+            Assert.That(gate.BeginUpgrade(IPAddress.Parse("8.8.4.4")), Is.EqualTo(InboundVerdict.Admitted));
         }
     }
 
     [Test]
-    public void TryBeginUpgrade_OpenConnectionsOfOneIp_AreLimited()
+    public void BeginUpgrade_OpenConnectionsOfOneIp_AreLimited()
     {
         ManualTimeProvider time = new();
         InboundGate gate = new(new Libp2pLimits(), time, exemptPrivate: true);
         for (int i = 0; i < 8; i++)
         {
-            Assert.That(gate.TryBeginUpgrade(Public), Is.True);
+            Assert.That(gate.BeginUpgrade(Public), Is.EqualTo(InboundVerdict.Admitted));
             gate.EndUpgrade(Public, opened: true);
             time.Advance(TimeSpan.FromSeconds(1));
         }
 
-        Assert.That(gate.TryBeginUpgrade(Public), Is.False);
+        Assert.That(gate.BeginUpgrade(Public), Is.EqualTo(InboundVerdict.Refused));
         gate.Close(Public);
-        Assert.That(gate.TryBeginUpgrade(Public), Is.True);
+        Assert.That(gate.BeginUpgrade(Public), Is.EqualTo(InboundVerdict.Admitted));
     }
 
     [Test]
-    public void TryBeginUpgrade_AboveTheRate_IsRefusedUntilTimePasses()
+    public void BeginUpgrade_AboveTheRate_IsRefusedUntilTimePasses()
     {
         ManualTimeProvider time = new();
         InboundGate gate = new(new Libp2pLimits { ConnectionsPerIp = 1000 }, time, exemptPrivate: true);
         for (int i = 0; i < 10; i++)
         {
-            Assert.That(gate.TryBeginUpgrade(Public), Is.True);
+            Assert.That(gate.BeginUpgrade(Public), Is.EqualTo(InboundVerdict.Admitted));
             gate.EndUpgrade(Public, opened: false);
         }
 
-        Assert.That(gate.TryBeginUpgrade(Public), Is.False);
+        Assert.That(gate.BeginUpgrade(Public), Is.EqualTo(InboundVerdict.Refused));
         time.Advance(TimeSpan.FromSeconds(0.2));
-        Assert.That(gate.TryBeginUpgrade(Public), Is.True);
+        Assert.That(gate.BeginUpgrade(Public), Is.EqualTo(InboundVerdict.Admitted));
     }
 
     [Test]
-    public void TryBeginUpgrade_Ipv6_CountsBy56Bits()
+    public void BeginUpgrade_Ipv6_CountsBy56Bits()
     {
         InboundGate gate = new(new Libp2pLimits { PendingUpgradesPerIp = 1 }, new ManualTimeProvider(), exemptPrivate: true);
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(gate.TryBeginUpgrade(IPAddress.Parse("2606:4700:0:11aa::1")), Is.True);
-            Assert.That(gate.TryBeginUpgrade(IPAddress.Parse("2606:4700:0:11bb::2")), Is.False);
-            Assert.That(gate.TryBeginUpgrade(IPAddress.Parse("2606:4700:0:1200::1")), Is.True);
+            Assert.That(gate.BeginUpgrade(IPAddress.Parse("2606:4700:0:11aa::1")), Is.EqualTo(InboundVerdict.Admitted));
+            Assert.That(gate.BeginUpgrade(IPAddress.Parse("2606:4700:0:11bb::2")), Is.EqualTo(InboundVerdict.Refused));
+            Assert.That(gate.BeginUpgrade(IPAddress.Parse("2606:4700:0:1200::1")), Is.EqualTo(InboundVerdict.Admitted));
         }
     }
 
     [Test]
-    public void TryBeginUpgrade_Private_IsExemptInLanModeButNotFromTheTotal()
+    public void BeginUpgrade_Private_IsExemptInLanModeButNotFromTheTotal()
     {
         InboundGate gate = new(new Libp2pLimits(), new ManualTimeProvider(), exemptPrivate: true);
         for (int i = 0; i < 64; i++)
         {
-            Assert.That(gate.TryBeginUpgrade(IPAddress.Loopback), Is.True);
+            Assert.That(gate.BeginUpgrade(IPAddress.Loopback), Is.EqualTo(InboundVerdict.Admitted));
         }
 
-        Assert.That(gate.TryBeginUpgrade(IPAddress.Loopback), Is.False);
+        Assert.That(gate.BeginUpgrade(IPAddress.Loopback), Is.EqualTo(InboundVerdict.Full));
         InboundGate strict = new(new Libp2pLimits(), new ManualTimeProvider(), exemptPrivate: false);
         for (int i = 0; i < 4; i++)
         {
-            Assert.That(strict.TryBeginUpgrade(IPAddress.Loopback), Is.True);
+            Assert.That(strict.BeginUpgrade(IPAddress.Loopback), Is.EqualTo(InboundVerdict.Admitted));
         }
 
-        Assert.That(strict.TryBeginUpgrade(IPAddress.Loopback), Is.False);
+        Assert.That(strict.BeginUpgrade(IPAddress.Loopback), Is.EqualTo(InboundVerdict.Refused));
+    }
+
+    [Test]
+    public void BeginUpgrade_AllPlacesTaken_SaysFullOnlyToWhomAPlaceCouldHelp()
+    {
+        InboundGate gate = new(new Libp2pLimits { PendingUpgrades = 4 }, new ManualTimeProvider(), exemptPrivate: true);
+        for (int i = 0; i < 4; i++)
+        {
+            Assert.That(gate.BeginUpgrade(Public), Is.EqualTo(InboundVerdict.Admitted));
+        }
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(gate.BeginUpgrade(Public), Is.EqualTo(InboundVerdict.Refused));
+            Assert.That(gate.BeginUpgrade(IPAddress.Parse("8.8.4.4")), Is.EqualTo(InboundVerdict.Full));
+        }
     }
 }
