@@ -48,6 +48,8 @@ internal static class Program
                 return await Enclave.Models.HostileLoadTests.RunAsync(Console.In, Console.Out);
             case [Enclave.Devices.PowerLimitTests.Verb, string watts]:
                 return await Enclave.Devices.PowerLimitTests.RunAsync(watts);
+            case [Enclave.Devices.NvmlTests.Verb]:
+                return Enclave.Devices.NvmlTests.Run(Console.Out);
             case [Benchmarks.EngineBenchTool.SayVerb, string path]:
                 return await Benchmarks.EngineBenchTool.SayAsync(path, Console.Out);
             case [Benchmarks.EngineBenchTool.Verb, string model, string slots, string context]:

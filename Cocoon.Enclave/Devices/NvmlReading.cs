@@ -22,7 +22,7 @@ internal sealed record NvmlReading(
 
     /// <summary>Reads every GPU once. <paramref name="state"/> says for people what the library is, or why there are no readings.</summary>
     /// <param name="confidential">Confidential-computing mode of the system: on, off or dev-tools; <c>null</c> when unknown.</param>
-    public static unsafe IReadOnlyList<NvmlReading> ReadAll(out string state, out string? confidential)
+    public static IReadOnlyList<NvmlReading> ReadAll(out string state, out string? confidential)
     {
         confidential = null;
         if (!NvmlLibrary.IsPresent)
@@ -31,6 +31,20 @@ internal sealed record NvmlReading(
             return [];
         }
 
+        try
+        {
+            return ReadAllPresent(out state, out confidential);
+        }
+        catch (EntryPointNotFoundException exception)
+        {
+            state = $"libnvidia-ml.so.1 is of a driver too old for readings: {exception.Message}";
+            return [];
+        }
+    }
+
+    private static unsafe List<NvmlReading> ReadAllPresent(out string state, out string? confidential)
+    {
+        confidential = null;
         int started = NvmlLibrary.nvmlInit_v2();
         if (started != NvmlLibrary.Success)
         {
@@ -43,7 +57,7 @@ internal sealed record NvmlReading(
             byte* text = stackalloc byte[NvmlLibrary.MaxText];
             state = NvmlLibrary.nvmlSystemGetDriverVersion(text, NvmlLibrary.MaxText) == NvmlLibrary.Success ? "driver " + Text(text, NvmlLibrary.MaxText) : "driver of unknown version";
             NvmlLibrary.ComputeState compute = default;
-            if (NvmlLibrary.nvmlSystemGetConfComputeState(&compute) == NvmlLibrary.Success)
+            if (NvmlLibrary.HasConfidentialComputing && NvmlLibrary.nvmlSystemGetConfComputeState(&compute) == NvmlLibrary.Success)
             {
                 confidential = compute.Feature == 0 ? "off" : compute.DevToolsMode != 0 ? "dev-tools" : "on";
             }

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Cocoon.Node.Models;
 using Cocoon.Node.Serving;
 
@@ -14,7 +15,7 @@ internal static class MemoryCheck
         try
         {
             bool wantsGpu = models.Any(m => m.Gpu.Layers != 0) && MachineDevices.MayHaveGpu;
-            IReadOnlyList<GpuDevice> gpus = wantsGpu ? MachineDevices.Gpus(await MachineDevices.ReadAsync(cancellationToken)) : [];
+            IReadOnlyList<GpuDevice> gpus = wantsGpu ? await ListGpusAsync(MachineDevices.ReadAsync, Console.Error, cancellationToken) : [];
             MemoryPlan plan = new(gpus, SystemMemory.Available(), gpuLimit);
             List<ModelServingOptions> placed = [];
             foreach (ModelServingOptions model in models)
@@ -27,6 +28,21 @@ internal static class MemoryCheck
         catch (ModelException exception)
         {
             throw ModelFailures.ToCli(exception);
+        }
+    }
+
+    /// <summary>None when they cannot be listed, which is said: whether the engine finds one shows when it loads.</summary>
+    internal static async Task<IReadOnlyList<GpuDevice>> ListGpusAsync(
+        Func<CancellationToken, Task<JsonObject>> list, TextWriter errors, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return MachineDevices.Gpus(await list(cancellationToken));
+        }
+        catch (ModelException exception)
+        {
+            await errors.WriteLineAsync($"{exception.Message}: {exception.Why}; going on without knowing their memory");
+            return [];
         }
     }
 

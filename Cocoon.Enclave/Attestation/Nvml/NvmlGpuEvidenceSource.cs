@@ -22,7 +22,7 @@ internal sealed unsafe class NvmlGpuEvidenceSource : IGpuEvidenceSource, IDispos
     /// <summary>Counts the GPUs when the library is there and confidential computing is on; none otherwise.</summary>
     public static NvmlGpuEvidenceSource Open(ImmutableArray<ImmutableArray<byte>> rims)
     {
-        if (!NvmlLibrary.IsPresent || NvmlLibrary.nvmlInit_v2() != NvmlLibrary.Success)
+        if (!NvmlLibrary.HasConfidentialComputing || NvmlLibrary.nvmlInit_v2() != NvmlLibrary.Success)
         {
             return new NvmlGpuEvidenceSource(false, 0, rims);
         }

@@ -14,6 +14,22 @@ internal static unsafe partial class NvmlLibrary
     private const int MaxOtherChain = 0x1000;
     private const int MaxOtherReport = 0x1000;
 
+    /// <summary>Whether the driver has these calls at all: those of before 2023 do not.</summary>
+    public static bool HasConfidentialComputing
+    {
+        get
+        {
+            if (!NativeLibrary.TryLoad(Name, out nint handle))
+            {
+                return false;
+            }
+
+            bool has = NativeLibrary.TryGetExport(handle, nameof(nvmlSystemGetConfComputeState), out _);
+            NativeLibrary.Free(handle);
+            return has;
+        }
+    }
+
     [LibraryImport(Name)]
     public static partial int nvmlInit_v2();
 

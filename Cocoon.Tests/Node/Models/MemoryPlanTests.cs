@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+using Cocoon.Node.Cli;
 using Cocoon.Node.Models;
 using NUnit.Framework;
 
@@ -89,5 +91,16 @@ public sealed class MemoryPlanTests
         Assert.That(
             Assert.Throws<ModelException>(() => plan.Place("m", Facts, Fit, new PlacementWish(-1, ["CUDA9"], [])))!.Why, Does.Contain("CUDA0"));
         Assert.That(new MemoryPlan([], 64 * GiB).Place("m", Facts, Fit, PlacementWish.Cpu).GpuLayers, Is.Zero);
+    }
+
+    /// <summary>A GPU driver that brings its process down costs the plan, not the start.</summary>
+    [Test]
+    public async Task ListGpus_ThatFails_IsSaidAndLeavesNone()
+    {
+        using StringWriter errors = new();
+        IReadOnlyList<GpuDevice> gpus = await MemoryCheck.ListGpusAsync(
+            _ => Task.FromException<JsonObject>(new ModelException(ModelErrorCode.Refused, "the devices could not be listed", "the process ended")), errors, CancellationToken.None);
+        Assert.That(gpus, Is.Empty);
+        Assert.That(errors.ToString(), Does.StartWith("the devices could not be listed: the process ended"));
     }
 }
