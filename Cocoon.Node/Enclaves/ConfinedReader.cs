@@ -7,18 +7,32 @@ internal static class ConfinedReader
 {
     private const int MaxDocument = 1 << 20;
 
-    /// <summary>What the child printed, at most 1 Mi characters; empty when it died before that.</summary>
+    /// <summary>What the child printed; empty when it died before that, or was killed because it went on after 1 Mi characters.</summary>
     public static async Task<string> ReadAsync(ProcessStartInfo info, CancellationToken cancellationToken)
     {
         using ChildStarter starter = new();
         using Process child = await starter.StartAsync(info);
         await using CancellationTokenRegistration stop = cancellationToken.Register(() => child.Kill());
         child.StandardInput.Close();
-        Task<string> errors = child.StandardError.ReadToEndAsync(cancellationToken);
-        char[] buffer = new char[MaxDocument];
+        Task errors = DropAsync(child.StandardError, cancellationToken);
+        char[] buffer = new char[MaxDocument + 1];
         int length = await child.StandardOutput.ReadBlockAsync(buffer, cancellationToken);
+        if (length > MaxDocument)
+        {
+            child.Kill();
+            length = 0;
+        }
+
         await child.WaitForExitAsync(cancellationToken);
         await errors;
         return new string(buffer, 0, length);
+    }
+
+    private static async Task DropAsync(StreamReader errors, CancellationToken cancellationToken)
+    {
+        char[] buffer = new char[1024];
+        while (await errors.ReadAsync(buffer, cancellationToken) > 0)
+        {
+        }
     }
 }

@@ -118,11 +118,12 @@ internal sealed class EnclaveConnection : IAsyncDisposable
 
     internal void Forget(ulong handle) => _sessions.TryRemove(handle, out _);
 
-    /// <summary>The reader of this session is too slow: it loses the session, and the enclave stops it. On the reader.</summary>
+    /// <summary>The reader of this session is too slow: it loses the session, and the enclave stops it. On the pipe's reader.</summary>
+    /// <remarks>The enclave may be waiting for this very thread to read before it reads anything itself: another one writes.</remarks>
     internal void Abandon(ulong handle, EnclaveSession session)
     {
         session.Deliver(new EnclaveEvent.Lost("stalled"));
-        _closings = Task.WhenAll(_closings, CloseAsync(handle));
+        _closings = Task.WhenAll(_closings, Task.Run(() => CloseAsync(handle)));
     }
 
     private async Task CloseAsync(ulong handle) =>

@@ -144,9 +144,12 @@ internal sealed partial class EnclaveSupervisor(EnclaveSupervisorOptions options
         await using EnclaveConnection connection = new(
             process.StandardOutput.BaseStream, process.StandardInput.BaseStream, options.MaxSessions, OnFrame, isProcess: true);
         string why;
+        Task configured = Task.CompletedTask;
         try
         {
-            await connection.PostAsync(new HostFrame { Configure = Configuration() }, cancellationToken);
+            // A child that does not read lets nothing be written: its time runs from here.
+            HostFrame configuration = new() { Configure = Configuration() };
+            configured = Task.Run(async () => await connection.PostAsync(configuration, cancellationToken), CancellationToken.None);
             Ready ready = await connection.Ready.WaitAsync(options.StartTimeout, time, cancellationToken);
             SetReady(connection, ready, process.Id);
             why = await connection.Completion.WaitAsync(cancellationToken);
@@ -173,6 +176,7 @@ internal sealed partial class EnclaveSupervisor(EnclaveSupervisorOptions options
             }
 
             await EndAsync(process, connection);
+            await configured.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await errors;
         }
 
@@ -180,6 +184,23 @@ internal sealed partial class EnclaveSupervisor(EnclaveSupervisorOptions options
     }
 
     private async Task EndAsync(Process process, EnclaveConnection connection)
+    {
+        using CancellationTokenSource patience = new(options.StopTimeout, time);
+        Task told = Task.Run(() => TellToEndAsync(process, connection), CancellationToken.None);
+        try
+        {
+            await process.WaitForExitAsync(patience.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill();
+            await process.WaitForExitAsync(CancellationToken.None);
+        }
+
+        await told;
+    }
+
+    private static async Task TellToEndAsync(Process process, EnclaveConnection connection)
     {
         await connection.PostAsync(new HostFrame { Shutdown = new Shutdown() }, CancellationToken.None);
         try
@@ -189,17 +210,6 @@ internal sealed partial class EnclaveSupervisor(EnclaveSupervisorOptions options
         }
         catch (IOException)
         {
-        }
-
-        using CancellationTokenSource patience = new(options.StopTimeout, time);
-        try
-        {
-            await process.WaitForExitAsync(patience.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            process.Kill();
-            await process.WaitForExitAsync(CancellationToken.None);
         }
     }
 

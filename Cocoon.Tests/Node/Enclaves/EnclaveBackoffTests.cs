@@ -57,8 +57,38 @@ public sealed class EnclaveBackoffTests
         await supervisor.StopAsync(cancellationToken);
     }
 
-    private EnclaveSupervisor Supervise(string script) => new(
-        new EnclaveSupervisorOptions { ModelPath = "/usr/share/none.gguf", PeerId = new byte[38], Command = ["/bin/sh", "-c", script, "enclave"] }, _time, _log);
+    /// <summary>Its configuration is more than a pipe holds, so that writing it takes as long as the child likes.</summary>
+    [Test, CancelAfter(90_000)]
+    public async Task Child_ThatReadsNothing_IsGivenUpAfterItsTime(CancellationToken cancellationToken)
+    {
+        await using EnclaveSupervisor supervisor = Supervise("exec sleep 600", modelName: new string('m', 1 << 20));
+        await supervisor.StartAsync(cancellationToken);
+        await ArmedAsync(cancellationToken);
+        _time.Advance(new EnclaveSupervisorOptions { ModelPath = "", PeerId = default }.StartTimeout);
+        await ArmedAsync(cancellationToken);
+        _time.Advance(new EnclaveSupervisorOptions { ModelPath = "", PeerId = default }.StopTimeout);
+        Assert.That(await NextBackoffAsync(cancellationToken), Is.EqualTo(TimeSpan.FromSeconds(1)));
+        Assert.That(supervisor.LastFault, Does.StartWith("not ready in time"));
+        await supervisor.StopAsync(cancellationToken);
+    }
+
+    [Test, CancelAfter(90_000)]
+    public async Task Stop_WhileAChildReadsNothing_KillsItAfterItsTime(CancellationToken cancellationToken)
+    {
+        await using EnclaveSupervisor supervisor = Supervise("exec sleep 600", modelName: new string('m', 1 << 20));
+        await supervisor.StartAsync(cancellationToken);
+        await ArmedAsync(cancellationToken);
+        Task stopped = supervisor.StopAsync(cancellationToken);
+        await _time.AdvanceUntilAsync(stopped, cancellationToken);
+        Assert.That(supervisor.Status, Is.EqualTo(EnclaveStatus.Stopped));
+    }
+
+    private EnclaveSupervisor Supervise(string script, string modelName = "") => new(
+        new EnclaveSupervisorOptions
+        {
+            ModelPath = "/usr/share/none.gguf", ModelName = modelName, PeerId = new byte[38], Command = ["/bin/sh", "-c", script, "enclave"],
+        },
+        _time, _log);
 
     /// <summary>The wait before the next start, once it runs.</summary>
     private async Task<TimeSpan> NextBackoffAsync(CancellationToken cancellationToken)

@@ -195,7 +195,7 @@ public sealed class HostileFloodTests
         await using Libp2pHost host = new(new Libp2pHostOptions
         {
             Identity = Ed25519PrivateKey.Generate(),
-            ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],
+            ListenAddresses = [Cocoon.Protocol.Multiformats.Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],
             TimeProvider = time,
             Limits = new Libp2pLimits { PendingUpgrades = 4, ConnectionsPerIp = 1, CloseTimeout = TimeSpan.Zero },
         });
