@@ -197,22 +197,22 @@ public sealed class HostileFloodTests
             Identity = Ed25519PrivateKey.Generate(),
             ListenAddresses = [Cocoon.Protocol.Multiformats.Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],
             TimeProvider = time,
-            Limits = new Libp2pLimits { PendingUpgrades = 4, ConnectionsPerIp = 1, CloseTimeout = TimeSpan.Zero },
+            Limits = new Libp2pLimits { PendingUpgrades = 4, CloseTimeout = TimeSpan.Zero },
         });
         await host.StartAsync(cancellationToken);
-        using Ed25519PrivateKey first = Ed25519PrivateKey.Generate(), second = Ed25519PrivateKey.Generate();
-        await using RawPeer served = await RawPeer.DialAsync(await ConnectFromAsync("127.0.0.1", host, cancellationToken), first, host, cancellationToken);
-        Assert.That(await served.NextAsync(frame => frame.Type == YamuxFrameType.Ping, cancellationToken), Is.Not.Null);
         List<Socket> silent = [];
         for (int i = 0; i < 4; i++)
         {
-            silent.Add(await ConnectFromAsync("127.0.0.2", host, cancellationToken));
+            silent.Add(await ConnectFromAsync("127.0.0.1", host, cancellationToken));
         }
 
+        using Socket early = await ConnectFromAsync("127.0.0.1", host, cancellationToken);
+        Assert.That(await IsHungUpAsync(early, cancellationToken), Is.True, "the four are in their handshake");
         time.Advance(TimeSpan.FromSeconds(2));
         using Socket refused = await ConnectFromAsync("127.0.0.1", host, cancellationToken);
         Assert.That(await IsHungUpAsync(refused, cancellationToken), Is.True);
-        await using RawPeer late = await RawPeer.DialAsync(silent[0], second, host, cancellationToken);
+        using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+        await using RawPeer late = await RawPeer.DialAsync(silent[0], key, host, cancellationToken);
         Assert.That(await late.NextAsync(frame => frame.Type == YamuxFrameType.Ping, cancellationToken), Is.Not.Null, "the oldest handshake still has its place");
         silent.ForEach(socket => socket.Dispose());
     }
