@@ -298,7 +298,13 @@ public sealed class EnclaveSupervisorTests
     private static long LockedKilobytes(int processId) => long.Parse(
         File.ReadLines($"/proc/{processId}/status").Single(l => l.StartsWith("VmLck:", StringComparison.Ordinal)).Split(' ', '\t')[^2], CultureInfo.InvariantCulture);
 
-    private static string[] DiagnosticPorts(string folder, int processId) => Directory.GetFiles(folder, $"dotnet-diagnostic-{processId}-*");
+    /// <summary>By process id and start: those of killed processes stay, and ids come again.</summary>
+    private static string[] DiagnosticPorts(string folder, int processId)
+    {
+        string stat = File.ReadAllText($"/proc/{processId}/stat");
+        string started = stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[19];
+        return Directory.GetFiles(folder, $"dotnet-diagnostic-{processId}-{started}-*");
+    }
 
     private static string Owner(int processId)
     {
