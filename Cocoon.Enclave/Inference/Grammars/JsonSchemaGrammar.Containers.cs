@@ -59,6 +59,11 @@ internal sealed partial class JsonSchemaGrammar
             throw new GrammarException(at + "/properties", $"a schema has at most {MaxProperties} properties");
         }
 
+        if (declared.Keys.Count(name => !required.Contains(name)) > MaxOptional)
+        {
+            throw new GrammarException(at + "/required", $"an object has at most {MaxOptional} properties that are not required");
+        }
+
         Property[] members =
         [
             .. declared.Select(d => new Property(

@@ -10,6 +10,8 @@ namespace Cocoon.Enclave.Inference.Sampling;
 /// </remarks>
 internal sealed class TokenSampler
 {
+    private const int MaxRedraws = 32;
+
     private readonly SamplingOptions _options;
     private readonly KeyValuePair<int, float>[] _bias;
     private readonly ushort[]? _counts;
@@ -56,10 +58,8 @@ internal sealed class TokenSampler
         int token = Choose(logits, scratch);
         if (token >= 0 && constraint?.Allows(token) == false)
         {
-            // Drawing again among what is allowed gives the same odds as masking first, and is rarely needed.
             logits.CopyTo(adjusted);
-            constraint.Mask(adjusted);
-            token = Choose(adjusted, scratch);
+            token = ChooseAllowed(adjusted, scratch, constraint, token);
         }
 
         if (token >= 0)
@@ -69,6 +69,26 @@ internal sealed class TokenSampler
         }
 
         return token;
+    }
+
+    /// <summary>
+    /// Draws again without what was refused, one by one, and only then asks about the whole vocabulary, which takes that many times as long.
+    /// Where no filter cuts the choice, to draw without replacement until one is allowed has exactly the odds of masking first.
+    /// </summary>
+    private int ChooseAllowed(Span<float> logits, SamplerScratch scratch, TokenConstraint constraint, int refused)
+    {
+        for (int i = 0; i < MaxRedraws; i++)
+        {
+            logits[refused] = float.NegativeInfinity;
+            refused = Choose(logits, scratch);
+            if (refused < 0 || constraint.Allows(refused))
+            {
+                return refused;
+            }
+        }
+
+        constraint.Mask(logits);
+        return Choose(logits, scratch);
     }
 
     private int Choose(ReadOnlySpan<float> logits, SamplerScratch scratch) =>

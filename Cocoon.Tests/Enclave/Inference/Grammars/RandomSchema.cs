@@ -62,7 +62,7 @@ internal static class RandomSchema
 
                 string text = value.GetValue<string>();
                 return schema["pattern"] is { } pattern
-                    ? System.Text.RegularExpressions.Regex.IsMatch(text, pattern.GetValue<string>(), System.Text.RegularExpressions.RegexOptions.ECMAScript)
+                    ? System.Text.RegularExpressions.Regex.IsMatch(OneUnitEach(text), pattern.GetValue<string>(), System.Text.RegularExpressions.RegexOptions.ECMAScript)
                     : schema["format"] is not null || (text.EnumerateRunes().Count() is var length && length >= schema["minLength"]!.GetValue<int>() && length <= schema["maxLength"]!.GetValue<int>());
             case "array":
                 return value is JsonArray array && array.Count >= schema["minItems"]!.GetValue<int>() && array.Count <= schema["maxItems"]!.GetValue<int>()
@@ -113,4 +113,10 @@ internal static class RandomSchema
 
         return new JsonObject { ["type"] = "object", ["properties"] = properties, ["required"] = required, ["additionalProperties"] = false };
     }
+
+    /// <summary>
+    /// JSON schema's patterns count characters, .NET's expressions units of UTF-16: a character of two becomes another of one, which no pattern
+    /// here tells apart from it.
+    /// </summary>
+    private static string OneUnitEach(string text) => string.Concat(text.EnumerateRunes().Select(r => r.IsBmp ? (char)r.Value : '\uE000'));
 }

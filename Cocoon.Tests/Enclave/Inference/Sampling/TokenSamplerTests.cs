@@ -50,6 +50,42 @@ public sealed class TokenSamplerTests
         }
     }
 
+    [TestCase(3, 0, Description = "some are allowed: the whole vocabulary is never asked about")]
+    [TestCase(997, 1, Description = "hardly one is: the whole vocabulary is, after a while")]
+    public void Sample_Constrained_HasTheOddsOfMaskingFirst(int every, int leastMasks)
+    {
+        const int vocabulary = 2000, draws = 6000;
+        float[] row = Row(new Random(4), vocabulary);
+        using EveryNth constraint = new(every);
+        SamplerScratch scratch = new(vocabulary);
+        TokenSampler sampler = Sampler(new SamplingOptions { Seed = 11, Temperature = 4 }, vocabulary);
+        Dictionary<int, int> drawn = [];
+        for (int i = 0; i < draws; i++)
+        {
+            int token = sampler.Sample(row, scratch, constraint);
+            Assert.That(constraint.Allows(token));
+            drawn[token] = drawn.GetValueOrDefault(token) + 1;
+        }
+
+        double[] weights = [.. row.Select((logit, token) => constraint.Allows(token) ? Math.Exp(logit / 4.0) : 0)];
+        foreach ((int token, double weight) in weights.Index().Where(w => w.Item * draws / weights.Sum() > 8))
+        {
+            double expected = weight / weights.Sum() * draws;
+            Assert.That(drawn.GetValueOrDefault(token), Is.EqualTo(expected).Within(5 * Math.Sqrt(expected)), $"token {token}, five deviations");
+        }
+
+        Assert.That(constraint.Masks, every == 3 ? Is.EqualTo(leastMasks) : Is.GreaterThanOrEqualTo(leastMasks));
+    }
+
+    [Test]
+    public void Sample_ConstraintThatAllowsNothing_IsMinusOne()
+    {
+        using EveryNth constraint = new(int.MaxValue);
+        float[] row = Row(new Random(5), 100);
+        row[0] = float.NegativeInfinity;
+        Assert.That(Sampler(SamplingOptions.Greedy, row.Length).Sample(row, new SamplerScratch(row.Length), constraint), Is.EqualTo(-1));
+    }
+
     [Test]
     public void LogitsMath_NothingDrawable_IsMinusOne()
     {
@@ -171,5 +207,25 @@ public sealed class TokenSamplerTests
         long before = GC.GetAllocatedBytesForCurrentThread();
         Draw(100);
         Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.Zero);
+    }
+
+    private sealed class EveryNth(int n) : TokenConstraint
+    {
+        public int Masks { get; private set; }
+
+        public override bool Allows(int token) => token % n == 0;
+
+        public override void Mask(Span<float> logits)
+        {
+            Masks++;
+            for (int token = 0; token < logits.Length; token++)
+            {
+                logits[token] = Allows(token) ? logits[token] : float.NegativeInfinity;
+            }
+        }
+
+        public override void Accept(int token)
+        {
+        }
     }
 }
