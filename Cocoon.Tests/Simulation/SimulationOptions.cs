@@ -43,8 +43,8 @@ internal sealed record SimulationOptions
     /// <summary>Milliseconds between the last join and the first measurement.</summary>
     public long Settle => Cold ? 60_000 : 25_000;
 
-    /// <summary>Connections to peers of its table that a node of a warm start has dialled; those that can be dialled have as many again from others, or more.</summary>
-    public int WarmConnections => ConnectionsLow / 3;
+    /// <summary>Connections to peers of its table that a node of a warm start has dialled, no more than a node looks for; those that can be dialled have as many again from others, or more.</summary>
+    public int WarmConnections => Math.Min(ConnectionsLow / 3, 10);
 
     /// <summary>Share of a warm network's users that still have to ask for their model; the others follow it already.</summary>
     public double WarmAskers => 0.05;

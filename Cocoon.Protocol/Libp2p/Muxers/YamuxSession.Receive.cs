@@ -95,24 +95,32 @@ internal sealed partial class YamuxSession
     {
         try
         {
-            while (true)
+            int read;
+            do
             {
+                while (_channel.TryReadRecord(out ReadOnlyMemory<byte> record))
+                {
+                    _receivedSinceRelease += record.Length;
+                    Process(record.Span);
+                }
+
                 // Readers are woken when there is nothing left to do here, not for each frame: waking costs more than copying one.
-                ValueTask<ReadOnlyMemory<byte>> next = _channel.ReadRecordAsync(CancellationToken.None);
-                if (!next.IsCompleted || _receivedSinceRelease >= ReleaseAfter)
+                ValueTask readable = _channel.WaitAsync(CancellationToken.None);
+                if (!readable.IsCompleted || _receivedSinceRelease >= ReleaseAfter)
                 {
                     ReleaseReaders();
                 }
 
-                ReadOnlyMemory<byte> record = await next;
-                if (record.IsEmpty)
+                await readable;
+                ValueTask<int> receiving = _channel.ReceiveAsync(CancellationToken.None);
+                if (!receiving.IsCompleted)
                 {
-                    break;
+                    ReleaseReaders();
                 }
 
-                _receivedSinceRelease += record.Length;
-                Process(record.Span);
+                read = await receiving;
             }
+            while (_channel.Received(read));
 
             Terminate(new Libp2pException(Libp2pErrorCode.ConnectionClosed, "The remote closed the connection."), goAway: null);
         }

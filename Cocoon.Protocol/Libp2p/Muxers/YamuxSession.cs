@@ -366,7 +366,8 @@ internal sealed partial class YamuxSession : IAsyncDisposable
             {
                 for (int round = 1; TryTakeFilled(out RecordBuffer? records); round++)
                 {
-                    await _channel.SendAsync(records, CancellationToken.None);
+                    await _channel.Connection.WriteAsync(_channel.Seal(records), CancellationToken.None);
+                    records.Clear();
                     if (round % InlineRounds == 0)
                     {
                         await Task.Yield();

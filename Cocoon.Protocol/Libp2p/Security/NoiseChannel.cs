@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Runtime.CompilerServices;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p.Transports;
 
@@ -17,6 +16,7 @@ internal sealed class NoiseChannel(
 
     private readonly RecordBuffer _ownRecords = new();
     private ReadOnlyMemory<byte> _unread;
+    private int _wanted = LengthSize;
     private long _bytesSent;
 
     public PeerId RemotePeer => remotePeer;
@@ -27,71 +27,78 @@ internal sealed class NoiseChannel(
 
     public long BytesSent => Interlocked.Read(ref _bytesSent);
 
-    /// <summary>The next decrypted bytes, valid until the next call; empty when the remote ended the connection.</summary>
-    /// <exception cref="Libp2pException">A record does not authenticate or is cut short.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<ReadOnlyMemory<byte>> ReadRecordAsync(CancellationToken cancellationToken)
+    /// <summary>The next decrypted bytes if they are here, valid until the next call of any of these; else <see cref="WaitAsync"/> and <see cref="ReceiveAsync"/> bring more.</summary>
+    /// <exception cref="Libp2pException">A record does not authenticate.</exception>
+    public bool TryReadRecord(out ReadOnlyMemory<byte> text)
     {
-        if (!_unread.IsEmpty)
+        (text, _unread) = (_unread, default);
+        while (text.IsEmpty)
         {
-            ReadOnlyMemory<byte> rest = _unread;
-            _unread = default;
-            return rest;
-        }
-
-        while (true)
-        {
-            if (!await reader.FillAsync(LengthSize, cancellationToken))
+            ReadOnlyMemory<byte> here = reader.Buffered;
+            _wanted = LengthSize;
+            if (here.Length < _wanted)
             {
-                return reader.Buffered.IsEmpty ? default(ReadOnlyMemory<byte>) : throw Cut();
+                return false;
             }
 
-            int length = BinaryPrimitives.ReadUInt16BigEndian(reader.Buffered.Span);
+            int length = BinaryPrimitives.ReadUInt16BigEndian(here.Span);
             if (length < NoiseCipher.TagSize)
             {
                 throw new Libp2pException(Libp2pErrorCode.SecurityFailed, "A record is shorter than its tag.");
             }
 
-            if (!await reader.FillAsync(LengthSize + length, cancellationToken))
+            _wanted += length;
+            if (here.Length < _wanted)
             {
-                throw Cut();
+                return false;
             }
 
-            Memory<byte> record = reader.Buffered.Slice(LengthSize, length);
-            Memory<byte> text = record[..^NoiseCipher.TagSize];
-            if (!receive.TryDecrypt(text.Span, record.Span[^NoiseCipher.TagSize..]))
+            Memory<byte> record = reader.Buffered.Slice(LengthSize, length), sealedText = record[..^NoiseCipher.TagSize];
+            if (!receive.TryDecrypt(sealedText.Span, record.Span[^NoiseCipher.TagSize..]))
             {
                 throw new Libp2pException(Libp2pErrorCode.SecurityFailed, "A record does not authenticate.");
             }
 
-            reader.Consume(LengthSize + length);
-            if (!text.IsEmpty)
-            {
-                return text;
-            }
+            reader.Consume(_wanted);
+            text = sealedText;
         }
+
+        return true;
     }
 
-    /// <summary>Seals and sends what <paramref name="records"/> holds, and clears it.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public async ValueTask SendAsync(RecordBuffer records, CancellationToken cancellationToken)
+    /// <summary>Completes when <see cref="ReceiveAsync"/> would not wait.</summary>
+    public ValueTask WaitAsync(CancellationToken cancellationToken) => reader.WaitAsync(cancellationToken);
+
+    /// <summary>Reads once more, after <see cref="TryReadRecord"/> found no record; <see cref="Received"/> takes the number.</summary>
+    public ValueTask<int> ReceiveAsync(CancellationToken cancellationToken) => reader.ReceiveAsync(_wanted, cancellationToken);
+
+    /// <returns><c>false</c> when the remote has ended the connection.</returns>
+    /// <exception cref="Libp2pException">It did so inside a record.</exception>
+    public bool Received(int read) => reader.Received(read) || (reader.Buffered.IsEmpty ? false : throw Cut());
+
+    /// <summary>Seals what <paramref name="records"/> holds, for <see cref="Connection"/> to send before they are cleared.</summary>
+    public ReadOnlyMemory<byte> Seal(RecordBuffer records)
     {
         ReadOnlyMemory<byte> wire = records.Seal(send);
-        await connection.WriteAsync(wire, cancellationToken);
         Interlocked.Add(ref _bytesSent, wire.Length);
-        records.Clear();
+        return wire;
     }
 
     public async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
-        if (_unread.IsEmpty)
+        ReadOnlyMemory<byte> text;
+        while (!TryReadRecord(out text))
         {
-            _unread = await ReadRecordAsync(cancellationToken);
+            await WaitAsync(cancellationToken);
+            if (!Received(await ReceiveAsync(cancellationToken)))
+            {
+                return 0;
+            }
         }
 
-        int count = Math.Min(buffer.Length, _unread.Length);
-        _unread[..count].CopyTo(buffer);
-        _unread = _unread[count..];
+        int count = Math.Min(buffer.Length, text.Length);
+        text[..count].CopyTo(buffer);
+        _unread = text[count..];
         return count;
     }
 
@@ -101,7 +108,8 @@ internal sealed class NoiseChannel(
         {
             int count = Math.Min(buffer.Length, _ownRecords.Free);
             _ownRecords.Write(buffer.Span[..count]);
-            await SendAsync(_ownRecords, cancellationToken);
+            await connection.WriteAsync(Seal(_ownRecords), cancellationToken);
+            _ownRecords.Clear();
             buffer = buffer[count..];
         }
 

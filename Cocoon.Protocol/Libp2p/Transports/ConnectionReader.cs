@@ -42,28 +42,38 @@ internal sealed class ConnectionReader(IRawConnection connection) : IByteStream,
     {
         while (_end - _start < count)
         {
-            if (_start == _end)
-            {
-                await WaitIdleAsync(cancellationToken);
-            }
-
-            MakeRoom(count);
-            int free = _array!.Length - _end;
-            int read = await connection.ReadAsync(_array.AsMemory(_end, free), cancellationToken);
-            if (read == 0)
+            await WaitAsync(cancellationToken);
+            if (!Received(await ReceiveAsync(count, cancellationToken)))
             {
                 return false;
-            }
-
-            BytesRead += read;
-            _end += read;
-            if (read == free)
-            {
-                _wanted = ConnectionBuffers.LargeSize;
             }
         }
 
         return true;
+    }
+
+    /// <summary>Completes when <see cref="ReceiveAsync"/> would not wait; at once while bytes are here, which need their array anyway.</summary>
+    public ValueTask WaitAsync(CancellationToken cancellationToken) => _start == _end ? WaitIdleAsync(cancellationToken) : ValueTask.CompletedTask;
+
+    /// <summary>Reads once more; <see cref="Received"/> takes the number.</summary>
+    /// <param name="count">For so many bytes in all there must be room.</param>
+    public ValueTask<int> ReceiveAsync(int count, CancellationToken cancellationToken)
+    {
+        MakeRoom(count);
+        return connection.ReadAsync(_array.AsMemory(_end), cancellationToken);
+    }
+
+    /// <returns><c>false</c> when that was the end.</returns>
+    public bool Received(int read)
+    {
+        if (read == _array!.Length - _end)
+        {
+            _wanted = ConnectionBuffers.LargeSize;
+        }
+
+        BytesRead += read;
+        _end += read;
+        return read > 0;
     }
 
     public void Dispose() => Release();

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.CompilerServices;
 using Cocoon.Protocol.Multiformats;
 
 namespace Cocoon.Protocol.Libp2p.Transports;
@@ -9,6 +8,8 @@ namespace Cocoon.Protocol.Libp2p.Transports;
 internal sealed class SocketConnection : IRawConnection
 {
     private readonly Socket _socket;
+    private readonly SocketOperation _receiving = new();
+    private readonly SocketOperation _sending = new();
 
     /// <param name="socket">Connected; owned from now on.</param>
     public SocketConnection(Socket socket)
@@ -24,35 +25,40 @@ internal sealed class SocketConnection : IRawConnection
 
     public Multiaddr RemoteAddress { get; }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    public ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
         try
         {
-            return await _socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken);
+            return _receiving.Await(_socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken));
         }
-        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        catch (ObjectDisposedException exception)
         {
-            throw Closed(exception);
+            throw SocketOperation.Closed(exception);
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public async ValueTask WaitReadableAsync(CancellationToken cancellationToken) => await ReadAsync(Memory<byte>.Empty, cancellationToken);
-
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    public ValueTask WaitReadableAsync(CancellationToken cancellationToken)
     {
         try
         {
-            while (!buffer.IsEmpty)
-            {
-                buffer = buffer[await _socket.SendAsync(buffer, SocketFlags.None, cancellationToken)..];
-            }
+            return _receiving.AwaitAll(_socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None, cancellationToken));
         }
-        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        catch (ObjectDisposedException exception)
         {
-            throw Closed(exception);
+            throw SocketOperation.Closed(exception);
+        }
+    }
+
+    /// <remarks>A stream socket completes a send when all of its bytes are taken.</remarks>
+    public ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return _sending.AwaitAll(_socket.SendAsync(buffer, SocketFlags.None, cancellationToken));
+        }
+        catch (ObjectDisposedException exception)
+        {
+            throw SocketOperation.Closed(exception);
         }
     }
 
@@ -77,7 +83,4 @@ internal sealed class SocketConnection : IRawConnection
         _socket.Dispose();
         return ValueTask.CompletedTask;
     }
-
-    private static Libp2pException Closed(Exception exception) =>
-        new(Libp2pErrorCode.ConnectionClosed, "The TCP connection ended.", exception);
 }
