@@ -8,12 +8,19 @@ namespace Cocoon.Node.Discovery;
 /// <summary>Keeps providers of each followed model among the gossip neighbours: those that the book names, else those of the DHT.</summary>
 /// <remarks>
 /// The router gossips with whoever is connected, and in a large network those whom chance connects follow other models. A mesh of users
-/// is as good; providers want each other all the same, for each passes the others' offers on to users whom it alone is connected to.
+/// is as good; providers want each other all the same, for each passes the others' offers on to users whom it alone is connected to. They
+/// also spare the connections of their models' followers from trimming: light clients accept none, so that their few providers are all
+/// that carries the topic to them.
 /// </remarks>
 internal sealed class ModelNeighbours(ILibp2pHost host, OfferGossip gossip, OfferBook book, IProviderLookup lookup, TimeProvider time)
 {
     /// <summary>Providers of one model to gossip with: one may leave and another be slow without an offer lost.</summary>
     private const int Wanted = 3;
+
+    /// <summary>Followers whose connections a provider spares. Own choice: less than half of the low watermark.</summary>
+    private const int SparedFollowers = 64;
+
+    private const string Reason = "follower";
 
     /// <summary>Providers dialled in one round for one model, and asked of the DHT.</summary>
     private const int MaxDials = 6, MaxFound = 20;
@@ -28,6 +35,7 @@ internal sealed class ModelNeighbours(ILibp2pHost host, OfferGossip gossip, Offe
     private readonly ConcurrentDictionary<string, (DateTimeOffset Due, TimeSpan Pause)> _lookups = new();
 
     private readonly ConcurrentDictionary<PeerId, DateTimeOffset> _dialled = new();
+    private HashSet<PeerId> _spared = [];
 
     /// <summary>Randomness of the choice; the simulator seeds it.</summary>
     internal Random Random { get; init; } = Random.Shared;
@@ -45,6 +53,7 @@ internal sealed class ModelNeighbours(ILibp2pHost host, OfferGossip gossip, Offe
                 _dialled.TryRemove(peer, out _);
             }
 
+            SpareFollowers();
             if (host.Connections.Count > 0)
             {
                 await Task.WhenAll(gossip.Models.Select(model => KeepAsync(model.Key, model.Value, cancellationToken)));
@@ -52,10 +61,33 @@ internal sealed class ModelNeighbours(ILibp2pHost host, OfferGossip gossip, Offe
         }
     }
 
+    private bool IsProvider(string model) => book.ForModel(model).Any(offer => offer.Peer == host.LocalPeer);
+
+    /// <summary>Who was spared before is so first.</summary>
+    private void SpareFollowers()
+    {
+        HashSet<PeerId> spared = [.. gossip.Models
+            .Where(model => IsProvider(model.Key))
+            .SelectMany(model => gossip.NeighboursOf(model.Value))
+            .OrderByDescending(_spared.Contains)
+            .Distinct()
+            .Take(SparedFollowers)];
+        foreach (PeerId peer in _spared.Except(spared))
+        {
+            host.Unprotect(peer, Reason);
+        }
+
+        foreach (PeerId peer in spared.Except(_spared))
+        {
+            host.Protect(peer, Reason);
+        }
+
+        _spared = spared;
+    }
+
     private async Task KeepAsync(string model, ReadOnlyMemory<byte> modelId, CancellationToken cancellationToken)
     {
-        bool isProvider = book.ForModel(model).Any(offer => offer.Peer == host.LocalPeer);
-        if ((!isProvider && gossip.HasMesh(modelId)) || await ConnectAsync(model, modelId, [.. KnownProviders(model)], cancellationToken) == 0)
+        if ((!IsProvider(model) && gossip.HasMesh(modelId)) || await ConnectAsync(model, modelId, [.. KnownProviders(model)], cancellationToken) == 0)
         {
             _lookups.TryRemove(model, out _);
         }

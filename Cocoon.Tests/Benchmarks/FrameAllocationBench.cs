@@ -11,7 +11,7 @@ internal static class FrameAllocationBench
 {
     private const int Rounds = 4;
     private const int FullBody = 65_506;
-    private const ulong Bulk = 512UL << 20, Brief = 1UL << 20;
+    private const ulong Bulk = 512UL << 20, Brief = 128UL << 20;
     private const int SmallSize = 64, Smalls = 20_000;
 
     public static async Task<JsonObject> RunAsync()
@@ -20,7 +20,7 @@ internal static class FrameAllocationBench
         a.AddAddresses(b.LocalPeer, b.Addresses, TimeSpan.FromHours(1));
 
         // What every round allocates belongs to the frames; what one round does, to pools, windows and code that were still growing.
-        // What a stream takes at its beginning and end is measured alone and no frame's.
+        // What a stream takes at its beginning, until its window is as large as it gets, and at its end is no frame's: a shorter one tells it.
         long full = long.MaxValue, stream = long.MaxValue, small = long.MaxValue;
         TimeSpan processor = TimeSpan.MaxValue;
         for (int round = 0; round < Rounds; round++)

@@ -10,11 +10,10 @@ internal sealed class ReceiveQueue(MemoryBudget budget)
     // Powers of two, which the pool hands out in exactly this size.
     private const int SmallSegment = 4 * 1024, MediumSegment = 16 * 1024, LargeSegment = ConnectionBuffers.LargestSegment;
 
-    /// <summary>Rings up to this size stay with their stream; larger ones go back to the pool with the last segment.</summary>
-    private const int OwnRing = 4;
+    private const int FirstRing = 16;
 
     /// <summary>A window of 16 MiB has up to 512 places; a pool of its own for the reason that <see cref="ConnectionBuffers"/> gives.</summary>
-    private static readonly ArrayPool<Segment> Rings = ArrayPool<Segment>.Create(1024, maxArraysPerBucket: 32);
+    private static readonly ArrayPool<Segment> Rings = ArrayPool<Segment>.Create(1024, maxArraysPerBucket: 128);
 
     private Segment[] _ring = [];
     private int _first;
@@ -84,7 +83,7 @@ internal sealed class ReceiveQueue(MemoryBudget budget)
         head = default;
         _first = (_first + 1) & (_ring.Length - 1);
         _count--;
-        if (_count == 0 && _ring.Length > OwnRing)
+        if (_count == 0)
         {
             Rings.Return(_ring);
             (_ring, _first) = ([], 0);
@@ -112,13 +111,13 @@ internal sealed class ReceiveQueue(MemoryBudget budget)
     private void Grow()
     {
         // The pool hands out powers of two, and only empty rings come back to it.
-        Segment[] larger = _ring.Length == 0 ? new Segment[OwnRing] : Rings.Rent(2 * _ring.Length);
+        Segment[] larger = Rings.Rent(Math.Max(FirstRing, 2 * _ring.Length));
         for (int i = 0; i < _count; i++)
         {
             larger[i] = At(i);
         }
 
-        if (_ring.Length > OwnRing)
+        if (_ring.Length > 0)
         {
             Rings.Return(_ring, clearArray: true);
         }

@@ -52,11 +52,33 @@ public sealed class ModelNeighboursTests
         Assert.That(following.Lookups, Is.Zero);
     }
 
+    [Test]
+    public async Task Provider_SparesTheConnectionsOfItsFollowers_AndNoMoreThanItMay()
+    {
+        await VirtualLoop.Enter();
+        await using Following following = await Following.StartAsync(providers: 0);
+        await following.FollowersAsync(70);
+        await following.Time.PassAsync(TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(1));
+        Assert.That(following.Spared, Is.Empty, "it provides nothing");
+
+        following.Provide();
+        await following.Time.PassAsync(TimeSpan.FromSeconds(6), TimeSpan.FromSeconds(1));
+        PeerId[] spared = [.. following.Spared];
+        Assert.That(spared, Has.Length.EqualTo(64));
+        Assert.That(spared, Is.SubsetOf(following.Followers.Select(follower => follower.Host.LocalPeer)));
+        await following.Time.PassAsync(TimeSpan.FromSeconds(12), TimeSpan.FromSeconds(1));
+        Assert.That(following.Spared, Is.EquivalentTo(spared), "the same ones");
+
+        await following.Time.PassAsync(TimeSpan.FromMinutes(1), TimeSpan.FromSeconds(1));
+        Assert.That(following.Spared, Is.Empty, "its offer ended");
+    }
+
     private sealed class Following : IProviderLookup, IAsyncDisposable
     {
         public static readonly string Topic = OfferTopics.ForModel("test", TestOffers.ModelId);
 
         private readonly CancellationTokenSource _stopping = new();
+        private OfferBook _book = null!;
         private Task _running = Task.CompletedTask;
 
         public GossipNetwork Network { get; } = new();
@@ -85,7 +107,7 @@ public sealed class ModelNeighboursTests
                 following.Providers.Add(provider);
             }
 
-            OfferBook book = new(following.Time);
+            OfferBook book = following._book = new OfferBook(following.Time);
             OfferGossip gossip = new(
                 following.Node.Router, book, new ModelDirectory(following.Time), new SignerConduct(following.Time), new NetworkName("test"), following.Time,
                 NullLogger<OfferGossip>.Instance);
@@ -93,6 +115,28 @@ public sealed class ModelNeighboursTests
             ModelNeighbours neighbours = new(following.Node.Host, gossip, book, following, following.Time) { Random = new Random(1) };
             following._running = neighbours.RunAsync(following._stopping.Token);
             return following;
+        }
+
+        public List<GossipNode> Followers { get; } = [];
+
+        public IEnumerable<PeerId> Spared => Node.Host.Protected.Keys.Where(item => item.Reason == "follower").Select(item => item.Peer);
+
+        public async Task FollowersAsync(int count)
+        {
+            for (int i = 0; i < count; i++)
+            {
+                GossipNode follower = Network.Add();
+                await follower.SubscribeAsync(Topic);
+                await Network.ConnectAsync(follower.Host, Node.Host);
+                Followers.Add(follower);
+            }
+        }
+
+        /// <summary>Publishes one offer of its own.</summary>
+        public void Provide()
+        {
+            using TestOffers offers = new(Time.GetUtcNow());
+            _book.Add(OfferWriter.Sign(offers.Create(), Node.Host.LocalPeer, Node.Host.Key));
         }
 
         public async IAsyncEnumerable<PeerId> FindProvidersAsync(byte[] key, [EnumeratorCancellation] CancellationToken cancellationToken)
