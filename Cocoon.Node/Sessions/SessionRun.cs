@@ -254,8 +254,15 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
         switch (answer?.BodyCase)
         {
             case ProviderMessage.BodyOneofCase.Accepted:
-                await ReconcileAsync(answer.Accepted.HighestTotal, answer.Accepted.CarriedDue, cancellationToken);
+                bool isBehind = await ReconcileAsync(answer.Accepted.HighestTotal, answer.Accepted.CarriedDue, cancellationToken);
                 CrashPoint.Reach(CrashPoint.ClientAccepted);
+                if (isBehind)
+                {
+                    // The request's voucher covers less than what is owed and this request. Now, not with the answer's end: a provider that
+                    // has served all of it on credit no longer listens then.
+                    await VouchAsync(_pacer.Allocated, send: true, cancellationToken);
+                }
+
                 return;
             case ProviderMessage.BodyOneofCase.Declined:
                 _mayOweMore = false;

@@ -5,6 +5,7 @@ using Cocoon.Node.Serving;
 using Cocoon.Node.Sessions;
 using Cocoon.Node.Storage;
 using Cocoon.Protocol.Attestation;
+using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Cryptography.Hpke;
 using Cocoon.Protocol.Offers;
@@ -176,6 +177,28 @@ internal sealed class SessionRunTests
         }
 
         Assert.That(fixture.Channel.Record.Due, Is.EqualTo(200));
+    }
+
+    /// <summary>A short answer that is served on credit ends before any other voucher would leave.</summary>
+    [Test]
+    public async Task RunAsync_AcceptedThoughACutSessionCostMore_VouchesForItAtOnce()
+    {
+        await using ClientChannelTests.Fixture fixture = new();
+        ClientSession cut = fixture.Channel.BeginSession(new SessionId(77), ahead: 100);
+        await cut.VouchAsync(100, CancellationToken.None);
+        await cut.EndAsync(0, mayOweUpTo: 200, CancellationToken.None);
+        ulong allocated = 0, covers = 0;
+        await AskAsync(fixture, async (link, request, _, ct) =>
+        {
+            allocated = request.Voucher.ReadAllocations().Single().NanoTon;
+            await link.WriteAsync(new ProviderMessage { Accepted = new Accepted { HighestTotal = fixture.Channel.HighestTotal, CarriedDue = 200 } }, ct);
+            (ClientMessage Message, byte[] Bytes)? next = await link.ReadClientMessageAsync(SessionLink.MaxMessage, ct);
+            Assert.That(VoucherVerifier.Read(next!.Value.Message.Voucher, fixture.Channel.Channel, out SignedVoucher? voucher), Is.Null);
+            covers = voucher!.Statement.Total;
+            link.Stream.Reset();
+        });
+        Assert.That(allocated, Is.Positive);
+        Assert.That(covers, Is.EqualTo(200 + allocated));
     }
 
     [TestCase(50UL, false, 50UL)]
