@@ -27,12 +27,16 @@ internal sealed partial class ProviderSession(
     private static readonly TimeSpan DrainWait = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan SendWait = TimeSpan.FromSeconds(30);
 
+    /// <summary>Several round trips of a slow connection.</summary>
+    private static readonly TimeSpan LateVoucherWait = TimeSpan.FromSeconds(3);
+
     private readonly Quote _quote = Quote.Parser.ParseFrom(quote.Quote);
     private readonly SessionId _id = SessionId.From(enclave.SessionId.Span);
     private readonly SessionPayer _payer = new(enclave.SessionId);
     private byte[]? _voucherDigest;
     private ulong _granted;
     private ulong _covered;
+    private bool _isOver;
 
     /// <param name="draining">Ends a session that has no request yet: a client keeps one open in case it asks again.</param>
     /// <returns>Whether something was served that the channel owes or has paid.</returns>
@@ -57,9 +61,30 @@ internal sealed partial class ProviderSession(
         {
             // The exact due is booked even when the client or this node is leaving: it is what the channel owes.
             await channel.EndSessionAsync(_id, due, CancellationToken.None);
+            if (due is not null)
+            {
+                await HearOutAsync(channel, reading, cancellationToken);
+            }
+
             await clientGone.CancelAsync();
             await reading;
         }
+    }
+
+    /// <summary>
+    /// An answer served on credit can end before the voucher that covers it is here: it is on its way, and its client closes the stream behind it.
+    /// </summary>
+    private async Task HearOutAsync(ProviderChannel channel, Task reading, CancellationToken cancellationToken)
+    {
+        Volatile.Write(ref _isOver, true);
+        if (channel.Exposure.AtRisk == 0 || reading.IsCompleted)
+        {
+            return;
+        }
+
+        using CancellationTokenSource done = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        await Task.WhenAny(reading, Task.Delay(LateVoucherWait, time, done.Token));
+        await done.CancelAsync();
     }
 
     private async Task<Request?> ReadRequestAsync(CancellationToken draining, CancellationToken cancellationToken)
@@ -205,6 +230,11 @@ internal sealed partial class ProviderSession(
                             Log.VoucherRefused(logger, refused.Fault);
                             await enclave.CancelAsync(cancellationToken);
                             return;
+                        }
+
+                        if (Volatile.Read(ref _isOver))
+                        {
+                            break;
                         }
 
                         _voucherDigest = SHA256.HashData(message.Voucher.Statement.Span);

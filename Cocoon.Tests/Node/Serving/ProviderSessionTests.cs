@@ -114,6 +114,33 @@ internal sealed class ProviderSessionTests
         Assert.That(channel.Exposure.LiveSessions, Is.Zero);
     }
 
+    /// <summary>A short answer on credit is over before its client has heard what is owed.</summary>
+    [TestCase(true)]
+    [TestCase(false, Description = "the client closes without one")]
+    public async Task Voucher_BehindTheEndOfAnAnswerOnCredit_IsStored(bool comes)
+    {
+        await using ProviderFixture fixture = new();
+        ProviderChannel channel = await fixture.AcceptAsync();
+        await channel.AcceptVoucherAsync(fixture.Voucher(channel.Channel, 20 * Step), CancellationToken.None);
+        SessionId earlier = new(1);
+        Assert.That(channel.TryReserveSession(earlier, Step), Is.InstanceOf<ReservationOutcome.Reserved>());
+        await channel.EndSessionAsync(earlier, 20 * Step, CancellationToken.None);
+        await using Call call = new(fixture, channel, new EnclaveEvent.Ended("finished", 700, new SignedSettlement()));
+        Request request = new() { Voucher = fixture.Voucher(channel.Channel, 20 * Step) };
+        request.PayerSignature = ByteString.CopyFrom(PayerStatement.Sign(fixture.PayKey, call.Enclave.SessionId.Span, channel.Channel));
+        Assert.That((await call.AskAsync(request))!.Accepted.CarriedDue, Is.EqualTo(20 * Step));
+        Assert.That((await call.ReadAsync())!.Settlement, Is.Not.Null);
+        if (comes)
+        {
+            await call.SendAsync(new ClientMessage { Voucher = fixture.Voucher(channel.Channel, 21 * Step, nonce: 2) });
+        }
+
+        await call.CloseAsync();
+        await call.EndAsync();
+        Assert.That(channel.HighestTotal, Is.EqualTo(comes ? 21 * Step : 20 * Step));
+        Assert.That((channel.Exposure.LiveSessions, channel.Exposure.Due, channel.Exposure.AtRisk), Is.EqualTo((0, (20 * Step) + 700, comes ? 0UL : 700UL)));
+    }
+
     [Test]
     public async Task EnclaveLost_AfterFramesThatAreOwedFor_TheClientStillGetsThem()
     {
@@ -183,6 +210,10 @@ internal sealed class ProviderSessionTests
             await _client.WriteAsync(new ClientMessage { Request = request }, _guard.Token);
             return await ReadAsync();
         }
+
+        public async Task SendAsync(ClientMessage message) => await _client.WriteAsync(message, _guard.Token);
+
+        public async Task CloseAsync() => await _client.Stream.CloseWriteAsync(_guard.Token);
 
         public async Task<ProviderMessage?> ReadAsync() => await _client.ReadProviderMessageAsync(_guard.Token);
 
