@@ -68,6 +68,10 @@ internal sealed class SqliteOutboxStore(CocoonDatabase database) : IOutboxStore
         {
             session.Execute("DELETE FROM outbox_flight WHERE wallet = $1", wallet.ToString());
             Mark(session, wallet, batch.Requests, "waiting");
+            foreach (OutboxRequest request in batch.Requests)
+            {
+                Keep(session, wallet, request);
+            }
         },
         cancellationToken);
 
@@ -91,14 +95,8 @@ internal sealed class SqliteOutboxStore(CocoonDatabase database) : IOutboxStore
                 session.Execute("DELETE FROM outbox_flight WHERE wallet = $1", wallet.ToString());
                 foreach (OutboxRequest request in requests)
                 {
-                    RefusedExternals refused = request.Refused!;
-                    session.Execute(
-                        """
-                        UPDATE outbox SET state = 'done', result = $3, words = $4, refused = $5, refused_seqno = $6, refused_lt = $7, refused_hash = $8
-                        WHERE wallet = $1 AND key = $2
-                        """,
-                        wallet.ToString(), request.Key, outcome.Result.ToString(), outcome.Words, Join(refused.Hashes), refused.Seqno,
-                        refused.LastBefore.LogicalTime, refused.LastBefore.Hash.ToArray());
+                    EndRefused(session, wallet, request.Key, outcome);
+                    Keep(session, wallet, request);
                 }
             },
             cancellationToken);
@@ -112,10 +110,7 @@ internal sealed class SqliteOutboxStore(CocoonDatabase database) : IOutboxStore
             {
                 if (outcome.Result == SendResult.Refused)
                 {
-                    // What was signed stays, and the message with it.
-                    session.Execute(
-                        "UPDATE outbox SET state = 'done', result = $3, words = $4 WHERE wallet = $1 AND key = $2",
-                        wallet.ToString(), key, outcome.Result.ToString(), outcome.Words);
+                    EndRefused(session, wallet, key, outcome);
                     return;
                 }
 
@@ -155,6 +150,21 @@ internal sealed class SqliteOutboxStore(CocoonDatabase database) : IOutboxStore
             session.Execute(
                 "UPDATE outbox SET state = $3, place = $4 WHERE wallet = $1 AND key = $2",
                 wallet.ToString(), requests[i].Key, state, state == "flight" ? i : 0);
+        }
+    }
+
+    /// <summary>What was signed stays, and the message with it.</summary>
+    private static void EndRefused(DatabaseSession session, TonAddress wallet, string key, SendOutcome outcome) => session.Execute(
+        "UPDATE outbox SET state = 'done', result = $3, words = $4 WHERE wallet = $1 AND key = $2",
+        wallet.ToString(), key, outcome.Result.ToString(), outcome.Words);
+
+    private static void Keep(DatabaseSession session, TonAddress wallet, OutboxRequest request)
+    {
+        if (request.Refused is { } refused)
+        {
+            session.Execute(
+                "UPDATE outbox SET refused = $3, refused_seqno = $4, refused_lt = $5, refused_hash = $6 WHERE wallet = $1 AND key = $2",
+                wallet.ToString(), request.Key, Join(refused.Hashes), refused.Seqno, refused.LastBefore.LogicalTime, refused.LastBefore.Hash.ToArray());
         }
     }
 

@@ -21,7 +21,7 @@ internal interface IOutboxStore
     /// <summary>Puts a newly signed external for the same requests and sequence number in the place of the one in flight.</summary>
     ValueTask RenewAsync(TonAddress wallet, OutboxBatch batch, CancellationToken cancellationToken);
 
-    /// <summary>Nothing of the external happened and nothing ever will: its requests wait again, in their old places.</summary>
+    /// <summary>Nothing of the external happened: its requests wait again, in their old places and with their <see cref="OutboxRequest.Refused"/>.</summary>
     ValueTask ReturnAsync(TonAddress wallet, OutboxBatch batch, CancellationToken cancellationToken);
 
     /// <summary>Records what became of each request and forgets the external.</summary>

@@ -69,7 +69,12 @@ internal sealed class InMemoryOutboxStore : IOutboxStore
     {
         lock (_lock)
         {
-            Of(wallet).InFlight = null;
+            Queue queue = Of(wallet);
+            queue.InFlight = null;
+            foreach (OutboxRequest request in batch.Requests)
+            {
+                queue.Requests[queue.Requests.FindIndex(known => known.Key == request.Key)] = request;
+            }
         }
 
         return ValueTask.CompletedTask;

@@ -272,8 +272,8 @@ internal sealed partial class WalletSender
         }
         else if (SeqnoOf(account) < batch.Seqno)
         {
-            // A chain that was set back: the number that ours was signed for is not the next one any more.
-            await _store.ReturnAsync(_wallet.Address, batch, cancellationToken);
+            // A chain that was set back: the number that ours was signed for is not the next one any more. Unless that is a lie as well.
+            await _store.ReturnAsync(_wallet.Address, batch with { Requests = Remembering(batch) }, cancellationToken);
         }
         else
         {
@@ -359,7 +359,7 @@ internal sealed partial class WalletSender
     {
         SendOutcome outcome = new(
             SendResult.Refused, $"not sent as far as the chain shows: the wallet refuses its external message ({words}); it is looked for before it is signed again");
-        OutboxRequest[] requests = [.. batch.Requests.Select(request => request with { Refused = batch.RefusedFor(request, MaxEarlier) })];
+        OutboxRequest[] requests = Remembering(batch);
         await _store.GiveUpAsync(_wallet.Address, requests, outcome, cancellationToken);
         foreach (OutboxRequest request in requests)
         {
@@ -367,6 +367,9 @@ internal sealed partial class WalletSender
             Tell(request.Key, outcome);
         }
     }
+
+    private static OutboxRequest[] Remembering(OutboxBatch batch) =>
+        [.. batch.Requests.Select(request => request with { Refused = batch.RefusedFor(request, MaxEarlier) })];
 
     private async Task RejectAsync(OutboxRequest request, string words, CancellationToken cancellationToken)
     {

@@ -56,6 +56,9 @@ public sealed class SqliteOutboxStoreTests
             SqliteOutboxStore store = new(database);
             await store.EnqueueAsync(s_wallet, first, default);
             await store.StartAsync(s_wallet, batch, default);
+            await store.ReturnAsync(s_wallet, batch with { Requests = [first with { Refused = batch.RefusedFor(first, most: 10) }] }, default);
+            Assert.That((await store.GetWaitingAsync(s_wallet, 10, default)).Single().Refused!.Hashes, Is.EqualTo(new[] { Hash(5), Hash(3) }));
+            await store.StartAsync(s_wallet, batch, default);
             await store.GiveUpAsync(s_wallet, [first with { Refused = batch.RefusedFor(first, most: 10) }], outcome, default);
             Assert.That(await store.GetInFlightAsync(s_wallet, default), Is.Null);
             Assert.That(await store.GetOutcomeAsync(s_wallet, "pay", default), Is.EqualTo(outcome));

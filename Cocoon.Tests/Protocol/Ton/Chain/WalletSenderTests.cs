@@ -260,6 +260,48 @@ internal sealed class WalletSenderTests : ChainFixture
         Assert.That((outcome.Succeeded, await ArrivalsAsync(receiver)), Is.EqualTo((true, 1)), outcome.Words);
     }
 
+    /// <summary>A server that shows an earlier state of the wallet, later than the external is valid, and keeps the external.</summary>
+    [Test, CancelAfter(120_000)]
+    public async Task External_HeldByAServerThatSetsTheWalletBack_IsNotPaidBesideAnother()
+    {
+        byte[]? held = null;
+        bool sets = false, lies = false;
+        FlakyTonClient client = new(Devnet.Client)
+        {
+            OnSend = async (chain, boc, token) =>
+            {
+                if (!sets)
+                {
+                    await chain.SendBocAsync(boc, token);
+                }
+                else if (held is null)
+                {
+                    (held, lies) = (boc.ToArray(), true);
+                }
+                else if (lies)
+                {
+                    // Signed again, for the number that was shown: now the first one is let go.
+                    lies = false;
+                    await chain.SendBocAsync(held, token);
+                }
+                else
+                {
+                    await chain.SendBocAsync(boc, token);
+                }
+            },
+        };
+        client.OnAccount = account => lies
+            ? account with { Status = AccountStatus.Uninitialized, Code = null, Data = null, SyncTime = account.SyncTime + 3_600 }
+            : account;
+        Person payer = await NewPersonAsync(2 * Ton, client);
+        Assert.That((await payer.SendAsync("first", Payment(Nobody()))).Succeeded, Is.True);
+        sets = true;
+        TonAddress receiver = Nobody();
+        SendOutcome outcome = await payer.SendAsync("pay", Payment(receiver));
+        SendOutcome next = await payer.SendAsync("pay again", Payment(Nobody()));
+        Assert.That((outcome.Succeeded, next.Succeeded, await ArrivalsAsync(receiver)), Is.EqualTo((true, true, 1)), outcome.Words);
+    }
+
     [Test, CancelAfter(60_000)]
     public async Task External_DeliveredTwice_PaysOnce()
     {
