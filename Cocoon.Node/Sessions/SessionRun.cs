@@ -37,6 +37,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
     private int _vouchers;
     private bool _mayOweMore;
     private VoucherMessage? _lastVoucher;
+    private ByteString _payerSignature = ByteString.Empty;
 
     /// <summary>What was metered and vouched so far.</summary>
     public AnswerCost Cost => new(_pacer.Due, _vouchers, channel.HighestTotal, _address);
@@ -183,7 +184,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
         }
     }
 
-    /// <summary>The request is sealed while its voucher goes to the disk.</summary>
+    /// <summary>The request is sealed, and the session's payer signed for, while its voucher goes to the disk.</summary>
     private async Task<SealedCall> PrepareAsync(CancellationToken cancellationToken)
     {
         Task vouching = VouchAsync(_pacer.First(), send: false, cancellationToken);
@@ -191,6 +192,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
         try
         {
             call = Seal();
+            _payerSignature = session.PayerSignature(channel);
             await vouching;
             return call;
         }
@@ -245,7 +247,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
             Header = UnsafeByteOperations.UnsafeWrap(call.Header),
             Sealed = UnsafeByteOperations.UnsafeWrap(call.Sealed),
             Voucher = _lastVoucher,
-            PayerSignature = session.PayerSignature(channel),
+            PayerSignature = _payerSignature,
         };
         _mayOweMore = true;
         await WriteRequestAsync(request, cancellationToken);
