@@ -65,6 +65,20 @@ public sealed class CommandLineTests
         }
     }
 
+    /// <summary>Also by a throwaway peer, which knows no model when it comes.</summary>
+    [Test, CancelAfter(60_000)]
+    public async Task DhtFindProviders_ByTheModelsName_NamesThem(CancellationToken cancellationToken)
+    {
+        string[] ask = ["dht", "find-providers", CocoonNetwork.ModelName, "-q", "--no-trunc"];
+        CommandResult[] results = await Task.WhenAll(
+            CocoonProgram.RunAsync(cancellationToken, [.. ask, "--data", SharedNetwork.Client.DataDirectory]),
+            CocoonProgram.RunAsync(cancellationToken, [.. ask, "--ephemeral", "--lan", "--bootstrap", SharedNetwork.Network.Bootstrap.Address]));
+        Assert.That(results.Select(r => r.ExitCode), Is.All.Zero, string.Join('\n', results.Select(r => r.Error)));
+        Assert.That(
+            results.Select(r => r.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)),
+            Is.All.SupersetOf(new[] { SharedNetwork.Cheap.PeerId, SharedNetwork.Dear.PeerId }));
+    }
+
     [Test, CancelAfter(60_000)]
     public async Task ChannelsAndWallet_AfterAnAnswer_AgreeOnBothSides(CancellationToken cancellationToken)
     {
