@@ -51,7 +51,7 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
         _identity = new NoiseIdentity(options.Identity, [YamuxSession.Protocol]);
         _store = new PeerStore(options.Limits, options.TimeProvider);
         _storeFile = options.PeerStorePath is { } path ? new PeerStoreFile(path, options.Limits.StoredPeers) : null;
-        ConnectionContext context = new(options.Limits, options.TimeProvider, _logger);
+        ConnectionContext context = new(options.Limits, options.TimeProvider, _logger) { ExemptsPrivate = options.AllowPrivateAddresses };
         _inboundStreams = context.InboundStreams;
         _outboundStreams = context.OutboundStreams;
         _swarm = new PeerSwarm(_identity, _handlers, _store, context, options.AllowPrivateAddresses);

@@ -65,8 +65,17 @@ public sealed record Libp2pLimits
     /// <summary>Streams that the remote may have open on all of its connections together. Own choice: as on one.</summary>
     public int InboundStreamsPerPeer { get; init; } = 512;
 
-    /// <summary>Streams that all remotes together may have open. Own choice: more than all connections of one IP may have.</summary>
+    /// <summary>Streams that all remotes together may have open, besides those that each is assured of. Own choice.</summary>
     public int NodeInboundStreams { get; init; } = 8192;
+
+    /// <summary>
+    /// First streams of a peer, in all and of a protocol, that are let in however many the others have. Own choice: identify, gossip, the
+    /// DHT and a few requests; times <see cref="ConnectionsHard"/> they are as many as the node's own limit.
+    /// </summary>
+    public int AssuredStreamsPerPeer { get; init; } = 16;
+
+    /// <summary>One IPv4 address or IPv6 /56 may have a share of one in so many of the node's streams, in all and of a protocol. Own choice.</summary>
+    public int StreamSharesPerIp { get; init; } = 8;
 
     /// <summary>Streams of one protocol that all remotes together may have open, and that we may have open to all of them. Own choice.</summary>
     public int NodeStreamsPerProtocol { get; init; } = 4096;

@@ -17,6 +17,7 @@ internal sealed partial class PeerConnection : IAsyncDisposable
     private readonly Libp2pLimits _limits;
     private readonly StreamScope _inboundScope;
     private readonly StreamScope _outboundScope;
+    private readonly StreamOwner _owner;
     private readonly ILogger _logger;
     private readonly ConcurrentDictionary<Task, PeerStreamSlot> _inbound = new();
     private readonly Dictionary<string, int> _inboundByProtocol = [];
@@ -28,6 +29,7 @@ internal sealed partial class PeerConnection : IAsyncDisposable
         _limits = context.Limits;
         _inboundScope = context.InboundStreams;
         _outboundScope = context.OutboundStreams;
+        _owner = context.OwnerOf(channel.RemotePeer, channel.Connection.RemoteAddress);
         _logger = context.Logger;
         IsOutbound = isOutbound;
         OpenedAt = context.Time.GetUtcNow();
@@ -39,7 +41,7 @@ internal sealed partial class PeerConnection : IAsyncDisposable
             context.WindowMemory,
             context.Time,
             Accept,
-            () => _inboundScope.TryOpen(channel.RemotePeer) is { } place ? place.Free : null);
+            () => _inboundScope.TryOpen(_owner) is { } place ? place.Free : null);
     }
 
     public PeerId RemotePeer => _channel.RemotePeer;
@@ -89,7 +91,7 @@ internal sealed partial class PeerConnection : IAsyncDisposable
                 Libp2pErrorCode.ProtocolNotSupported, $"{RemotePeer} is connected through a limited relay, which is not for {string.Join(", ", protocols)}.");
         }
 
-        StreamScope.Place place = _outboundScope.TryOpen(RemotePeer) ?? throw TooMany($"streams are open, to {RemotePeer} or to all peers together");
+        StreamScope.Place place = _outboundScope.TryOpen(_owner) ?? throw TooMany($"streams are open, to {RemotePeer} or to all peers together");
         YamuxStream stream;
         try
         {
@@ -200,7 +202,7 @@ internal sealed partial class PeerConnection : IAsyncDisposable
         {
             if (protocol is not null)
             {
-                _inboundScope.Leave(protocol);
+                _inboundScope.Leave(_owner, protocol);
                 lock (_inboundByProtocol)
                 {
                     _inboundByProtocol[protocol]--;
@@ -220,7 +222,7 @@ internal sealed partial class PeerConnection : IAsyncDisposable
         lock (_inboundByProtocol)
         {
             int count = _inboundByProtocol.GetValueOrDefault(protocol);
-            if (count >= _limits.GetStreamLimit(protocol) || !_inboundScope.TryEnter(protocol))
+            if (count >= _limits.GetStreamLimit(protocol) || !_inboundScope.TryEnter(_owner, protocol))
             {
                 return false;
             }

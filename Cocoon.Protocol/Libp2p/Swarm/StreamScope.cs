@@ -1,15 +1,15 @@
-using Cocoon.Protocol.Identity;
-
 namespace Cocoon.Protocol.Libp2p.Swarm;
 
 /// <summary>How many streams of one direction the node has: in all, with each peer over all of its connections, and of each protocol.</summary>
-/// <remarks>Thread-safe; its lock is the innermost one. The limits of a single connection are its session's.</remarks>
-internal sealed class StreamScope(int limit, int limitPerPeer, int limitPerProtocol)
+/// <remarks>
+/// Thread-safe; its lock is the innermost one. The limits of a single connection are its session's. Few addresses cannot shut out the
+/// others: one has a share of what all may have, and the first streams of every peer are let in whatever the others do.
+/// </remarks>
+internal sealed class StreamScope(int limit, int limitPerPeer, Libp2pLimits limits)
 {
     private readonly Lock _lock = new();
-    private readonly Dictionary<PeerId, int> _byPeer = [];
-    private readonly Dictionary<string, int> _byProtocol = [];
-    private int _count;
+    private readonly StreamTally _all = new();
+    private readonly Dictionary<string, StreamTally> _byProtocol = [];
 
     /// <summary>Streams now.</summary>
     public int Count
@@ -18,63 +18,62 @@ internal sealed class StreamScope(int limit, int limitPerPeer, int limitPerProto
         {
             lock (_lock)
             {
-                return _count;
+                return _all.Count;
             }
         }
     }
 
-    /// <summary><c>null</c> when the node or this peer has all that it may have.</summary>
-    public Place? TryOpen(PeerId peer)
+    /// <summary><c>null</c> when the node, this peer or its address has all that it may have.</summary>
+    public Place? TryOpen(StreamOwner owner)
     {
         lock (_lock)
         {
-            int ofPeer = _byPeer.GetValueOrDefault(peer);
-            if (_count >= limit || ofPeer >= limitPerPeer)
+            if (_all.OfPeer(owner.Peer) >= limitPerPeer || !HasRoom(_all, owner, limit))
             {
                 return null;
             }
 
-            _count++;
-            _byPeer[peer] = ofPeer + 1;
-            return new Place(this, peer);
+            _all.Add(owner);
+            return new Place(this, owner);
         }
     }
 
-    /// <summary><c>false</c> when all peers together have as many streams of the protocol as the node has; else <see cref="Leave"/> gives the place back.</summary>
-    public bool TryEnter(string protocol)
+    /// <summary><c>false</c> when there are as many streams of the protocol as there may be; else <see cref="Leave"/> gives the place back.</summary>
+    public bool TryEnter(StreamOwner owner, string protocol)
     {
         lock (_lock)
         {
-            int count = _byProtocol.GetValueOrDefault(protocol);
-            if (count >= limitPerProtocol)
+            StreamTally tally = _byProtocol.GetValueOrDefault(protocol) ?? new StreamTally();
+            if (!HasRoom(tally, owner, limits.NodeStreamsPerProtocol))
             {
                 return false;
             }
 
-            _byProtocol[protocol] = count + 1;
+            tally.Add(owner);
+            _byProtocol[protocol] = tally;
             return true;
         }
     }
 
-    public void Leave(string protocol)
+    public void Leave(StreamOwner owner, string protocol)
     {
         lock (_lock)
         {
-            Decrement(_byProtocol, protocol);
+            StreamTally tally = _byProtocol[protocol];
+            tally.Remove(owner);
+            if (tally.Count == 0)
+            {
+                _byProtocol.Remove(protocol);
+            }
         }
     }
 
-    private static void Decrement<TKey>(Dictionary<TKey, int> counts, TKey key)
-        where TKey : notnull
-    {
-        if (--counts[key] == 0)
-        {
-            counts.Remove(key);
-        }
-    }
+    private bool HasRoom(StreamTally tally, StreamOwner owner, int most) =>
+        tally.OfPeer(owner.Peer) < limits.AssuredStreamsPerPeer
+        || (tally.Count < most && (owner.IpGroup is not { } group || tally.OfIpGroup(group) < Math.Max(1, most / limits.StreamSharesPerIp)));
 
     /// <summary>What one stream takes of the limits, until it is given back.</summary>
-    public sealed class Place(StreamScope scope, PeerId peer)
+    public sealed class Place(StreamScope scope, StreamOwner owner)
     {
         private string? _protocol;
         private bool _isFree;
@@ -89,7 +88,7 @@ internal sealed class StreamScope(int limit, int limitPerPeer, int limitPerProto
                     return true;
                 }
 
-                bool entered = scope.TryEnter(protocol);
+                bool entered = scope.TryEnter(owner, protocol);
                 _protocol = entered ? protocol : null;
                 return entered;
             }
@@ -106,11 +105,10 @@ internal sealed class StreamScope(int limit, int limitPerPeer, int limitPerProto
                 }
 
                 _isFree = true;
-                scope._count--;
-                Decrement(scope._byPeer, peer);
+                scope._all.Remove(owner);
                 if (_protocol is not null)
                 {
-                    scope.Leave(_protocol);
+                    scope.Leave(owner, _protocol);
                 }
             }
         }
