@@ -137,16 +137,12 @@ internal sealed partial class Dialer(TcpTransport tcp, Upgrader upgrader, Connec
 
     private async Task<NoiseChannel> DialOneAsync(PeerId? expected, Multiaddr address, bool isExplicit, CancellationToken cancellationToken)
     {
-        // A relayed dial waits for a dial of its relay: with places of the same kind, enough of them would wait for each other.
-        SemaphoreSlim places = address.IsRelayed ? _relayedPlaces : _places;
-        await places.WaitAsync(cancellationToken);
+        expected ??= address.Peer;
         try
         {
-            expected ??= address.Peer;
-            // A name of a stranger may resolve to an address inside of our network.
-            DialTarget target = new(address, expected, isExplicit, isExplicit ? static _ => true : IsAllowed);
-            IRawConnection connection = await FindTransport(address)!.DialAsync(target, cancellationToken);
-            NoiseChannel channel = await upgrader.UpgradeAsync(connection, isInitiator: true, expected, cancellationToken);
+            NoiseChannel channel = TcpTransport.IsName(address)
+                ? await DialNameAsync(expected, address, isExplicit, cancellationToken)
+                : await DialInPlaceAsync(expected, address, isExplicit, cancellationToken);
             Backoff.Succeed(BackoffKey(expected, address));
             return channel;
         }
@@ -155,6 +151,61 @@ internal sealed partial class Dialer(TcpTransport tcp, Upgrader upgrader, Connec
             Backoff.Fail(BackoffKey(expected, address));
             Log.DialFailed(context.Logger, address, exception.Message);
             throw;
+        }
+    }
+
+    private async Task<NoiseChannel> DialNameAsync(PeerId? expected, Multiaddr name, bool isExplicit, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<IPEndPoint> found;
+        await _places.WaitAsync(cancellationToken);
+        try
+        {
+            found = await TcpTransport.ResolveAsync(name, cancellationToken);
+        }
+        finally
+        {
+            _places.Release();
+        }
+
+        Multiaddr[] chosen = [.. (isExplicit ? found.Take(context.Limits.AddressesPerPeer) : ChooseOfStranger(found, IsAllowed)).Select(Multiaddr.FromEndPoint)];
+        if (chosen.Length == 0)
+        {
+            throw new Libp2pException(Libp2pErrorCode.DialFailed, $"{name} has no address.");
+        }
+
+        StaggeredRace<NoiseChannel> race = new(context.Limits.ParallelDialsPerPeer, context.Time);
+        foreach ((Multiaddr address, TimeSpan at) in DialSchedule.Of(chosen, context.Limits))
+        {
+            race.Add(at, token => DialInPlaceAsync(expected, address, isExplicit, token));
+        }
+
+        if (await race.RunAsync(cancellationToken) is { } channel)
+        {
+            return channel;
+        }
+
+        cancellationToken.ThrowIfCancellationRequested();
+        throw new Libp2pException(
+            (race.LastFailure as Libp2pException)?.Code ?? Libp2pErrorCode.DialFailed, $"{name} does not answer: {race.LastFailure?.Message}", race.LastFailure);
+    }
+
+    /// <summary>
+    /// Of the addresses of a stranger's name one of each family: each name could lead to as many as its owner likes, and they need not be
+    /// his. It may also lead into our own network.
+    /// </summary>
+    internal static IEnumerable<IPEndPoint> ChooseOfStranger(IEnumerable<IPEndPoint> found, Func<IPAddress, bool> isAllowed) =>
+        found.Where(endPoint => isAllowed(endPoint.Address)).DistinctBy(endPoint => endPoint.AddressFamily);
+
+    /// <summary>One socket, or one circuit, in a place of its own.</summary>
+    private async Task<NoiseChannel> DialInPlaceAsync(PeerId? expected, Multiaddr address, bool isExplicit, CancellationToken cancellationToken)
+    {
+        // A relayed dial waits for a dial of its relay: with places of the same kind, enough of them would wait for each other.
+        SemaphoreSlim places = address.IsRelayed ? _relayedPlaces : _places;
+        await places.WaitAsync(cancellationToken);
+        try
+        {
+            IRawConnection connection = await FindTransport(address)!.DialAsync(new DialTarget(address, expected, isExplicit), cancellationToken);
+            return await upgrader.UpgradeAsync(connection, isInitiator: true, expected, cancellationToken);
         }
         finally
         {

@@ -43,7 +43,7 @@ internal sealed partial class PeerSwarm : IAsyncDisposable
         _store = store;
         _upgrader = new Upgrader(identity);
         _gate = new InboundGate(context.Limits, context.Time, allowPrivate);
-        _transport = new TcpTransport(context.Limits, context.Time);
+        _transport = new TcpTransport();
         Dialer = new Dialer(_transport, _upgrader, context, allowPrivate);
         Connections = new ConnectionTable(context.Limits, context.Time);
     }

@@ -1,4 +1,3 @@
-using System.Net;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Multiformats;
 
@@ -17,5 +16,4 @@ internal interface ITransport
 /// <summary>One address to dial.</summary>
 /// <param name="Expected">The peer that should answer, where known.</param>
 /// <param name="IsExplicit">The user named the address: no back-off, no filter.</param>
-/// <param name="IsAllowed">Asked about an address that a name resolved to.</param>
-internal sealed record DialTarget(Multiaddr Address, PeerId? Expected, bool IsExplicit, Func<IPAddress, bool> IsAllowed);
+internal sealed record DialTarget(Multiaddr Address, PeerId? Expected, bool IsExplicit);

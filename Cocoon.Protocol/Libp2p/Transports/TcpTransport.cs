@@ -1,13 +1,12 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
-using Cocoon.Protocol.Libp2p.Swarm;
 using Cocoon.Protocol.Multiformats;
 
 namespace Cocoon.Protocol.Libp2p.Transports;
 
 /// <summary>TCP over IPv4 and IPv6. Dials leave from the listening port where that is possible, so that observed addresses are dialable.</summary>
-internal sealed class TcpTransport(Libp2pLimits limits, TimeProvider time) : ITransport
+internal sealed class TcpTransport : ITransport
 {
     private const int Backlog = 256;
 
@@ -47,34 +46,33 @@ internal sealed class TcpTransport(Libp2pLimits limits, TimeProvider time) : ITr
 
     /// <summary>Whether the address is of a kind that can be dialled, whoever it belongs to.</summary>
     public bool CanDial(Multiaddr address) =>
-        address.TryGetTcpEndPoint(out _)
-        || (address.Components is [{ Protocol: MultiaddrProtocol.Dns or MultiaddrProtocol.Dns4 or MultiaddrProtocol.Dns6 }, { Protocol: MultiaddrProtocol.Tcp }, ..]
-            && address.Components.Skip(2).All(component => component.Protocol == MultiaddrProtocol.P2P));
+        address.TryGetTcpEndPoint(out _) || IsName(address);
+
+    /// <summary>Whether it stands for the addresses that <see cref="ResolveAsync"/> finds.</summary>
+    public static bool IsName(Multiaddr address) =>
+        address.Components is [{ Protocol: MultiaddrProtocol.Dns or MultiaddrProtocol.Dns4 or MultiaddrProtocol.Dns6 }, { Protocol: MultiaddrProtocol.Tcp }, ..]
+        && address.Components.Skip(2).All(component => component.Protocol == MultiaddrProtocol.P2P);
 
     /// <exception cref="SocketException">Nobody answers.</exception>
-    /// <exception cref="Libp2pException">The name has no allowed address.</exception>
-    public async Task<IRawConnection> DialAsync(DialTarget target, CancellationToken cancellationToken)
+    /// <exception cref="Libp2pException">A name, which is to be resolved before.</exception>
+    public Task<IRawConnection> DialAsync(DialTarget target, CancellationToken cancellationToken) =>
+        target.Address.TryGetTcpEndPoint(out IPEndPoint? endPoint)
+            ? ConnectAsync(endPoint, cancellationToken)
+            : throw new Libp2pException(Libp2pErrorCode.DialFailed, $"{target.Address} is no address of a socket.");
+
+    /// <summary>The addresses that a name stands for now, in the resolver's order.</summary>
+    /// <exception cref="SocketException">The name is unknown, or nobody resolves it.</exception>
+    public static async Task<IReadOnlyList<IPEndPoint>> ResolveAsync(Multiaddr name, CancellationToken cancellationToken)
     {
-        if (target.Address.TryGetTcpEndPoint(out IPEndPoint? literal))
+        AddressFamily family = name.Components[0].Protocol switch
         {
-            return await ConnectAsync(literal, cancellationToken);
-        }
-
-        StaggeredRace<IRawConnection> race = new(limits.ParallelDialsPerPeer, time);
-        IReadOnlyList<Multiaddr> found = await ResolveAsync(target.Address, target.IsAllowed, cancellationToken);
-        foreach ((Multiaddr address, TimeSpan at) in DialSchedule.Of(found, limits))
-        {
-            address.TryGetTcpEndPoint(out IPEndPoint? endPoint);
-            race.Add(at, token => ConnectAsync(endPoint!, token));
-        }
-
-        if (await race.RunAsync(cancellationToken) is { } connection)
-        {
-            return connection;
-        }
-
-        cancellationToken.ThrowIfCancellationRequested();
-        throw new Libp2pException(Libp2pErrorCode.DialFailed, $"{target.Address} does not answer.", race.LastFailure);
+            MultiaddrProtocol.Dns4 => AddressFamily.InterNetwork,
+            MultiaddrProtocol.Dns6 => AddressFamily.InterNetworkV6,
+            _ => AddressFamily.Unspecified,
+        };
+        IPAddress[] found = await Dns.GetHostAddressesAsync(name.Components[0].Value, family, cancellationToken);
+        int port = int.Parse(name.Components[1].Value, CultureInfo.InvariantCulture);
+        return [.. found.Distinct().Select(ip => new IPEndPoint(ip, port))];
     }
 
     /// <summary>
@@ -178,20 +176,6 @@ internal sealed class TcpTransport(Libp2pLimits limits, TimeProvider time) : ITr
             return _listening.Find(local => local.AddressFamily == remote.AddressFamily
                 && (local.Address.Equals(IPAddress.Any) || local.Address.Equals(IPAddress.IPv6Any) || IPAddress.IsLoopback(local.Address) == IPAddress.IsLoopback(remote)));
         }
-    }
-
-    private async Task<IReadOnlyList<Multiaddr>> ResolveAsync(Multiaddr address, Func<IPAddress, bool> isAllowed, CancellationToken cancellationToken)
-    {
-        AddressFamily family = address.Components[0].Protocol switch
-        {
-            MultiaddrProtocol.Dns4 => AddressFamily.InterNetwork,
-            MultiaddrProtocol.Dns6 => AddressFamily.InterNetworkV6,
-            _ => AddressFamily.Unspecified,
-        };
-        IPAddress[] found = await Dns.GetHostAddressesAsync(address.Components[0].Value, family, cancellationToken);
-        int port = int.Parse(address.Components[1].Value, CultureInfo.InvariantCulture);
-        Multiaddr[] allowed = [.. found.Where(isAllowed).Distinct().Take(limits.AddressesPerPeer).Select(ip => Multiaddr.FromEndPoint(new IPEndPoint(ip, port)))];
-        return allowed.Length > 0 ? allowed : throw new Libp2pException(Libp2pErrorCode.DialFailed, $"{address} has no address.");
     }
 
     private static Socket CreateSocket(AddressFamily family)

@@ -37,6 +37,26 @@ public sealed class DialScheduleTests
         Assert.That(Schedule(Relay), Is.EqualTo(new[] { $"{Relay} 0" }), "nothing to wait for");
     }
 
+    /// <summary>A name of the user's own choice leads to all of its addresses; that of a stranger could be a hundred of somebody else's.</summary>
+    [Test]
+    public void ChooseOfStranger_ManyAddresses_TakesOneAllowedOfEachFamily()
+    {
+        IPEndPoint[] found = [.. Enumerable.Range(1, 16).SelectMany(i => new[] { IPEndPoint.Parse($"10.0.0.{i}:1"), IPEndPoint.Parse($"8.8.8.{i}:1"), IPEndPoint.Parse($"[2a00::{i}]:1") })];
+        Assert.That(
+            Dialer.ChooseOfStranger(found, ip => IpScopes.Of(ip) == IpScope.Public).Select(endPoint => endPoint.ToString()),
+            Is.EqualTo(new[] { "8.8.8.1:1", "[2a00::1]:1" }));
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Connect_ToAName_ReachesThePeer(CancellationToken cancellationToken)
+    {
+        await using Libp2pHost target = await TestHosts.StartAsync(), dialler = await StartAsync(TimeProvider.System);
+        Multiaddr name = Multiaddr.Parse($"/dns4/localhost/tcp/{target.ListenEndPoints[0].Port}");
+        dialler.AddAddresses(target.LocalPeer, [name], TimeSpan.FromHours(1));
+        await dialler.ConnectAsync(target.LocalPeer, cancellationToken);
+        Assert.That(dialler.Connections.Single().Peer, Is.EqualTo(target.LocalPeer));
+    }
+
     [Test, CancelAfter(60_000)]
     public async Task Connect_FirstAddressIsSilent_TriesTheNextBesideItInItsTime(CancellationToken cancellationToken)
     {
