@@ -35,6 +35,17 @@ public sealed class BatchSchedulerTests
     public void Rest_AfterAStep_LeavesTheEngineItsShareOfTheTime(int percent, int milliseconds) =>
         Assert.That(BatchScheduler.Rest(TimeSpan.FromMilliseconds(80), percent).TotalMilliseconds, Is.EqualTo(milliseconds).Within(0.001));
 
+    /// <summary>At one percent a step of 200 ms is followed by 20 s in which a cancelled request would keep its slot.</summary>
+    [Test]
+    public void Rest_OfALongStep_IsTakenInPiecesThatMakeItUp()
+    {
+        TimeSpan rest = BatchScheduler.Rest(TimeSpan.FromMilliseconds(201), 1);
+        TimeSpan[] pieces = [.. BatchScheduler.Pieces(rest)];
+        Assert.That(pieces, Has.All.GreaterThan(TimeSpan.Zero).And.All.LessThanOrEqualTo(TimeSpan.FromMilliseconds(50)));
+        Assert.That(pieces.Aggregate(TimeSpan.Zero, (sum, piece) => sum + piece), Is.EqualTo(rest));
+        Assert.That(BatchScheduler.Pieces(TimeSpan.Zero), Is.Empty);
+    }
+
     [Test]
     public async Task Generate_StaggeredRequests_EqualSingleRuns()
     {
