@@ -33,7 +33,7 @@ internal static class EventEndpoints
                 await events.FlushAsync(ending.Token);
             }
         }
-        catch (OperationCanceledException) when (ending.IsCancellationRequested)
+        catch (Exception exception) when (exception is IOException || (exception is OperationCanceledException && ending.IsCancellationRequested))
         {
             // The watcher or the node is leaving.
         }

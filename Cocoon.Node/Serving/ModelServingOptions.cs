@@ -35,4 +35,7 @@ internal sealed record ModelServingOptions
     public ulong PriceCached { get; init; } = 10_000_000;
 
     public ulong PriceCompletion { get; init; } = 160_000_000;
+
+    /// <summary>What is served, and never the key.</summary>
+    public override string ToString() => Upstream?.Authority ?? ModelPath;
 }
