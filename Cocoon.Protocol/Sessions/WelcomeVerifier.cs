@@ -78,7 +78,7 @@ internal sealed class WelcomeVerifier(
 {
     public const int MaxKeys = 4;
 
-    /// <summary>Longest time that a quote may bind the provider's price, and the clock difference that is forgiven.</summary>
+    /// <summary>Longest time that a quote may bind the provider's price; the clocks may differ by <see cref="ClockSkew"/> besides.</summary>
     public static readonly TimeSpan MaxQuoteLifetime = TimeSpan.FromSeconds(60);
 
     /// <summary>Most tokens that one step may cover, per class: four default steps. The client leads by a step, so it is the money at risk.</summary>

@@ -6,7 +6,9 @@ const idle = new Map();
 /** Asks on an idle connection to that server, or on a new one. */
 export async function ask(base, body) {
   const free = idle.get(base) ?? idle.set(base, []).get(base);
-  const connection = free.pop() ?? new Connection(base);
+  let connection = free.pop();
+  while (connection?.isClosed) connection = free.pop();
+  connection ??= new Connection(base);
   const answer = await connection.ask(body);
   free.push(connection);
   return answer;
@@ -17,6 +19,9 @@ export class Connection {
   #socket;
   #head;
   #current = null;
+
+  /** Whether the server hung up, or failed, while nothing was asked. */
+  isClosed = false;
 
   constructor(base) {
     const url = new URL(`${base}/chat/completions`);
@@ -42,6 +47,7 @@ export class Connection {
   }
 
   #fail(error) {
+    this.isClosed = true;
     this.#current?.reject(error);
     this.#current = null;
   }
