@@ -22,6 +22,7 @@ internal static class DeclineWords
         DeclineReason.DeclineClosing => "closing",
         DeclineReason.DeclineExpired => "expired",
         DeclineReason.DeclineUnpaid => "unpaid",
+        DeclineReason.DeclineLost => "lost",
         _ => "unknown",
     };
 }

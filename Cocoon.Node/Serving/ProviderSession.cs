@@ -319,7 +319,9 @@ internal sealed partial class ProviderSession(
                     Log.EnclaveLost(logger, lost.Reason);
                     metrics.SessionEnded("lost", 0);
 
-                    // What is owed is booked as last metered: the client gets what it owes for, and then the end of the stream.
+                    // What is owed is booked as last metered: the client gets what it owes for, and is told why there is no more: a stream
+                    // that only ended would be an answer cut short.
+                    waiting.Add(Declined(DeclineReason.DeclineLost, "the enclave ended", 0));
                     await TrySendAsync(waiting, clientListens, cancellationToken);
                     return null;
             }

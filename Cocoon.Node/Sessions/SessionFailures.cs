@@ -61,6 +61,11 @@ internal static class SessionFailures
     /// <param name="wasBehind">More was owed than this side knew; it is now known here.</param>
     public static InferenceException FromDecline(VerifiedOffer offer, Declined declined, ulong? atRisk = null, bool wasBehind = false)
     {
+        if (declined.Reason == DeclineReason.DeclineLost)
+        {
+            return Lost(offer, "its enclave ended", atRisk: atRisk);
+        }
+
         (InferenceFailure failure, string fix) = declined.Reason switch
         {
             DeclineReason.DeclineSlots or DeclineReason.DeclineRate => (InferenceFailure.Overloaded, "Ask again in a moment."),

@@ -83,7 +83,7 @@ internal static class ReasonWords
         new(WelcomeVersion, "the provider chose a protocol version that was not offered"),
         new(WelcomeLiveness, "the enclave did not sign this session: its identity key is not in use now"),
         new(WelcomeKeySignature, "a receiving key is not signed by the attested identity key"),
-        new(WelcomeKeyUnusable, "no receiving key is current and of a suite that this client has"),
+        new(WelcomeKeyUnusable, "no receiving key is current and of a suite that the evidence names and this client has"),
         new(WelcomeDowngrade, "a weaker receiving key was shown than the evidence names"),
         new(QuoteMalformed, "the price quote is not in its form"),
         new(QuoteSignature, "the price quote is not signed by the provider's peer key"),

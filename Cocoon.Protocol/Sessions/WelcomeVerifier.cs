@@ -177,7 +177,7 @@ internal sealed class WelcomeVerifier(
         }
     }
 
-    /// <summary>The newest usable key, the post-quantum one of its epoch.</summary>
+    /// <summary>The newest usable key, the post-quantum one of its epoch. Only suites that the evidence names are negotiated.</summary>
     private (KeyRecord Key, HpkeSuite Suite)? ChooseKey(List<string> reasons, WelcomeBody body, EnclaveClaims claims, AppraisalPolicy policy, DateTimeOffset now)
     {
         if (body.Keys.Count > MaxKeys)
@@ -199,6 +199,7 @@ internal sealed class WelcomeVerifier(
                 && record.NotBeforeMs <= (ulong)(now + ClockSkew).ToUnixTimeMilliseconds()
                 && record.NotAfterMs > (ulong)now.ToUnixTimeMilliseconds();
             if (usable
+                && IsAttested(claims, record)
                 && suites.FirstOrDefault(s => s.Is(record.Kem, record.Kdf, record.Aead)) is { } suite
                 && record.PublicKey.Length == suite.Kem.PublicKeySize
                 && (best is not var (key, bestSuite) || (record.Epoch, suite.IsPostQuantum).CompareTo((key.Epoch, bestSuite.IsPostQuantum)) > 0))
@@ -219,6 +220,9 @@ internal sealed class WelcomeVerifier(
         AddIf(reasons, !isBestHybrid && policy.RequirePostQuantum, ReasonWords.PolicyPostQuantum);
         return best;
     }
+
+    private static bool IsAttested(EnclaveClaims claims, KeyRecord record) =>
+        claims.Keys.Any(k => k.Kem == record.Kem && k.Suites.Any(s => s.Kdf == record.Kdf && s.Aead == record.Aead));
 
     private static Quote? CheckQuote(List<string> reasons, SignedQuote? signed, Hello sent, WelcomeExpectation expectation, DateTimeOffset now)
     {

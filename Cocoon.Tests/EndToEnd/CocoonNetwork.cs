@@ -79,6 +79,10 @@ internal sealed class CocoonNetwork : IAsyncDisposable
         return provider;
     }
 
+    /// <summary>A node without a model that carries other people's circuits.</summary>
+    public Task<CocoonNode> StartRelayAsync(string name, CancellationToken cancellationToken) =>
+        StartAsync(name, ["up", "--no-model", "--privacy-relay", "--listen", "/ip4/127.0.0.1/tcp/0", "--bootstrap", Bootstrap.Address, "--lan", "--no-mdns"], cancellationToken);
+
     /// <summary>A provider whose engine is another server on this machine.</summary>
     public async Task<CocoonNode> StartUpstreamProviderAsync(string name, Uri server, string serverModel, string modelName, CancellationToken cancellationToken)
     {

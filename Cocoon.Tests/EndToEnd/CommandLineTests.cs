@@ -125,6 +125,7 @@ public sealed class CommandLineTests
         CommandResult own = await CocoonProgram.RunAsync(cancellationToken, "attest", "show", "--allow-open", "-o", "json", "--data", SharedNetwork.Cheap.DataDirectory);
         Assert.That((strict.ExitCode, allowed.ExitCode, own.ExitCode), Is.EqualTo((7, 0, 0)), strict.Error + allowed.Error + own.Error);
         JsonObject refused = JsonNode.Parse(strict.Output)!.AsObject(), accepted = JsonNode.Parse(allowed.Output)!.AsObject(), seen = JsonNode.Parse(own.Output)!.AsObject();
+        CommandResult pinned = await PinnedAsync((string)accepted["policy_digest"]!), other = await PinnedAsync(new string('0', 64));
         using (Assert.EnterMultipleScope())
         {
             Assert.That((string)refused["verdict"]!, Is.EqualTo("refused"));
@@ -133,7 +134,21 @@ public sealed class CommandLineTests
             Assert.That(((string)accepted["tier"]!, (string)accepted["evidence_kind"]!), Is.EqualTo(("open", "simulated")));
             Assert.That((string)accepted["peer_id"]!, Is.EqualTo(SharedNetwork.Cheap.PeerId));
             Assert.That((string)accepted["identity_key"]!, Is.EqualTo((string)seen["identity_key"]!), "the same enclave, from both sides");
+            Assert.That((string)accepted["enclave_policy"]!["profile"]!, Is.EqualTo("embedded"));
+            Assert.That((string)accepted["enclave_policy"]!["protections"]!["seccomp"]!, Is.EqualTo("on"));
+            Assert.That(
+                (string)accepted["policy_digest"]!,
+                Is.EqualTo(Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(accepted["enclave_policy"]!.ToJsonString())))), "anybody can add it up");
+            Assert.That((pinned.ExitCode, other.ExitCode), Is.EqualTo((0, 7)), pinned.Error + other.Output);
+            Assert.That(other.Output, Does.Contain(ReasonWords.PolicyEnclavePolicy));
             Assert.That(Convert.ToHexStringLower(SHA256.HashData(await File.ReadAllBytesAsync(file, cancellationToken))), Is.EqualTo((string)accepted["evidence_digest"]!));
+        }
+
+        async Task<CommandResult> PinnedAsync(string digest)
+        {
+            string policy = Path.Combine(SharedNetwork.Client.DataDirectory, digest[..8] + ".json");
+            await File.WriteAllTextAsync(policy, $$"""{"id":"pinned","enclave_policies":["{{digest}}"]}""", cancellationToken);
+            return await CocoonProgram.RunAsync(cancellationToken, [.. ask, "--allow-open", "--policy", policy]);
         }
     }
 

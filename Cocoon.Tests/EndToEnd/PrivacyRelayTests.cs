@@ -31,4 +31,22 @@ public sealed class PrivacyRelayTests
             Assert.That(refused.Error?["code"]?.GetValue<string>(), Is.EqualTo("no_relay"), "there is one relay: no fallback to fewer");
         }
     }
+
+    [Test, CancelAfter(120_000)]
+    public async Task Answer_ThroughTwoRelays_PassesBothAndIsPaid(CancellationToken cancellationToken)
+    {
+        CocoonNetwork network = SharedNetwork.Network;
+        CocoonNode second = await network.StartRelayAsync("second-relay", cancellationToken);
+        CocoonNode client = await network.StartClientAsync(
+            "behind-two", CocoonNetwork.Ton, cancellationToken, options: ["--bootstrap", second.Address, "--relays", "2"]);
+        await CocoonNetwork.WaitForOffersAsync(client, cancellationToken, SharedNetwork.Dear);
+        ChatAnswer answer = await Chat.StreamAsync(client, Chat.Ask("Who am I?", SharedNetwork.Dear.PeerId), cancellationToken);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(answer.ErrorText, Is.Empty);
+            Assert.That(answer.Text, Is.EqualTo(TestModel.Sentence));
+            Assert.That(answer.VoucherTotal, Is.GreaterThan(0UL));
+            Assert.That(answer.Cocoon!["relays"]!.AsArray().Select(r => (string)r!), Is.EquivalentTo(new[] { network.Bootstrap.PeerId, second.PeerId }));
+        }
+    }
 }

@@ -28,7 +28,7 @@ export class Network {
     this.devnet = this.#background('devnet').start(process.execPath,
       [join(this.options.root, 'scripts', 'devnet', 'start.mjs'), '--port', '0', '--data', join(this.directory, 'chain')]);
     const devnetReady = this.devnet.waitReady(30);
-    const bootstrapNode = this.#node('bootstrap', ['up', '--no-model', '--listen', '/ip4/127.0.0.1/tcp/0']);
+    const bootstrapNode = this.#node('bootstrap', ['up', '--no-model', '--privacy-relay', '--listen', '/ip4/127.0.0.1/tcp/0']);
     const wallets = await Promise.all(['admin', 'provider-1', 'provider-2', 'client'].map((name) => this.#wallet(name)));
     await devnetReady;
     this.ton = `${this.devnet.ready.url.replace(/\/$/, '').replace(/\/api\/v2$/, '')}/api/v2`;
@@ -43,7 +43,8 @@ export class Network {
     const address = this.bootstrap.ready.addresses[0];
     const common = ['--ton', this.ton, '--bootstrap', address];
     const serving = this.options.model ? ['--model', resolve(this.options.model)] : [];
-    const listen = ['--listen', '/ip4/127.0.0.1/tcp/0'];
+    // Each carries circuits for the other's clients: relays can be tried on this network.
+    const listen = ['--privacy-relay', '--listen', '/ip4/127.0.0.1/tcp/0'];
     const [registry, provider1, provider2, client] = await Promise.all([
       this.cocoon('admin', ['registry', 'deploy', '--ton', this.ton, '--bootstrap', address, '--yes', '-o', 'json']),
       this.#node('provider-1', ['up', ...common, ...listen, ...serving, '--price-in', '0.04', '--price-out', '0.16', '--threads', '1']),

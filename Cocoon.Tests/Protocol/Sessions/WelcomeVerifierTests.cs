@@ -167,6 +167,7 @@ public sealed class WelcomeVerifierTests
     public void Verify_HybridKeyBesideAClassicOne_IsTaken()
     {
         using IKemPrivateKey hybrid = HpkeSuite.C!.Kem.Generate();
+        NameInEvidence(hybrid);
         KeyRecord second = Hybrid(hybrid);
         WelcomeBody body = new() { Bundle = ByteString.CopyFrom(_bundle), Keys = { SignedRecords.SignKey(_identity, _key), SignedRecords.SignKey(_identity, second) } };
         Assert.That(Verify(Compose(body)).Enclave!.Key, Is.EqualTo(second));
@@ -178,18 +179,30 @@ public sealed class WelcomeVerifierTests
         AppraisalPolicy strict = Policy with { Id = "pq", RequirePostQuantum = true };
         Assert.That(Verify(Compose(), strict).Reasons, Is.EqualTo(new[] { ReasonWords.PolicyPostQuantum }));
         using IKemPrivateKey hybrid = HpkeSuite.C!.Kem.Generate();
+        NameInEvidence(hybrid);
         _key = Hybrid(hybrid);
         Assert.That(Verify(Compose(), strict).IsAccepted);
+    }
+
+    /// <summary>Signed by the identity or not: what is negotiated stands in the evidence.</summary>
+    [TestCase(XWingKem.KemId, 3u)]
+    [TestCase(X25519Kem.KemId, 2u)]
+    public void Verify_KeyOfASuiteThatTheEvidenceDoesNotName_IsNotUsed(ushort kem, uint aead)
+    {
+        using IKemPrivateKey other = HpkeSuite.Accepted.First(s => s.Kem.Id == kem).Kem.Generate();
+        KeyRecord unnamed = Hybrid(other);
+        (unnamed.Kem, unnamed.Aead, unnamed.Epoch) = (kem, aead, 9);
+        WelcomeBody body = new() { Bundle = ByteString.CopyFrom(_bundle), Keys = { SignedRecords.SignKey(_identity, unnamed), SignedRecords.SignKey(_identity, _key) } };
+        Assert.That(Verify(Compose(body)).Enclave!.Key, Is.EqualTo(_key), "the newer one is passed over");
+        _key = unnamed;
+        Assert.That(Verify(Compose()).Reasons, Is.EqualTo(new[] { ReasonWords.WelcomeKeyUnusable }));
     }
 
     [Test]
     public void Verify_EvidenceNamesAHybridKey_AWelcomeWithoutOneIsADowngrade()
     {
-        EnclaveBinding binding = EvidenceSamples.Binding(_peer, _identity);
         using IKemPrivateKey hybrid = HpkeSuite.C!.Kem.Generate();
-        BoundKey bound = new(
-            [9, 9, 9, 9, 9, 9, 9, 9], XWingKem.KemId, [.. hybrid.PublicKey], [new HpkeSuiteIds(LabeledKdf.HkdfSha256, HpkeAeadId.ChaCha20Poly1305)], 1);
-        _bundle = EvidenceSamples.Bundle(binding with { Keys = [.. binding.Keys, bound] }, _time.GetUtcNow()).Encode();
+        NameInEvidence(hybrid);
         Assert.That(Verify(Compose()).Reasons, Is.EqualTo(new[] { ReasonWords.WelcomeDowngrade }));
     }
 
@@ -290,6 +303,14 @@ public sealed class WelcomeVerifierTests
             _hello.ToByteArray(),
             welcome,
             new WelcomeExpectation(_peer, new Prices { Prompt = 10, Cached = 1, Completion = 30 }, _offerTier, policy ?? Policy));
+
+    private void NameInEvidence(IKemPrivateKey hybrid)
+    {
+        EnclaveBinding binding = EvidenceSamples.Binding(_peer, _identity);
+        BoundKey bound = new(
+            [9, 9, 9, 9, 9, 9, 9, 9], XWingKem.KemId, [.. hybrid.PublicKey], [new HpkeSuiteIds(LabeledKdf.HkdfSha256, HpkeAeadId.ChaCha20Poly1305)], 1);
+        _bundle = EvidenceSamples.Bundle(binding with { Keys = [.. binding.Keys, bound] }, _time.GetUtcNow()).Encode();
+    }
 
     private KeyRecord Hybrid(IKemPrivateKey key)
     {
