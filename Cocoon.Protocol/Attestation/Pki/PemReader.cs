@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Cocoon.Protocol.Attestation.Pki;
 
-/// <summary>Reads PEM in its one canonical encoding (RFC 7468 §3): 64 columns, one kind of line end, no text between blocks.</summary>
+/// <summary>Reads PEM in its one canonical encoding (RFC 7468 §3): 64 columns, lines that end with LF, no text between blocks.</summary>
 /// <remarks>
 /// The framework's import skips a damaged block without a word, so that a chain could lose its root unnoticed; and text that
 /// can be spelled in two ways makes two names for one piece of evidence.
@@ -16,7 +16,8 @@ internal static class PemReader
 
     private const int Columns = 64;
 
-    /// <exception cref="EvidenceException">Anything but whole canonical blocks; the last may lack its line end, or have one more, or NUL after it.</exception>
+    /// <remarks>Of TDX quotes that clouds give, some end with one NUL and some do not; no other spelling has been seen.</remarks>
+    /// <exception cref="EvidenceException">Anything but whole canonical blocks and at most one NUL at their end.</exception>
     public static List<(string Label, byte[] Der)> Read(ReadOnlySpan<byte> text)
     {
         if (!Ascii.IsValid(text))
@@ -24,8 +25,7 @@ internal static class PemReader
             throw Malformed();
         }
 
-        string rest = Encoding.ASCII.GetString(text).TrimEnd('\0');
-        string newLine = rest.Contains("\r\n", StringComparison.Ordinal) ? "\r\n" : "\n";
+        string rest = Encoding.ASCII.GetString(text is [.., 0] ? text[..^1] : text);
         List<(string, byte[])> blocks = [];
         StringBuilder canonical = new(rest.Length);
         int at = 0;
@@ -51,18 +51,11 @@ internal static class PemReader
 
             byte[] der = Decode(rest.AsSpan(labelEnd + dashes.Length, footerAt - labelEnd - dashes.Length));
             blocks.Add((label, der));
-            Append(canonical, label, der, newLine);
-            at = footerAt + footer.Length;
-            while (at < rest.Length && rest[at] is '\r' or '\n')
-            {
-                at++;
-            }
+            Append(canonical, label, der);
+            at = footerAt + footer.Length + 1;
         }
 
-        // NUL in the place of the last line end would be a second spelling of the same text, of the same length.
-        string expected = canonical.ToString();
-        bool hasNul = rest.Length < text.Length;
-        return rest == expected || (!hasNul && rest + newLine == expected) || rest == expected + newLine ? blocks : throw Malformed();
+        return rest == canonical.ToString() ? blocks : throw Malformed();
     }
 
     /// <exception cref="EvidenceException">As <see cref="Read"/>, or a block that is no certificate.</exception>
@@ -107,16 +100,16 @@ internal static class PemReader
         return Convert.TryFromBase64Chars(base64, der, out int written) && written == length ? der : throw Malformed();
     }
 
-    private static void Append(StringBuilder text, string label, byte[] der, string newLine)
+    private static void Append(StringBuilder text, string label, byte[] der)
     {
-        text.Append("-----BEGIN ").Append(label).Append("-----").Append(newLine);
+        text.Append("-----BEGIN ").Append(label).Append("-----").Append('\n');
         string base64 = Convert.ToBase64String(der);
         for (int i = 0; i < base64.Length; i += Columns)
         {
-            text.Append(base64, i, Math.Min(Columns, base64.Length - i)).Append(newLine);
+            text.Append(base64, i, Math.Min(Columns, base64.Length - i)).Append('\n');
         }
 
-        text.Append("-----END ").Append(label).Append("-----").Append(newLine);
+        text.Append("-----END ").Append(label).Append("-----").Append('\n');
     }
 
     private static EvidenceException Malformed() => new(EvidenceErrorCode.Malformed, "PEM");
