@@ -82,7 +82,7 @@ internal static unsafe class Landlock
             return $"ruleset: errno {Marshal.GetLastPInvokeError()}";
         }
 
-        foreach (string path in SystemPaths.Append(AppContext.BaseDirectory).Append(RuntimeRoot()).Concat(readPaths))
+        foreach (string path in SystemPaths.Append(AppContext.BaseDirectory).Append(RuntimeRoot(RuntimeEnvironment.GetRuntimeDirectory())).Concat(readPaths))
         {
             Allow(descriptor, path, Directory.Exists(path) ? ReadOnly : Execute | ReadFile);
         }
@@ -124,8 +124,15 @@ internal static unsafe class Landlock
         return $"execve: errno {Marshal.GetLastPInvokeError()}";
     }
 
-    private static string RuntimeRoot() =>
-        Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", ".."));
+    /// <summary>What of the runtime must be readable: an installed one as a whole, one that a program brought along only where it lies.</summary>
+    /// <param name="runtimeDirectory">Where this process's runtime is: <c>…/shared/Microsoft.NETCore.App/10.0.0/</c> when it is installed.</param>
+    /// <remarks>Three folders above a self-contained program can be the root of the file system.</remarks>
+    internal static string RuntimeRoot(string runtimeDirectory)
+    {
+        string directory = Path.TrimEndingDirectorySeparator(Path.GetFullPath(runtimeDirectory));
+        string? shared = Path.GetDirectoryName(Path.GetDirectoryName(directory));
+        return Path.GetFileName(shared) == "shared" && Path.GetDirectoryName(shared) is { Length: > 1 } installed ? installed : directory;
+    }
 
     private static void Allow(nint ruleset, string path, ulong rights)
     {

@@ -39,6 +39,7 @@ public sealed class FaultTests
     {
         using CancellationTokenSource limit = new(TimeSpan.FromMinutes(2));
         (_cheap, _dear, _client) = (await AliveAsync(_cheap, limit.Token), await AliveAsync(_dear, limit.Token), await AliveAsync(_client, limit.Token));
+        await Task.WhenAll(ServingAsync(_cheap, limit.Token), ServingAsync(_dear, limit.Token));
         await CocoonNetwork.WaitForOffersAsync(_client, limit.Token, _cheap, _dear);
     }
 
@@ -402,6 +403,13 @@ public sealed class FaultTests
             Assert.That(nodes.Select(n => File.Exists(Path.Combine(n.DataDirectory, "control.sock"))), Is.All.False, "no stale socket is left");
         }
     }
+
+    /// <summary>An enclave that the test before killed is back: until its offers have run out they do not tell.</summary>
+    private static Task ServingAsync(CocoonNode provider, CancellationToken cancellationToken) => Eventually.GetAsync(
+        $"{provider.Name} serves",
+        async () => (await provider.GetAsync("/control/status", cancellationToken))["engine"] is JsonObject engine && (int)engine["process_id"]! > 0 ? engine : null,
+        s_lostProvider,
+        cancellationToken);
 
     private Task<CocoonNode> AliveAsync(CocoonNode node, CancellationToken cancellationToken) =>
         node.IsAlive ? Task.FromResult(node) : _network.RestartAsync(node, cancellationToken);
