@@ -275,16 +275,16 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
                 await sessions.StartAsync(frame.StartRequest);
                 break;
             case HostFrame.BodyOneofCase.Allow:
-                sessions.Find(frame.Allow.Handle)?.Allow(frame.Allow.UpToDue);
+                sessions.Find(frame.Allow.Handle)?.Request?.Allow(frame.Allow.UpToDue);
                 break;
             case HostFrame.BodyOneofCase.ReportVoucher:
-                sessions.Find(frame.ReportVoucher.Handle)?.ReportVoucher(frame.ReportVoucher.StatementDigest.Span, frame.ReportVoucher.CoversDue);
+                sessions.Find(frame.ReportVoucher.Handle)?.Request?.ReportVoucher(frame.ReportVoucher.StatementDigest.Span, frame.ReportVoucher.CoversDue);
                 break;
             case HostFrame.BodyOneofCase.CancelSession:
-                sessions.Find(frame.CancelSession.Handle)?.Cancel();
+                sessions.Find(frame.CancelSession.Handle)?.Request?.Cancel();
                 break;
             case HostFrame.BodyOneofCase.CloseSession:
-                await sessions.CloseAsync(frame.CloseSession.Handle);
+                sessions.Close(frame.CloseSession.Handle);
                 break;
             case HostFrame.BodyOneofCase.SelfTest:
                 await _writer.WriteAsync(new EnclaveFrame { SelfTestReport = _options.Protection.SelfTest() }, _shutdown.Token);

@@ -18,7 +18,7 @@ internal sealed class SessionTable(EnclaveSessionContext context, PipeFrameWrite
 
     private readonly Lock _lock = new();
     private readonly Dictionary<ulong, EnclaveSession> _sessions = [];
-    private readonly Dictionary<ulong, Task> _endings = [];
+    private readonly HashSet<Task> _running = [];
     private readonly HashSet<Task> _collecting = [];
 
     public int Running
@@ -27,7 +27,7 @@ internal sealed class SessionTable(EnclaveSessionContext context, PipeFrameWrite
         {
             lock (_lock)
             {
-                return _endings.Count;
+                return _running.Count;
             }
         }
     }
@@ -132,16 +132,12 @@ internal sealed class SessionTable(EnclaveSessionContext context, PipeFrameWrite
 
         try
         {
-            session.Start(start, shutdown);
-            lock (_lock)
-            {
-                _endings[start.Handle] = RemoveWhenDoneAsync(start.Handle, session);
-            }
+            Track(session.Start(start, shutdown).Work);
         }
         catch (SessionException e)
         {
             await new SessionOutput(pipe, start.Handle).RefusedAsync(e.Word, shutdown);
-            await RemoveAsync(start.Handle);
+            Close(start.Handle);
         }
     }
 
@@ -153,60 +149,52 @@ internal sealed class SessionTable(EnclaveSessionContext context, PipeFrameWrite
         }
     }
 
-    /// <summary>Forgets a session, running or not.</summary>
-    public async ValueTask CloseAsync(ulong handle)
-    {
-        if (Find(handle) is not { } session)
-        {
-            return;
-        }
-
-        // A running one removes itself once it stopped; the pipe's reader does not wait for that.
-        session.Close();
-        if (!session.IsStarted)
-        {
-            await RemoveAsync(handle);
-        }
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        EnclaveSession[] sessions;
-        Task[] endings;
-        lock (_lock)
-        {
-            sessions = [.. _sessions.Values];
-            endings = [.. _endings.Values, .. _collecting];
-        }
-
-        foreach (EnclaveSession session in sessions)
-        {
-            session.Close();
-        }
-
-        await Task.WhenAll(endings);
-    }
-
-    private async Task RemoveWhenDoneAsync(ulong handle, EnclaveSession session)
-    {
-        // Not before the caller has entered it: one that is over at once would stay entered.
-        await session.Work.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
-        await RemoveAsync(handle);
-    }
-
-    private async ValueTask RemoveAsync(ulong handle)
+    /// <summary>Forgets a session, running or not; what runs of it ends on its own, and the pipe's reader does not wait for that.</summary>
+    public void Close(ulong handle)
     {
         EnclaveSession? session;
         lock (_lock)
         {
             _sessions.Remove(handle, out session);
-            _endings.Remove(handle);
         }
 
-        if (session is not null)
+        session?.Request?.Close();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        EnclaveSession[] sessions;
+        Task[] running;
+        lock (_lock)
         {
-            await session.DisposeAsync();
+            sessions = [.. _sessions.Values];
+            running = [.. _running, .. _collecting];
         }
+
+        foreach (EnclaveSession session in sessions)
+        {
+            session.Request?.Close();
+        }
+
+        await Task.WhenAll(running);
+    }
+
+    private void Track(Task work)
+    {
+        lock (_lock)
+        {
+            _running.Add(work);
+        }
+
+        work.ContinueWith(
+            done =>
+            {
+                lock (_lock)
+                {
+                    _running.Remove(done);
+                }
+            },
+            CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
     }
 
     private void DropExpired()
@@ -216,7 +204,7 @@ internal sealed class SessionTable(EnclaveSessionContext context, PipeFrameWrite
         {
             foreach ((ulong handle, EnclaveSession session) in _sessions)
             {
-                if (!session.IsStarted && session.ExpiresAt < now)
+                if (session.Request is null && session.ExpiresAt < now)
                 {
                     _sessions.Remove(handle);
                 }

@@ -12,13 +12,23 @@ internal sealed class EnclaveSession(EnclaveConnection connection, ulong handle)
     private const long MaxWaiting = 4 << 20;
 
     private readonly TaskCompletionSource<SessionOpened> _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    // Bounded by bytes in Deliver: the pipe's reader must never wait for one client.
-    private readonly Channel<EnclaveEvent> _events = Channel.CreateUnbounded<EnclaveEvent>(new UnboundedChannelOptions { SingleReader = true });
     private readonly Lock _lock = new();
+    private Channel<EnclaveEvent> _events = NewEvents();
     private long _waiting;
-    private bool _hasEnded;
+    private State _state;
     private SessionOpened? _welcome;
+
+    private enum State
+    {
+        /// <summary>A request runs, or none was started yet.</summary>
+        Live = 0,
+
+        /// <summary>The last request came to its end; another may be started.</summary>
+        Idle = 1,
+
+        /// <summary>Refused, lost or disposed of.</summary>
+        Over = 2,
+    }
 
     public ReadOnlyMemory<byte> SessionId => _welcome!.SessionId.Memory;
 
@@ -31,18 +41,33 @@ internal sealed class EnclaveSession(EnclaveConnection connection, ulong handle)
     }
 
     public ValueTask StartAsync(
-        ReadOnlyMemory<byte> header, ReadOnlyMemory<byte> sealedRequest, ulong upToDue, CancellationToken cancellationToken) => PostAsync(
-        new HostFrame
+        ReadOnlyMemory<byte> header, ReadOnlyMemory<byte> sealedRequest, ulong upToDue, ReadOnlyMemory<byte> statementDigest, CancellationToken cancellationToken)
+    {
+        lock (_lock)
         {
-            StartRequest = new StartRequest
+            if (_state == State.Idle)
             {
-                Handle = handle,
-                Header = UnsafeByteOperations.UnsafeWrap(header),
-                Sealed = UnsafeByteOperations.UnsafeWrap(sealedRequest),
-                UpToDue = upToDue,
+                _state = State.Live;
+                _waiting = 0;
+                _events = NewEvents();
+            }
+        }
+
+        return PostAsync(
+            new HostFrame
+            {
+                StartRequest = new StartRequest
+                {
+                    Handle = handle,
+                    Header = UnsafeByteOperations.UnsafeWrap(header),
+                    Sealed = UnsafeByteOperations.UnsafeWrap(sealedRequest),
+                    UpToDue = upToDue,
+                    StatementDigest = UnsafeByteOperations.UnsafeWrap(statementDigest),
+                    CoversDue = statementDigest.IsEmpty ? 0 : upToDue,
+                },
             },
-        },
-        cancellationToken);
+            cancellationToken);
+    }
 
     public ValueTask AllowAsync(ulong upToDue, CancellationToken cancellationToken) =>
         PostAsync(new HostFrame { Allow = new Allow { Handle = handle, UpToDue = upToDue } }, cancellationToken);
@@ -62,7 +87,13 @@ internal sealed class EnclaveSession(EnclaveConnection connection, ulong handle)
 
     public async IAsyncEnumerable<EnclaveEvent> ReadEventsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await foreach (EnclaveEvent happened in _events.Reader.ReadAllAsync(cancellationToken))
+        ChannelReader<EnclaveEvent> events;
+        lock (_lock)
+        {
+            events = _events.Reader;
+        }
+
+        await foreach (EnclaveEvent happened in events.ReadAllAsync(cancellationToken))
         {
             Interlocked.Add(ref _waiting, -Size(happened));
             yield return happened;
@@ -72,7 +103,7 @@ internal sealed class EnclaveSession(EnclaveConnection connection, ulong handle)
     public async ValueTask DisposeAsync()
     {
         connection.Forget(handle);
-        if (End(null))
+        if (TryEnd(State.Over, last: null))
         {
             await connection.PostAsync(new HostFrame { CloseSession = new CloseSession { Handle = handle } }, CancellationToken.None);
         }
@@ -84,27 +115,35 @@ internal sealed class EnclaveSession(EnclaveConnection connection, ulong handle)
     /// <inheritdoc cref="Opened"/>
     internal void Deliver(EnclaveEvent happened)
     {
-        if (happened is EnclaveEvent.Refused refused)
+        switch (happened)
         {
-            _opened.TrySetException(new EnclaveException(EnclaveErrorCode.Refused, $"the enclave refused the session: {refused.Reason}"));
+            case EnclaveEvent.Ended:
+                TryEnd(State.Idle, happened);
+                return;
+            case EnclaveEvent.Refused refused:
+                _opened.TrySetException(new EnclaveException(EnclaveErrorCode.Refused, $"the enclave refused the session: {refused.Reason}"));
+                break;
+            case EnclaveEvent.Lost lost:
+                _opened.TrySetException(new EnclaveException(EnclaveErrorCode.Lost, $"the enclave is gone: {lost.Reason}"));
+                break;
+            default:
+                Enqueue(happened);
+                return;
         }
 
-        if (happened is EnclaveEvent.Lost lost)
-        {
-            _opened.TrySetException(new EnclaveException(EnclaveErrorCode.Lost, $"the enclave is gone: {lost.Reason}"));
-        }
+        connection.Forget(handle);
+        TryEnd(State.Over, happened);
+    }
 
-        if (happened is EnclaveEvent.Ended or EnclaveEvent.Refused or EnclaveEvent.Lost)
-        {
-            connection.Forget(handle);
-            End(happened);
-            return;
-        }
+    // Bounded by bytes in Enqueue: the pipe's reader must never wait for one client.
+    private static Channel<EnclaveEvent> NewEvents() => Channel.CreateUnbounded<EnclaveEvent>(new UnboundedChannelOptions { SingleReader = true });
 
+    private void Enqueue(EnclaveEvent happened)
+    {
         bool isTooMuch;
         lock (_lock)
         {
-            if (_hasEnded)
+            if (_state != State.Live)
             {
                 return;
             }
@@ -126,7 +165,7 @@ internal sealed class EnclaveSession(EnclaveConnection connection, ulong handle)
     {
         lock (_lock)
         {
-            if (_hasEnded)
+            if (_state != State.Live)
             {
                 return ValueTask.CompletedTask;
             }
@@ -135,22 +174,24 @@ internal sealed class EnclaveSession(EnclaveConnection connection, ulong handle)
         return connection.PostAsync(frame, cancellationToken);
     }
 
-    /// <summary><c>true</c> for the first end.</summary>
-    private bool End(EnclaveEvent? last)
+    /// <returns>Whether the session was not over yet.</returns>
+    private bool TryEnd(State state, EnclaveEvent? last)
     {
         lock (_lock)
         {
-            if (_hasEnded)
+            if (_state == State.Over)
             {
                 return false;
             }
 
-            _hasEnded = true;
             if (last is not null)
             {
+                // Between two requests nobody reads: the next one is to find it.
+                _events = _state == State.Idle ? NewEvents() : _events;
                 _events.Writer.TryWrite(last);
             }
 
+            _state = state;
             _events.Writer.TryComplete();
             return true;
         }

@@ -58,9 +58,9 @@ internal interface IEnclave
     Task<SelfTestReport> SelfTestAsync(CancellationToken cancellationToken);
 }
 
-/// <summary>One session inside the enclave, from Welcome to settlement.</summary>
+/// <summary>One session inside the enclave, from its Welcome on: requests one after the other, each from its start to its settlement.</summary>
 /// <remarks>
-/// Thread-safe; one reader of the events. The calls post a frame and return; they do nothing once the session ended.
+/// Thread-safe; one reader of the events. The calls post a frame and return; they do nothing once the request, or the session, ended.
 /// Dispose to forget the session: the enclave cancels it when it still runs.
 /// </remarks>
 internal interface IEnclaveSession : IAsyncDisposable
@@ -71,8 +71,11 @@ internal interface IEnclaveSession : IAsyncDisposable
     Welcome Welcome { get; }
 
     /// <param name="header">The exact bytes of the client's RoutingHeader.</param>
-    /// <param name="upToDue">First grant, nanoTON.</param>
-    ValueTask StartAsync(ReadOnlyMemory<byte> header, ReadOnlyMemory<byte> sealedRequest, ulong upToDue, CancellationToken cancellationToken);
+    /// <summary>Starts a request: the first, or the next once the events ended with <see cref="EnclaveEvent.Ended"/>.</summary>
+    /// <param name="upToDue">First grant, nanoTON; the voucher that came with the request covers as much.</param>
+    /// <param name="statementDigest">SHA-256 of that voucher's statement; empty when there was none.</param>
+    ValueTask StartAsync(
+        ReadOnlyMemory<byte> header, ReadOnlyMemory<byte> sealedRequest, ulong upToDue, ReadOnlyMemory<byte> statementDigest, CancellationToken cancellationToken);
 
     /// <summary>Raises the cumulative nanoTON of this session that the host lets run; lower values are ignored.</summary>
     ValueTask AllowAsync(ulong upToDue, CancellationToken cancellationToken);
@@ -88,7 +91,7 @@ internal interface IEnclaveSession : IAsyncDisposable
     ValueTask CancelAsync(CancellationToken cancellationToken);
 
     /// <summary>
-    /// What the enclave says, in order. Ends after exactly one of <see cref="EnclaveEvent.Ended"/>, <see cref="EnclaveEvent.Refused"/>
+    /// What the enclave says of the running request, in order. Ends after exactly one of <see cref="EnclaveEvent.Ended"/>, <see cref="EnclaveEvent.Refused"/>
     /// or <see cref="EnclaveEvent.Lost"/>. A reader that leaves more than 4 MiB waiting loses the session.
     /// </summary>
     IAsyncEnumerable<EnclaveEvent> ReadEventsAsync(CancellationToken cancellationToken);

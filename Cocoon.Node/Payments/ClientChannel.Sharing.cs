@@ -8,8 +8,6 @@ internal sealed partial class ClientChannel
 {
     private readonly List<Vouching> _vouchings = [];
     private SignedVoucher? _signed;
-    private Task _saving = Task.CompletedTask;
-    private bool _isDueQueued;
 
     /// <summary>The highest voucher covers every session, and what the provider has said is owed besides.</summary>
     public bool IsCovered
@@ -114,7 +112,7 @@ internal sealed partial class ClientChannel
     private async Task<VoucherMessage> AllocateAsync(params Vouching[] vouchings)
     {
         ulong[] before = new ulong[vouchings.Length];
-        ulong total;
+        ulong least, wanted;
         SessionAllocation[] allocations;
         lock (_lock)
         {
@@ -130,13 +128,15 @@ internal sealed partial class ClientChannel
                 session.Allocated = Math.Max(before[i], vouchings[i].UpTo);
             }
 
-            total = Math.Max(_record.HighestTotal, Committed());
+            // One step for each that runs: then the next requests, which cost less than that, need no other signature and no other flush.
+            least = Committed();
+            wanted = Math.Min(_record.Deposit, _live.Values.Aggregate(_ended, (sum, live) => checked(sum + Math.Max(live.Allocated, Math.Min(live.Limit, live.Ahead)))));
             allocations = [.. _live.Values.Select(live => new SessionAllocation(live.Id, live.Allocated))];
         }
 
         try
         {
-            return await RaiseAsync(total, allocations, CancellationToken.None);
+            return await RaiseAsync(least, wanted, allocations, CancellationToken.None);
         }
         catch
         {
@@ -164,51 +164,6 @@ internal sealed partial class ClientChannel
         }
 
         return signed;
-    }
-
-    /// <summary>Stores what is owed, once for all sessions that end while the disk is busy.</summary>
-    private Task SaveDuesTogetherAsync(CancellationToken cancellationToken)
-    {
-        Task saving;
-        lock (_lock)
-        {
-            if (!_isDueQueued)
-            {
-                _isDueQueued = true;
-                _saving = SaveDuesAsync();
-            }
-
-            saving = _saving;
-        }
-
-        return saving.WaitAsync(cancellationToken);
-    }
-
-    private async Task SaveDuesAsync()
-    {
-        try
-        {
-            await _store.SaveDuesAsync(Channel, TakeDues, CancellationToken.None);
-        }
-        catch
-        {
-            lock (_lock)
-            {
-                _isDueQueued = false;
-            }
-
-            throw;
-        }
-
-        ClientDues TakeDues()
-        {
-            lock (_lock)
-            {
-                _isDueQueued = false;
-            }
-
-            return CurrentDues();
-        }
     }
 
     /// <summary>A session that waits for a voucher. Its waiter and whoever serves it hand over by the channel's semaphore.</summary>

@@ -55,6 +55,7 @@ internal sealed partial class ClientChannel : IDisposable
         _mostUnseen = _unseen = record.MayOwe > record.Due ? record.MayOwe - record.Due : 0;
         _cutAt = time.GetTimestamp();
         _unconfirmed = record.Unconfirmed;
+        _storedMayOwe = record.MayOwe;
     }
 
     public CellHash Channel => _record.Channel;
@@ -133,6 +134,8 @@ internal sealed partial class ClientChannel : IDisposable
             ClientSession session = new(
                 this, id, Math.Min(limit ?? ulong.MaxValue, _options.PerRequest), _options.PerKeyPerDay is null ? null : spender, ahead);
             _live.Add(id, session);
+            _mostLive = Math.Max(_mostLive, _live.Count);
+            _longestStep = Math.Max(_longestStep, ahead);
             return session;
         }
     }
@@ -144,7 +147,7 @@ internal sealed partial class ClientChannel : IDisposable
         await _signing.WaitAsync(cancellationToken);
         try
         {
-            return await RaiseAsync(total, [.. allocations], cancellationToken);
+            return await RaiseAsync(total, total, [.. allocations], cancellationToken);
         }
         finally
         {
@@ -219,7 +222,7 @@ internal sealed partial class ClientChannel : IDisposable
             }
         }
 
-        await _store.SaveDuesAsync(Channel, CurrentDues, cancellationToken);
+        await SaveDuesTogetherAsync(cancellationToken);
         return isMore;
     }
 
@@ -249,6 +252,8 @@ internal sealed partial class ClientChannel : IDisposable
 
     public void Dispose()
     {
+        _stopping.Cancel();
+        _stopping.Dispose();
         _signing.Dispose();
         _payKey.Dispose();
     }
@@ -327,7 +332,8 @@ internal sealed partial class ClientChannel : IDisposable
                 }
             }
 
-            await _store.RaiseTotalAsync(Channel, statement.Total, statement.Nonce, Adopted, _time.GetUtcNow(), dayLimit: long.MaxValue, cancellationToken);
+            await _store.RaiseTotalAsync(
+                Channel, statement.Total, statement.Total, statement.Nonce, _ => Adopted(), _time.GetUtcNow(), dayLimit: long.MaxValue, cancellationToken);
             lock (_lock)
             {
                 ClientDues adopted = Adopted();
@@ -335,6 +341,7 @@ internal sealed partial class ClientChannel : IDisposable
                 _mostUnseen = _unseen = adopted.MayOwe - adopted.Due;
                 _cutAt = _time.GetTimestamp();
                 _record = _record with { HighestTotal = statement.Total, Nonce = statement.Nonce };
+                _storedMayOwe = adopted.MayOwe;
             }
         }
         finally
@@ -353,30 +360,43 @@ internal sealed partial class ClientChannel : IDisposable
         }
     }
 
+    /// <summary>Makes the total high enough, and what may be owed foreseen, before the voucher is given out.</summary>
+    /// <param name="least">The total that is needed.</param>
+    /// <param name="wanted">What it is raised to when it has to be raised, as far as limits leave.</param>
+    /// <param name="allocations">For the message.</param>
+    /// <param name="cancellationToken">Seen until the write is queued.</param>
     /// <remarks>Called with <see cref="_signing"/> held.</remarks>
-    private async Task<VoucherMessage> RaiseAsync(ulong total, SessionAllocation[] allocations, CancellationToken cancellationToken)
+    private async Task<VoucherMessage> RaiseAsync(ulong least, ulong wanted, SessionAllocation[] allocations, CancellationToken cancellationToken)
     {
         ClientChannelRecord record = Record;
-        if (total > record.HighestTotal)
+        if (least > record.HighestTotal)
         {
             if (record.State != ChannelPhase.Open)
             {
                 throw new PaymentException(PaymentErrorCode.State, $"The channel is {record.State.ToString().ToLowerInvariant()}: no further voucher is signed.");
             }
 
-            if (total > record.Deposit)
+            if (least > record.Deposit)
             {
                 throw new PaymentException(
-                    PaymentErrorCode.Funds, $"The channel can pay {record.Deposit} nanoTON in all, {total} would be needed: top it up or open another.");
+                    PaymentErrorCode.Funds, $"The channel can pay {record.Deposit} nanoTON in all, {least} would be needed: top it up or open another.");
             }
 
             ulong nonce = record.Nonce + 1;
-            await _store.RaiseTotalAsync(Channel, total, nonce, CurrentDues, _time.GetUtcNow(), _options.PerDay, cancellationToken);
+            DuesWrite write = new(this);
+            ulong total = await _store.RaiseTotalAsync(
+                Channel, least, Math.Max(least, wanted), nonce, write.Take, _time.GetUtcNow(), _options.PerDay, cancellationToken);
             CrashPoint.Reach(CrashPoint.ClientTotalStored);
             lock (_lock)
             {
                 _record = _record with { HighestTotal = total, Nonce = nonce };
             }
+
+            write.Stored();
+        }
+        else if (!IsForeseen())
+        {
+            await SaveDuesTogetherAsync(cancellationToken);
         }
 
         return LastVoucher().ToMessage(allocations);
@@ -391,14 +411,6 @@ internal sealed partial class ClientChannel : IDisposable
             await _store.ChargeKeyAsync(spender, now, more, limit, cancellationToken);
             session.ChargedAt = now;
             session.Charged += more;
-        }
-    }
-
-    private ClientDues CurrentDues()
-    {
-        lock (_lock)
-        {
-            return Owed();
         }
     }
 

@@ -49,34 +49,46 @@ internal sealed class ClientChannelStore(CocoonDatabase database)
         session => session.Execute("DELETE FROM client_channel WHERE channel = $1 AND state = 'opening' AND highest_total = 0", channel.ToArray()), cancellationToken);
 
     /// <summary>Raises the highest total and the day's spending together, or neither.</summary>
+    /// <param name="channel">The channel.</param>
+    /// <param name="least">The total that is needed.</param>
+    /// <param name="wanted">The total to raise to where the day's limit leaves as much.</param>
+    /// <param name="nonce">Of the voucher.</param>
+    /// <param name="dues">Told the new total; called in the transaction.</param>
+    /// <param name="now">The time, for its UTC day.</param>
+    /// <param name="dayLimit">nanoTON.</param>
+    /// <param name="cancellationToken">Seen until the write is queued.</param>
+    /// <returns>The total that is stored now.</returns>
     /// <exception cref="PaymentException">The day's limit does not allow it.</exception>
-    public Task RaiseTotalAsync(
-        CellHash channel, ulong total, ulong nonce, Func<ClientDues> dues, DateTimeOffset now, ulong dayLimit, CancellationToken cancellationToken) =>
-        database.WriteAsync(
-            session =>
+    public Task<ulong> RaiseTotalAsync(
+        CellHash channel, ulong least, ulong wanted, ulong nonce, Func<ulong, ClientDues> dues, DateTimeOffset now, ulong dayLimit,
+        CancellationToken cancellationToken) => database.WriteAsync(
+        session =>
+        {
+            ulong before = session.QueryFirst("SELECT highest_total FROM client_channel WHERE channel = $1", row => row.GetAmount(0), channel.ToArray());
+            if (least <= before)
             {
-                ulong before = session.QueryFirst("SELECT highest_total FROM client_channel WHERE channel = $1", row => row.GetAmount(0), channel.ToArray());
-                if (total <= before)
-                {
-                    return;
-                }
+                return before;
+            }
 
-                long day = DayOf(now);
-                session.Execute(
-                    "INSERT INTO client_spend VALUES ($1, $2) ON CONFLICT (day) DO UPDATE SET nanoton = nanoton + excluded.nanoton", day, total - before);
-                ulong spent = session.QueryFirst("SELECT nanoton FROM client_spend WHERE day = $1", row => row.GetAmount(0), day);
-                if (spent > dayLimit)
-                {
-                    throw new PaymentException(
-                        PaymentErrorCode.Limit, $"The day's limit of {dayLimit} nanoTON is reached; raise --limit-day, or wait for tomorrow (UTC).");
-                }
+            long day = DayOf(now);
+            ulong spent = session.QueryFirst("SELECT nanoton FROM client_spend WHERE day = $1", row => row.GetAmount(0), day);
+            ulong left = dayLimit > spent ? dayLimit - spent : 0;
+            if (least - before > left)
+            {
+                throw new PaymentException(
+                    PaymentErrorCode.Limit, $"The day's limit of {dayLimit} nanoTON is reached; raise --limit-day, or wait for tomorrow (UTC).");
+            }
 
-                ClientDues owed = dues();
-                session.Execute(
-                    "UPDATE client_channel SET highest_total = $2, nonce = $3, due = $4, may_owe = $5, unconfirmed = $6 WHERE channel = $1",
-                    channel.ToArray(), total, unchecked((long)nonce), owed.Due, owed.MayOwe, owed.Unconfirmed);
-            },
-            cancellationToken);
+            ulong total = before + Math.Min(Math.Max(wanted, least) - before, left);
+            session.Execute(
+                "INSERT INTO client_spend VALUES ($1, $2) ON CONFLICT (day) DO UPDATE SET nanoton = nanoton + excluded.nanoton", day, total - before);
+            ClientDues owed = dues(total);
+            session.Execute(
+                "UPDATE client_channel SET highest_total = $2, nonce = $3, due = $4, may_owe = $5, unconfirmed = $6 WHERE channel = $1",
+                channel.ToArray(), total, unchecked((long)nonce), owed.Due, owed.MayOwe, owed.Unconfirmed);
+            return total;
+        },
+        cancellationToken);
 
     public Task SaveDuesAsync(CellHash channel, Func<ClientDues> dues, CancellationToken cancellationToken) => database.WriteAsync(
         session =>

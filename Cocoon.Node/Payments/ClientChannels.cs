@@ -122,6 +122,7 @@ internal sealed partial class ClientChannels : IAsyncDisposable
         await Task.WhenAll(opening).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
         foreach (ClientChannel channel in Channels)
         {
+            await channel.StopAsync();
             channel.Dispose();
         }
 

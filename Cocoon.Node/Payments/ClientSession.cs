@@ -15,6 +15,9 @@ internal sealed class ClientSession(ClientChannel channel, SessionId id, ulong l
 
     public ClientChannel Channel { get; } = channel;
 
+    /// <summary>How far the provider may serve beyond what is vouched for it, nanoTON.</summary>
+    internal ulong Ahead => ahead;
+
     /// <summary>Most that this session may cost.</summary>
     public ulong Limit { get; } = limit;
 
@@ -46,6 +49,19 @@ internal sealed class ClientSession(ClientChannel channel, SessionId id, ulong l
 
     /// <summary>Settles the session at what it really cost; the rest of its allocation is credit for the next one.</summary>
     public Task EndAsync(ulong due, CancellationToken cancellationToken) => EndAsync(due, mayOweUpTo: due, cancellationToken);
+
+    /// <summary>As <see cref="EndAsync(ulong, CancellationToken)"/> for a session that came to its end, without waiting for the disk.</summary>
+    public ValueTask EndSoonAsync(ulong due)
+    {
+        if (ChargedAt is not null)
+        {
+            // What its application key was charged too much goes back at once.
+            return new ValueTask(EndAsync(due, CancellationToken.None));
+        }
+
+        Channel.EndSoon(this, due);
+        return ValueTask.CompletedTask;
+    }
 
     /// <param name="due">What was authenticated of it.</param>
     /// <param name="mayOweUpTo">It was cut off: the provider may truly have served more than we saw, up to this.</param>

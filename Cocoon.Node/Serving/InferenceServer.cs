@@ -6,6 +6,7 @@ using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Offers;
 using Cocoon.Protocol.PrivacyRelay;
+using Cocoon.Protocol.Sessions;
 using Cocoon.Protocol.Sessions.Proto;
 using Microsoft.Extensions.Options;
 
@@ -25,7 +26,6 @@ internal sealed partial class InferenceServer(
     TimeProvider time,
     ILogger<InferenceServer> logger) : IHostedService, IDisposable
 {
-    private const uint SessionVersion = 1;
     private static readonly TimeSpan HelloWait = TimeSpan.FromSeconds(10);
 
     /// <summary>Each may cost a second of the TEE's firmware.</summary>
@@ -180,9 +180,9 @@ internal sealed partial class InferenceServer(
             return (DeclineReason.DeclineSlots, "too many open sessions", null);
         }
 
-        if (!hello.Versions.Contains(SessionVersion))
+        if (SessionVersions.Choose(hello.Versions) == 0)
         {
-            return (DeclineReason.DeclineVersion, "this node speaks version 1", null);
+            return (DeclineReason.DeclineVersion, "this node speaks versions 1 and 2", null);
         }
 
         if (model is null)
@@ -201,7 +201,7 @@ internal sealed partial class InferenceServer(
     private async Task DeclineAsync(SessionLink link, DeclineReason reason, string detail, CancellationToken cancellationToken)
     {
         metrics.SessionDeclined(reason);
-        await link.WriteAsync(ProviderSession.Declined(reason, detail, 0, retryAfterMs: 1000), cancellationToken);
+        await link.WriteAsync(ClientLine.Declined(reason, detail, 0, retryAfterMs: 1000), cancellationToken);
     }
 
     private static partial class Log

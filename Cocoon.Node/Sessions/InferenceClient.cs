@@ -88,6 +88,7 @@ internal sealed partial class InferenceClient(
                 {
                     // The session kept warm had died unseen: that says nothing about the provider, which is asked once more.
                     wasStale = true;
+                    await warm.ForgetAsync(offer.Peer);
                     attempt--;
                     break;
                 }
@@ -202,7 +203,7 @@ internal sealed partial class InferenceClient(
         OpenedSession? ready = await warm.TakeAsync(offer, ask.AllowOpenTier, Relays(ask));
         course.IsStale = ready is not null;
         (ClientChannel channel, OpenedSession session) = await PrepareAsync(offer, ask, ready, cancellationToken);
-        await using OpenedSession owned = session;
+        await using Loan loan = new(session);
         course.Channel = channel;
         ulong bound = RequestBound.Due(ask, session.Enclave.Quote);
         ulong granted = await ReserveAsync(ask, bound, cancellationToken);
@@ -240,7 +241,10 @@ internal sealed partial class InferenceClient(
             await (ask.Budget?.ReleaseAsync(granted - spent) ?? Task.CompletedTask);
         }
 
-        warm.Prepare(offer.Peer, ask.AllowOpenTier, Relays(ask), fresh => OpenAsync(LatestOffer(offer), ask, fresh));
+        if (await warm.ReturnAsync(loan.Release(), ask.AllowOpenTier, Relays(ask)))
+        {
+            warm.Prepare(offer, ask.AllowOpenTier, Relays(ask), fresh => OpenAsync(LatestOffer(offer), ask, fresh));
+        }
     }
 
     /// <summary>What this request may cost at most, booked on its application's key when it has one.</summary>
@@ -265,7 +269,7 @@ internal sealed partial class InferenceClient(
         try
         {
             ClientChannel channel = await GetChannelAsync(offer, ask, cancellationToken);
-            if (session.QuoteEnds <= time.GetUtcNow() + WarmSessions.Margin)
+            if (session.UsableUntil <= time.GetUtcNow() + WarmSessions.Margin)
             {
                 // Opening a channel can outlast a quote.
                 await session.DisposeAsync();
@@ -412,6 +416,20 @@ internal sealed partial class InferenceClient(
             tier
                 ? "Only tier 'open' is on offer, where nothing protects your prompt from the machine's owner. Allow it with --allow-open, or per request with \"cocoon\": {\"allow_open\": true}."
                 : "See 'cocoon offers --explain'.");
+    }
+
+    /// <summary>A session in use, which is closed unless it was released.</summary>
+    private sealed class Loan(OpenedSession session) : IAsyncDisposable
+    {
+        private bool _isReleased;
+
+        public OpenedSession Release()
+        {
+            _isReleased = true;
+            return session;
+        }
+
+        public ValueTask DisposeAsync() => _isReleased ? ValueTask.CompletedTask : session.DisposeAsync();
     }
 
     /// <summary>What an attempt tells the loop around it.</summary>

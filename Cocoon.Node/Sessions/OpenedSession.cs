@@ -13,10 +13,12 @@ using Google.Protobuf;
 namespace Cocoon.Node.Sessions;
 
 /// <summary>A session up to its Welcome: the enclave is appraised, nothing is paid and nothing of the request is known to anybody.</summary>
-/// <remarks>Owns the stream. May be kept warm until its quote runs out; serves one request.</remarks>
+/// <remarks>
+/// Owns the stream. May be kept warm until its quote runs out. Serves one request at a time, and another only after one that came to its
+/// end: see <see cref="TryAdvance"/>.
+/// </remarks>
 internal sealed class OpenedSession : IAsyncDisposable
 {
-    private const uint Version = 1;
     private static readonly TimeSpan WelcomeWait = TimeSpan.FromSeconds(10);
 
     private readonly SessionLink _link;
@@ -32,7 +34,8 @@ internal sealed class OpenedSession : IAsyncDisposable
 
     public VerifiedOffer Offer { get; }
 
-    public AppraisedEnclave Enclave { get; }
+    /// <summary>With the id of the request that runs or is the next.</summary>
+    public AppraisedEnclave Enclave { get; private set; }
 
     public SessionLink Link => _link;
 
@@ -51,7 +54,24 @@ internal sealed class OpenedSession : IAsyncDisposable
         return _payer.Value.Signature;
     }
 
-    public DateTimeOffset QuoteEnds => DateTimeOffset.FromUnixTimeMilliseconds((long)Enclave.Quote.NotAfterMs);
+    /// <summary>When its quote or its key runs out.</summary>
+    public DateTimeOffset UsableUntil => DateTimeOffset.FromUnixTimeMilliseconds((long)Math.Min(Enclave.Quote.NotAfterMs, Enclave.Key.NotAfterMs));
+
+    /// <summary>Makes it ready for another request; <c>false</c> when it may serve none.</summary>
+    public bool TryAdvance()
+    {
+        if (!IsAtRest || Enclave.Version < SessionVersions.Several)
+        {
+            return false;
+        }
+
+        IsAtRest = false;
+        Enclave = Enclave.Following();
+        return true;
+    }
+
+    /// <summary>Its request came to its end: the next byte on its stream belongs to another.</summary>
+    public bool IsAtRest { get; set; }
 
     public AnswerSource Source(string channel, Shape shape) => new(
         Offer.Peer.ToString(),
@@ -84,7 +104,7 @@ internal sealed class OpenedSession : IAsyncDisposable
             Hello hello = new()
             {
                 Nonce = ByteString.CopyFrom(RandomNumberGenerator.GetBytes(32)),
-                Versions = { Version },
+                Versions = { SessionVersions.One, SessionVersions.Several },
                 ModelId = offer.Offer.ModelId,
                 OfferDigest = ByteString.CopyFrom(offer.Digest.Span),
                 FreshEvidence = policy.RequireFreshEvidence,

@@ -39,6 +39,10 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
     private VoucherMessage? _lastVoucher;
     private ByteString _payerSignature = ByteString.Empty;
 
+    /// <summary>Runs out while the provider is waited for.</summary>
+    private CancellationTokenSource? _silence;
+    private CancellationToken _hearing;
+
     /// <summary>What was metered and vouched so far.</summary>
     public AnswerCost Cost => new(_pacer.Due, _vouchers, channel.HighestTotal, _address);
 
@@ -51,6 +55,10 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
     /// <exception cref="InferenceException">Declined, lost, cut short, overcharged, or refused by the engine.</exception>
     public async IAsyncEnumerable<AnswerPart> RunAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        using CancellationTokenSource silence = new(Timeout.InfiniteTimeSpan, time);
+        using CancellationTokenSource hearing = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, silence.Token);
+        _silence = silence;
+        _hearing = hearing.Token;
         using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task blocks = Task.CompletedTask;
         bool whole = false;
@@ -160,6 +168,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
                 throw SessionFailures.Lost(session.Offer, "the session ended before the answer did", atRisk: AtRisk());
             }
 
+            session.IsAtRest = reader.IsComplete && !settlement.Settlement.IsEmpty;
             (string? id, string? path) = receipt is null ? (null, null) : Save(receipt, settlement);
             CrashPoint.Reach(CrashPoint.ClientReceipted);
             yield return new AnswerPart.Completed(Cost, id, path);
@@ -178,7 +187,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
             finally
             {
                 // However it ended: a session left live would keep its share of the channel for ever.
-                await payment.EndAsync(_pacer.Due, Exposure, CancellationToken.None);
+                await (whole ? payment.EndSoonAsync(_pacer.Due) : new ValueTask(payment.EndAsync(_pacer.Due, Exposure, CancellationToken.None)));
                 CrashPoint.Reach(CrashPoint.ClientEnded);
             }
         }
@@ -252,7 +261,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
         _mayOweMore = true;
         await WriteRequestAsync(request, cancellationToken);
         CrashPoint.Reach(CrashPoint.ClientRequestSent);
-        ProviderMessage? answer = await ReadAsync(AcceptWait, isWhole: false, cancellationToken);
+        ProviderMessage? answer = await ReadAcceptanceAsync(cancellationToken);
         switch (answer?.BodyCase)
         {
             case ProviderMessage.BodyOneofCase.Accepted:
@@ -276,14 +285,33 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
         }
     }
 
+    /// <summary>The answer to the request; what comes before it acknowledges vouchers of the session's request before.</summary>
+    private async Task<ProviderMessage?> ReadAcceptanceAsync(CancellationToken cancellationToken)
+    {
+        long asked = time.GetTimestamp();
+        while (true)
+        {
+            ProviderMessage? message = await ReadAsync(AcceptWait - time.GetElapsedTime(asked), isWhole: false, cancellationToken);
+            if (message?.BodyCase != ProviderMessage.BodyOneofCase.VoucherAck)
+            {
+                return message;
+            }
+        }
+    }
+
     /// <summary>A request can be larger than what a stream takes unread, so writing it has a limit too.</summary>
     private async Task WriteRequestAsync(Request request, CancellationToken cancellationToken)
     {
-        using CancellationTokenSource timeout = new(AcceptWait, time);
-        using CancellationTokenSource linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
         try
         {
-            await session.Link.WriteAsync(new ClientMessage { Request = request }, linked.Token);
+            ValueTask writing = session.Link.WriteAsync(new ClientMessage { Request = request }, _hearing);
+            if (!writing.IsCompleted)
+            {
+                _silence!.CancelAfter(AcceptWait);
+            }
+
+            await writing;
+            _silence!.CancelAfter(Timeout.InfiniteTimeSpan);
         }
         catch (IOException exception)
         {
@@ -401,11 +429,17 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
     /// <param name="isWhole">The answer is complete and paid: then a loss is only the end of the session.</param>
     private async Task<ProviderMessage?> ReadAsync(TimeSpan wait, bool isWhole, CancellationToken cancellationToken)
     {
-        using CancellationTokenSource timeout = new(wait > TimeSpan.Zero ? wait : TimeSpan.Zero, time);
-        using CancellationTokenSource linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
         try
         {
-            return await session.Link.ReadProviderMessageAsync(linked.Token);
+            ValueTask<ProviderMessage?> reading = session.Link.ReadProviderMessageAsync(_hearing);
+            if (!reading.IsCompleted)
+            {
+                _silence!.CancelAfter(wait > TimeSpan.Zero ? wait : TimeSpan.Zero);
+            }
+
+            ProviderMessage? message = await reading;
+            _silence!.CancelAfter(Timeout.InfiniteTimeSpan);
+            return message;
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {

@@ -19,8 +19,9 @@ internal sealed record RequestKey(IKemPrivateKey Key, HpkeSuite Suite, ReplaySet
 
 /// <summary>What the enclave knows of the session that a request must belong to.</summary>
 /// <param name="ReportData">Of the evidence in this session's Welcome.</param>
+/// <param name="RequestId">The only one that the next request may name.</param>
 internal sealed record OpeningSession(
-    byte[] TranscriptHash, byte[] ReportData, byte[] QuoteDigest, Quote Quote, ReadOnlyMemory<byte> ModelId);
+    byte[] TranscriptHash, byte[] ReportData, byte[] QuoteDigest, Quote Quote, ReadOnlyMemory<byte> ModelId, byte[] RequestId);
 
 /// <summary>A request that only this enclave could open.</summary>
 /// <param name="Response">Owned by the receiver.</param>
@@ -90,7 +91,7 @@ internal sealed class RequestOpener(IRequestKeys keys, TimeProvider time)
             throw new SessionException(SessionErrorCode.Malformed, "routing header");
         }
 
-        if (!header.SessionId.Span.SequenceEqual(session.TranscriptHash.AsSpan(0, SessionTranscript.SessionIdSize))
+        if (!header.SessionId.Span.SequenceEqual(session.RequestId)
             || !header.QuoteDigest.Span.SequenceEqual(session.QuoteDigest)
             || !header.ModelId.Span.SequenceEqual(session.ModelId.Span))
         {

@@ -5,6 +5,9 @@ internal static class SessionDomains
 {
     public static ReadOnlySpan<byte> Transcript => "cocoon/session-transcript/v1\0"u8;
 
+    /// <summary>The id of a further request of a session.</summary>
+    public static ReadOnlySpan<byte> NextRequest => "cocoon/session-request/v1\0"u8;
+
     public static ReadOnlySpan<byte> Liveness => "cocoon/liveness/v1\0"u8;
 
     public static ReadOnlySpan<byte> Challenge => "cocoon/challenge/v1\0"u8;

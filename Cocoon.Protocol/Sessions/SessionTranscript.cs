@@ -25,6 +25,24 @@ internal static class SessionTranscript
 
     public static byte[] SessionId(ReadOnlySpan<byte> transcriptHash) => transcriptHash[..SessionIdSize].ToArray();
 
+    /// <summary>What a request of a session is called in its header, its vouchers' allocations, its settlement and its receipt.</summary>
+    /// <param name="sessionId">That of the session, which is also that of its first request.</param>
+    /// <param name="number">From 0; only version 2 has others.</param>
+    public static byte[] RequestId(ReadOnlySpan<byte> sessionId, uint number)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(sessionId.Length, SessionIdSize);
+        if (number == 0)
+        {
+            return sessionId.ToArray();
+        }
+
+        Span<byte> message = stackalloc byte[SessionDomains.NextRequest.Length + SessionIdSize + sizeof(uint)];
+        SessionDomains.NextRequest.CopyTo(message);
+        sessionId.CopyTo(message[SessionDomains.NextRequest.Length..]);
+        BinaryPrimitives.WriteUInt32BigEndian(message[^sizeof(uint)..], number);
+        return SHA256.HashData(message)[..SessionIdSize];
+    }
+
     /// <summary>The enclave's proof that its attested identity key is in use now.</summary>
     public static byte[] Sign(Ed25519PrivateKey identity, ReadOnlySpan<byte> transcriptHash) =>
         identity.Sign(SessionDomains.Message(SessionDomains.Liveness, transcriptHash));

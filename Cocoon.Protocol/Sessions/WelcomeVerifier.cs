@@ -25,7 +25,14 @@ internal sealed record AppraisedEnclave
 
     public required byte[] TranscriptHash { get; init; }
 
+    /// <summary>As the next request is called: the session's own id for its first.</summary>
     public required byte[] SessionId { get; init; }
+
+    /// <summary>Of the session; see <see cref="SessionVersions"/>.</summary>
+    public required uint Version { get; init; }
+
+    /// <summary>Which request of the session is the next, from 0.</summary>
+    public uint Request { get; init; }
 
     /// <summary>The newest key that can be used now.</summary>
     public required KeyRecord Key { get; init; }
@@ -50,6 +57,13 @@ internal sealed record AppraisedEnclave
     public EnclaveClaims Claims => Attestation.Claims!;
 
     public ReadOnlySpan<byte> IdentityKey => Claims.IdentityKey.AsSpan();
+
+    /// <summary>The same for the request after the next.</summary>
+    public AppraisedEnclave Following() => this with
+    {
+        Request = checked(Request + 1),
+        SessionId = SessionTranscript.RequestId(TranscriptHash.AsSpan(0, SessionTranscript.SessionIdSize), Request + 1),
+    };
 
     /// <summary>Seals a request for this session. <paramref name="header"/> gets session id, quote digest and model id from here.</summary>
     /// <exception cref="SessionException">The request is too large.</exception>
@@ -97,7 +111,7 @@ internal sealed class WelcomeVerifier(
             return Refused(null, ReasonWords.WelcomeMalformed);
         }
 
-        if (body.Version != 1)
+        if (SessionVersions.Choose([body.Version]) == 0 || !sent.Versions.Contains(body.Version))
         {
             return Refused(null, ReasonWords.WelcomeVersion);
         }
@@ -139,6 +153,7 @@ internal sealed class WelcomeVerifier(
                 Attestation = attestation,
                 TranscriptHash = transcript,
                 SessionId = SessionTranscript.SessionId(transcript),
+                Version = body.Version,
                 Key = key,
                 Suite = suite,
                 Quote = quote,

@@ -1,7 +1,8 @@
 // The engine alone and the whole path beside the bare loop: interleaved rounds, each ratio within one round.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { compile } from './compile.mjs';
 import { BenchNetwork } from './network.mjs';
 import { processorTime, Residence } from './processes.mjs';
 import { ask } from './request.mjs';
@@ -34,7 +35,7 @@ async function measureModel(options, size, rounds, isWhole) {
   try {
     await network?.start(['--model', model, '--threads', '1', '--slots', String(SLOTS), '--context', String(CONTEXT)]);
     const start = (name, command, args) => { const worker = new Worker(name, command, args); workers.push(worker); return worker.ready(); };
-    const raw = await start('raw', buildRaw(options), [...libraries(options.natives), options.natives, model, String(SLOTS), String(CONTEXT), '1']);
+    const raw = await start('raw', compile(options.root, 'raw', '-ldl'), [...libraries(options.natives), options.natives, model, String(SLOTS), String(CONTEXT), '1']);
     const engine = await start('engine', 'dotnet', [tests, 'bench-engine', model, String(SLOTS), String(CONTEXT)]);
     const hasPeer = isWhole && existsSync(join(options.root, 'scripts', 'bench.d', 'node_modules', 'node-llama-cpp'));
     const peer = hasPeer ? await start('node-llama-cpp', process.execPath, [join(options.root, 'scripts', 'bench.d', 'peer.mjs'), model, String(SLOTS), String(CONTEXT), '1']) : null;
@@ -142,18 +143,4 @@ function summarize(figures, isWhole, hasPeer, memory, crowd) {
 function libraries(folder) {
   const names = readdirSync(folder);
   return [/^libggml-base\./, /^libggml\.(?!-)/, /^libllama\./].map((pattern) => join(folder, names.find((name) => pattern.test(name))));
-}
-
-function buildRaw(options) {
-  const folder = join(options.root, 'artifacts', 'bench');
-  mkdirSync(folder, { recursive: true });
-  const source = join(options.root, 'scripts', 'bench.d', 'raw.c'), program = join(folder, 'raw');
-  if (!existsSync(program) || statSync(program).mtimeMs < statSync(source).mtimeMs) {
-    try {
-      execFileSync('cc', ['-O3', '-march=native', '-o', program, source, '-ldl'], { stdio: ['ignore', 'ignore', 'inherit'] });
-    } catch {
-      throw new Error('the bare loop could not be compiled; a C compiler named cc is needed (Debian: gcc)');
-    }
-  }
-  return program;
 }

@@ -1,6 +1,8 @@
 // What the path costs: the same requests to the fixed-answer server directly and through HTTP, seal, libp2p, enclave and back, paid.
-import { join } from 'node:path';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { Background, stopProcesses } from '../demo.d/processes.mjs';
+import { compile } from './compile.mjs';
 import { BenchNetwork } from './network.mjs';
 import { Connection } from './request.mjs';
 import { interval, median, round } from './statistics.mjs';
@@ -13,17 +15,17 @@ const SECONDS = 3;
 const WARM_UP_SECONDS = 20;
 
 export async function measurePath(options) {
+  const http = compile(options.root, 'http');
   const network = new BenchNetwork(options.root, options.configuration);
-  const server = new Background('fixed', network.directory).start(process.execPath, [join(options.root, 'scripts', 'bench.d', 'fixed.mjs')]);
+  const server = new Background('fixed', network.directory).start(http, ['serve']);
   try {
     await server.waitReady(10);
-    // A price at which the longest prompt is one step: payment is measured, waiting for a second voucher is not.
-    await network.start(['--upstream', server.ready.url, '--slots', '32', '--context', '131072', '--price-in', '0.0004', '--price-cached', '0.0001', '--price-out', '0.16']);
+    await network.start(serving(server.ready.url));
     const sides = { direct: `${server.ready.url}/v1`, path: network.client.ready.base_url };
     const figures = Object.fromEntries(['direct_ms', 'path_ms', 'direct_100kb_ms', 'path_100kb_ms', 'direct_first_ms', 'path_first_ms', 'requests_per_second', 'direct_requests_per_second'].map((name) => [name, []]));
     progress('warming up');
     for (const isStream of [true, false]) await latency(sides.path, network.model, 'warm up', isStream);
-    await throughput(sides.path, network.model, WARM_UP_SECONDS);
+    await throughput(http, sides.path, network.model, WARM_UP_SECONDS);
 
     for (let i = 0; i < options.rounds; i++) {
       for (const [name, base] of i % 2 ? Object.entries(sides).reverse() : Object.entries(sides)) {
@@ -32,8 +34,8 @@ export async function measurePath(options) {
         figures[`${name}_100kb_ms`].push(await latency(base, model, 'lorem ipsum '.repeat(8334), false, REQUESTS / 4));
         figures[`${name}_first_ms`].push(await latency(base, model, 'hello', true));
       }
-      figures.requests_per_second.push(await throughput(sides.path, network.model, SECONDS));
-      figures.direct_requests_per_second.push(await throughput(sides.direct, 'fixed', 1));
+      figures.requests_per_second.push(await throughput(http, sides.path, network.model, SECONDS));
+      figures.direct_requests_per_second.push(await throughput(http, sides.direct, 'fixed', 1));
       progress(`round ${i + 1} of ${options.rounds}`);
     }
 
@@ -56,6 +58,9 @@ export async function measurePath(options) {
   }
 }
 
+/** A price at which the longest prompt is one step: payment is measured, waiting for a second voucher is not. */
+export const serving = (upstream) => ['--upstream', upstream, '--slots', '32', '--context', '131072', '--price-in', '0.0004', '--price-cached', '0.0001', '--price-out', '0.16'];
+
 /** Median over requests one after the other on one connection: to the whole answer, or of a stream to its first event with text. */
 async function latency(base, model, content, stream, count = REQUESTS) {
   const connection = new Connection(base);
@@ -69,17 +74,10 @@ async function latency(base, model, content, stream, count = REQUESTS) {
 }
 
 /** Requests per second of that many connections, each asking again as soon as it is answered. */
-async function throughput(base, model, seconds) {
-  const body = Buffer.from(JSON.stringify({ model, stream: false, max_tokens: 32, messages: [{ role: 'user', content: 'hello' }] }));
-  const start = performance.now(), until = start + seconds * 1000;
-  let done = 0;
-  await Promise.all(Array.from({ length: CONNECTIONS }, async () => {
-    const connection = new Connection(base);
-    while (performance.now() < until) {
-      await connection.ask(body);
-      done++;
-    }
-    connection.close();
-  }));
-  return round(done / ((performance.now() - start) / 1000), 1);
+async function throughput(http, base, model, seconds) {
+  const { port, pathname } = new URL(`${base}/chat/completions`);
+  const loading = promisify(execFile)(http, ['load', port, pathname, String(CONNECTIONS), String(seconds)]);
+  loading.child.stdin.end(JSON.stringify({ model, stream: false, max_tokens: 32, messages: [{ role: 'user', content: 'hello' }] }));
+  const [done, took] = (await loading).stdout.split(' ').map(Number);
+  return round(done / took, 1);
 }

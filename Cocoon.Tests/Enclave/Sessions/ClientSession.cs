@@ -13,12 +13,13 @@ using Google.Protobuf;
 namespace Cocoon.Tests.Enclave.Sessions;
 
 /// <summary>The client's view of one session, and the host's in between: what goes over the pipe is recorded.</summary>
-internal sealed class ClientSession(IEnclaveSession session, AppraisedEnclave enclave, ModelId model, DateTimeOffset now) : IAsyncDisposable
+internal sealed class ClientSession(IEnclaveSession session, AppraisedEnclave appraised, ModelId model, DateTimeOffset now) : IAsyncDisposable
 {
     public const string Body = """{"messages":[{"role":"user","content":"hello"}]}""";
 
     private IAsyncEnumerator<EnclaveEvent>? _events;
     private AnswerReader? _reader;
+    private AppraisedEnclave _enclave = appraised;
 
     public IEnclaveSession Host => session;
 
@@ -30,12 +31,13 @@ internal sealed class ClientSession(IEnclaveSession session, AppraisedEnclave en
         Prices prices,
         uint unit,
         TimeProvider time,
-        bool fresh = false)
+        bool fresh = false,
+        uint version = SessionVersions.Several)
     {
         Hello hello = new()
         {
             Nonce = ByteString.CopyFrom(RandomNumberGenerator.GetBytes(32)),
-            Versions = { 1 },
+            Versions = { SessionVersions.One, version },
             ModelId = ByteString.CopyFrom(model.ToArray()),
             OfferDigest = ByteString.CopyFrom(new byte[32]),
             FreshEvidence = fresh,
@@ -60,7 +62,7 @@ internal sealed class ClientSession(IEnclaveSession session, AppraisedEnclave en
             : throw new InvalidOperationException(string.Join(' ', result.Reasons));
     }
 
-    public AppraisedEnclave Enclave => enclave;
+    public AppraisedEnclave Enclave => _enclave;
 
     /// <summary>Everything the client could read, in order.</summary>
     public List<AnswerEvent> Answers { get; } = [];
@@ -74,7 +76,7 @@ internal sealed class ClientSession(IEnclaveSession session, AppraisedEnclave en
 
     public SignedReceipt? Receipt => Answers.Select(a => a.Receipt).FirstOrDefault(r => r is not null);
 
-    public SealedCall Seal(Shape shape = Shape.Fast, string body = Body, ulong maxDue = 0, byte[]? tenant = null) => enclave.Seal(
+    public SealedCall Seal(Shape shape = Shape.Fast, string body = Body, ulong maxDue = 0, byte[]? tenant = null) => _enclave.Seal(
         new RoutingHeader
         {
             Channel = ByteString.CopyFrom(new byte[32]),
@@ -94,7 +96,18 @@ internal sealed class ClientSession(IEnclaveSession session, AppraisedEnclave en
     public async Task StartAsync(SealedCall call, ulong upToDue = ulong.MaxValue)
     {
         _reader = new AnswerReader(call.Response);
-        await session.StartAsync(call.Header, call.Sealed, upToDue, CancellationToken.None);
+        await session.StartAsync(call.Header, call.Sealed, upToDue, statementDigest: default, CancellationToken.None);
+    }
+
+    /// <summary>After <see cref="EnclaveEvent.Ended"/>: what comes is of the next request.</summary>
+    public async Task AdvanceAsync()
+    {
+        await _events!.DisposeAsync();
+        _events = null;
+        _reader!.Dispose();
+        Answers.Clear();
+        Seen.Clear();
+        _enclave = _enclave.Following();
     }
 
     /// <summary>The next thing the host sees, with what it held opened for the client; <c>null</c> at the end.</summary>

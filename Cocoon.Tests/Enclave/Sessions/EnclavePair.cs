@@ -7,6 +7,7 @@ using Cocoon.Protocol.Enclaves.Proto;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Inference;
 using Cocoon.Protocol.Payments.Proto;
+using Cocoon.Protocol.Sessions;
 using Cocoon.Tests.Support;
 using Google.Protobuf;
 
@@ -75,8 +76,8 @@ internal sealed class EnclavePair : IAsyncDisposable
     }
 
     /// <summary>Hello, Welcome, appraisal.</summary>
-    public Task<ClientSession> OpenAsync(uint unit = 64, bool fresh = false) => ClientSession.OpenAsync(
-        (hello, quote) => Connection.OpenAsync(hello, quote, CancellationToken.None), _peerKey, Model, Prices, unit, Time ?? TimeProvider.System, fresh);
+    public Task<ClientSession> OpenAsync(uint unit = 64, bool fresh = false, uint version = SessionVersions.Several) => ClientSession.OpenAsync(
+        (hello, quote) => Connection.OpenAsync(hello, quote, CancellationToken.None), _peerKey, Model, Prices, unit, Time ?? TimeProvider.System, fresh, version);
 
     public async ValueTask DisposeAsync()
     {

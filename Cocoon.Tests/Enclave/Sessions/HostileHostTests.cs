@@ -76,7 +76,7 @@ public sealed class HostileHostTests
         await using ClientSession client = await pair.OpenAsync();
         SealedCall call = client.Seal();
         await client.StartAsync(call);
-        await client.Host.StartAsync(call.Header, call.Sealed, ulong.MaxValue, CancellationToken.None);
+        await client.Host.StartAsync(call.Header, call.Sealed, ulong.MaxValue, statementDigest: default, CancellationToken.None);
         Assert.That((await client.UntilAsync<EnclaveEvent.Refused>()).Reason, Is.EqualTo("malformed"));
         Assert.That(engine.Requests, Has.Count.LessThanOrEqualTo(1));
 
@@ -177,7 +177,7 @@ public sealed class HostileHostTests
     /// <summary>The whole answer as the host sees it, paid at once.</summary>
     private static async Task<List<byte[]>> CollectAsync(IEnclaveSession host, SealedCall call)
     {
-        await host.StartAsync(call.Header, call.Sealed, ulong.MaxValue, CancellationToken.None);
+        await host.StartAsync(call.Header, call.Sealed, ulong.MaxValue, statementDigest: default, CancellationToken.None);
         List<byte[]> frames = [];
         await foreach (EnclaveEvent happened in host.ReadEventsAsync(CancellationToken.None))
         {
@@ -269,7 +269,7 @@ public sealed class HostileHostTests
 
     private static async Task<string> RefusalAsync(ClientSession session, byte[] header, byte[] sealedRequest)
     {
-        await session.Host.StartAsync(header, sealedRequest, ulong.MaxValue, CancellationToken.None);
+        await session.Host.StartAsync(header, sealedRequest, ulong.MaxValue, statementDigest: default, CancellationToken.None);
         return (await session.UntilAsync<EnclaveEvent.Refused>()).Reason;
     }
 

@@ -97,6 +97,55 @@ internal sealed class ProviderSessionTests
         request.PayerSignature = ByteString.CopyFrom(PayerStatement.Sign(signer, call.Enclave.SessionId.Span, channel.Channel));
         Assert.That((await call.AskAsync(request))!.Accepted, Is.EqualTo(new Accepted { HighestTotal = Step }));
         Assert.That((await call.ReadAsync())!.Settlement, Is.Not.Null);
+        await call.EndAsync(isLeaving: true);
+        Assert.That((channel.Exposure.LiveSessions, channel.Exposure.Due), Is.EqualTo((0, 700UL)));
+    }
+
+    [Test]
+    public async Task Session_AfterASettlement_ServesTheNextRequestAndNoOther()
+    {
+        await using ProviderFixture fixture = new();
+        ProviderChannel channel = await fixture.AcceptAsync();
+        await using Call call = new(fixture, channel, new EnclaveEvent.Ended("finished", 700, new SignedSettlement()));
+        Request request = new() { Voucher = fixture.Voucher(channel.Channel, 5 * Step) };
+        request.PayerSignature = ByteString.CopyFrom(PayerStatement.Sign(fixture.PayKey, call.Enclave.SessionId.Span, channel.Channel));
+        for (uint number = 0; number < 3; number++)
+        {
+            Assert.That((await call.AskAsync(request, number))!.Accepted, Is.EqualTo(new Accepted { HighestTotal = 5 * Step, CarriedDue = number * 700UL }));
+            Assert.That((await call.ReadAsync())!.Settlement, Is.Not.Null);
+        }
+
+        Assert.That((await call.AskAsync(request, number: 2))!.Declined.Reason, Is.EqualTo(DeclineReason.DeclineMalformed), "its id is used up");
+        await call.EndAsync();
+        Assert.That((channel.Exposure.LiveSessions, channel.Exposure.Due, call.Enclave.Starts), Is.EqualTo((0, 2_100UL, 3)));
+    }
+
+    [Test]
+    public async Task Session_ThatIsSentSomethingElseBetweenRequests_Ends()
+    {
+        await using ProviderFixture fixture = new();
+        ProviderChannel channel = await fixture.AcceptAsync();
+        await using Call call = new(fixture, channel, new EnclaveEvent.Ended("finished", 700, new SignedSettlement()));
+        Request request = new() { Voucher = fixture.Voucher(channel.Channel, 5 * Step) };
+        request.PayerSignature = ByteString.CopyFrom(PayerStatement.Sign(fixture.PayKey, call.Enclave.SessionId.Span, channel.Channel));
+        await call.AskAsync(request);
+        await call.ReadAsync();
+        await call.SendAsync(new ClientMessage { Hello = new Hello() });
+        await call.EndAsync();
+        Assert.That((channel.Exposure.LiveSessions, channel.Exposure.Due), Is.EqualTo((0, 700UL)));
+    }
+
+    [Test]
+    public async Task Session_OfANodeThatDrains_EndsAfterItsRequestAndNotBefore()
+    {
+        await using ProviderFixture fixture = new();
+        ProviderChannel channel = await fixture.AcceptAsync();
+        await using Call call = new(fixture, channel, new EnclaveEvent.Ended("finished", 700, new SignedSettlement()));
+        Request request = new() { Voucher = fixture.Voucher(channel.Channel, 5 * Step) };
+        request.PayerSignature = ByteString.CopyFrom(PayerStatement.Sign(fixture.PayKey, call.Enclave.SessionId.Span, channel.Channel));
+        await call.AskAsync(request);
+        await call.ReadAsync();
+        await call.DrainAsync();
         await call.EndAsync();
         Assert.That((channel.Exposure.LiveSessions, channel.Exposure.Due), Is.EqualTo((0, 700UL)));
     }
@@ -170,6 +219,7 @@ internal sealed class ProviderSessionTests
     private sealed class Call : IAsyncDisposable
     {
         private readonly CancellationTokenSource _guard = new(Guard);
+        private readonly CancellationTokenSource _draining = new();
         private readonly ServiceProvider _meters = new ServiceCollection().AddMetrics().BuildServiceProvider();
         private readonly MemoryPeerStream _listener;
         private readonly SessionLink _client;
@@ -191,18 +241,25 @@ internal sealed class ProviderSessionTests
             ProviderSession session = new(
                 _server, Enclave, fixture.Ledger, new SignedQuote { Quote = _quote.ToByteString() },
                 new ServingMetrics(_meters.GetRequiredService<IMeterFactory>()), fixture.Time, NullLogger.Instance);
-            _serving = session.RunAsync(CancellationToken.None, _guard.Token);
+            _serving = session.RunAsync(_draining.Token, _guard.Token);
         }
+
+        public Task DrainAsync() => _draining.CancelAsync();
 
         public ScriptedEnclaveSession Enclave { get; }
 
         /// <summary>Adds the header that the session wants.</summary>
-        public async Task<ProviderMessage?> AskAsync(Request request)
+        /// <param name="number">Which request of the session it says it is.</param>
+        public async Task<ProviderMessage?> AskAsync(Request request, uint number = 0)
         {
-            Assert.That((await ReadAsync())!.Welcome, Is.Not.Null);
+            if (number == 0)
+            {
+                Assert.That((await ReadAsync())!.Welcome, Is.Not.Null);
+            }
+
             request.Header = new RoutingHeader
             {
-                SessionId = ByteString.CopyFrom(Enclave.SessionId.Span),
+                SessionId = ByteString.CopyFrom(SessionTranscript.RequestId(Enclave.SessionId.Span, number)),
                 Channel = ByteString.CopyFrom(_channel.Channel.ToArray()),
                 QuoteDigest = ByteString.CopyFrom(SHA256.HashData(_quote.ToByteArray())),
                 ExpiresAtMs = (ulong)_now.AddMinutes(2).ToUnixTimeMilliseconds(),
@@ -218,8 +275,14 @@ internal sealed class ProviderSessionTests
         public async Task<ProviderMessage?> ReadAsync() => await _client.ReadProviderMessageAsync(_guard.Token);
 
         /// <summary>As the server does when a session is over.</summary>
-        public async Task EndAsync()
+        /// <param name="isLeaving">The client ends it; otherwise it is over by itself.</param>
+        public async Task EndAsync(bool isLeaving = false)
         {
+            if (isLeaving)
+            {
+                await CloseAsync();
+            }
+
             await _serving;
             await _listener.DisposeAsync();
         }
@@ -232,6 +295,7 @@ internal sealed class ProviderSessionTests
             _server.Dispose();
             await _meters.DisposeAsync();
             _guard.Dispose();
+            _draining.Dispose();
         }
     }
 
@@ -243,8 +307,12 @@ internal sealed class ProviderSessionTests
 
         public bool IsStarted { get; private set; }
 
-        public ValueTask StartAsync(ReadOnlyMemory<byte> header, ReadOnlyMemory<byte> sealedRequest, ulong upToDue, CancellationToken cancellationToken)
+        public int Starts { get; private set; }
+
+        public ValueTask StartAsync(
+            ReadOnlyMemory<byte> header, ReadOnlyMemory<byte> sealedRequest, ulong upToDue, ReadOnlyMemory<byte> statementDigest, CancellationToken cancellationToken)
         {
+            Starts++;
             IsStarted = true;
             return ValueTask.CompletedTask;
         }

@@ -37,7 +37,7 @@ internal sealed class SessionRunTests
         for (int i = 0; i < 3; i++)
         {
             InferenceException? declined = await AskAsync(fixture, static async (link, _, _, ct) =>
-                await link.WriteAsync(ProviderSession.Declined(DeclineReason.DeclineSlots, "full", 0), ct));
+                await link.WriteAsync(ClientLine.Declined(DeclineReason.DeclineSlots, "full", 0), ct));
             Assert.That(declined!.Failure, Is.EqualTo(InferenceFailure.Overloaded));
             Assert.That(fixture.Channel.HasLiveSessions, Is.False, "a channel with a live session can never be closed");
             vouched = vouched == 0 ? fixture.Channel.HighestTotal : vouched;
@@ -172,7 +172,7 @@ internal sealed class SessionRunTests
         for (int i = 0; i < 2; i++)
         {
             InferenceException? declined = await AskAsync(fixture, static async (link, _, _, ct) =>
-                await link.WriteAsync(ProviderSession.Declined(DeclineReason.DeclineVoucher, "more is owed", 100, carriedDue: 200), ct));
+                await link.WriteAsync(ClientLine.Declined(DeclineReason.DeclineVoucher, "more is owed", 100, carriedDue: 200), ct));
             Assert.That(declined!.ChannelWasBehind, Is.EqualTo(i == 0), "asking again the second time would go on for ever");
         }
 
@@ -303,60 +303,5 @@ internal sealed class SessionRunTests
                 Assert.That(isHeard || part is AnswerPart.Opened, $"{part} from a provider that gave nothing");
             }
         });
-    }
-
-    /// <summary>A provider's enclave that welcomes as it should; what it does then is its owner's.</summary>
-    private sealed class StubEnclave : IRequestKeys, IDisposable
-    {
-        private readonly MemoryHost _provider;
-        private readonly VerifiedOffer _offer;
-        private readonly TimeProvider _time;
-        private readonly Ed25519PrivateKey _identity = Ed25519PrivateKey.Generate();
-
-        public Ed25519PrivateKey Identity => _identity;
-        private readonly IKemPrivateKey _hpke = X25519Kem.Instance.Generate();
-        private OpeningSession? _session;
-
-        public StubEnclave(MemoryHost provider, VerifiedOffer offer, TimeProvider time) => (_provider, _offer, _time) = (provider, offer, time);
-
-        public Welcome Welcome(Hello hello, byte[] message)
-        {
-            DateTimeOffset now = _time.GetUtcNow();
-            KeyRecord key = new()
-            {
-                KeyId = ByteString.CopyFrom(1, 2, 3, 4, 5, 6, 7, 8),
-                Kem = X25519Kem.KemId,
-                Kdf = HpkeSuite.A.KdfId,
-                Aead = HpkeSuite.A.AeadId,
-                PublicKey = ByteString.CopyFrom(_hpke.PublicKey),
-                NotBeforeMs = (ulong)now.ToUnixTimeMilliseconds(),
-                NotAfterMs = (ulong)now.AddHours(1).ToUnixTimeMilliseconds(),
-                Epoch = 1,
-            };
-            SignedQuote quote = new QuoteIssuer(_provider.Key, _time).Issue(_offer, hello, creditNanoton: 0);
-            EnclaveBinding binding = EvidenceSamples.Binding(_provider.LocalPeer, _identity);
-            WelcomeBody body = new()
-            {
-                Version = 1,
-                Bundle = ByteString.CopyFrom(EvidenceSamples.Bundle(binding, now).Encode()),
-                Keys = { SignedRecords.SignKey(_identity, key) },
-                Quote = quote,
-            };
-            ByteString bytes = body.ToByteString();
-            byte[] transcript = SessionTranscript.Hash(SessionLink.OnlyField(message, number: 1)!, bytes.Span);
-            _session = new OpeningSession(
-                transcript, EnclaveBinding.ReportData(binding.Encode()), SHA256.HashData(quote.Quote.Span), Quote.Parser.ParseFrom(quote.Quote), _offer.Offer.ModelId.ToByteArray());
-            return new Welcome { Body = bytes, Signature = ByteString.CopyFrom(SessionTranscript.Sign(_identity, transcript)) };
-        }
-
-        public OpenedRequest Open(Request request) => new RequestOpener(this, _time).Open(_session!, request.Header.Span, request.Sealed.Span);
-
-        public RequestKey? Find(ReadOnlySpan<byte> keyId) => new(_hpke, HpkeSuite.A, new ReplaySet());
-
-        public void Dispose()
-        {
-            _identity.Dispose();
-            _hpke.Dispose();
-        }
     }
 }

@@ -31,8 +31,9 @@ internal sealed class SessionPair : IRequestKeys, IDisposable
             Prices = new Prices { Prompt = 10, Cached = 1, Completion = 30 },
             NotAfterMs = (ulong)time.GetUtcNow().AddSeconds(60).ToUnixTimeMilliseconds(),
         };
+        byte[] transcript = RandomNumberGenerator.GetBytes(32);
         Session = new OpeningSession(
-            RandomNumberGenerator.GetBytes(32), RandomNumberGenerator.GetBytes(64), SHA256.HashData(quote.ToByteArray()), quote, new byte[32]);
+            transcript, RandomNumberGenerator.GetBytes(64), SHA256.HashData(quote.ToByteArray()), quote, new byte[32], SessionTranscript.SessionId(transcript));
         Opener = new RequestOpener(this, time);
         Header = new RoutingHeader
         {

@@ -4,18 +4,17 @@ using Cocoon.Protocol.Sessions.Proto;
 
 namespace Cocoon.Enclave.Sessions;
 
-internal sealed partial class EnclaveSession
+internal sealed partial class EnclaveRequest
 {
     /// <summary>Runs the engine and posts everything up to the end of the answer. Returns the outcome's word.</summary>
-    private async Task<string> GenerateAsync(
-        OpenedRequest opened, MeteredGate gate, AnswerSender sender, AnswerState state, CancellationToken shutdown)
+    private async Task<string> GenerateAsync(AnswerSender sender, AnswerState state, CancellationToken shutdown)
     {
         using CancellationTokenSource cancel = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, shutdown);
         using ITimer parkTimer = _context.Time.CreateTimer(_ => Stop(StopReason.Unpaid), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         bool isParked = false;
         try
         {
-            await using IAsyncEnumerator<GenerationEvent> events = RunEngine(opened, gate, cancel.Token).GetAsyncEnumerator(cancel.Token);
+            await using IAsyncEnumerator<GenerationEvent> events = RunEngine(cancel.Token).GetAsyncEnumerator(cancel.Token);
             while (true)
             {
                 ValueTask<bool> next = events.MoveNextAsync();
@@ -47,7 +46,7 @@ internal sealed partial class EnclaveSession
 
                 if (events.Current is GenerationEvent.Parked parked)
                 {
-                    if (gate.IsExhausted)
+                    if (_gate.IsExhausted)
                     {
                         Stop(StopReason.OverBudget);
                         continue;
@@ -57,7 +56,7 @@ internal sealed partial class EnclaveSession
                     await sender.BlockAsync(state.Used, wanted, shutdown);
 
                     // The time to pay begins when the sender knows what for.
-                    parkTimer.Change(ParkTimeout(opened.Header.Shape), Timeout.InfiniteTimeSpan);
+                    parkTimer.Change(ParkTimeout(_opened.Header.Shape), Timeout.InfiniteTimeSpan);
                     isParked = true;
                 }
                 else if (state.Apply(events.Current) is { } answer)
@@ -120,31 +119,31 @@ internal sealed partial class EnclaveSession
         return outcome;
     }
 
-    private IAsyncEnumerable<GenerationEvent> RunEngine(OpenedRequest opened, MeteredGate gate, CancellationToken cancellationToken) =>
-        opened.Request.Endpoint == SealedRequest.Types.Endpoint.Embeddings
+    private IAsyncEnumerable<GenerationEvent> RunEngine(CancellationToken cancellationToken) =>
+        _opened.Request.Endpoint == SealedRequest.Types.Endpoint.Embeddings
             ? _context.Engine.EmbedAsync(
-                EmbeddingRequestReader.Read(opened.Request.Body.Memory, _context.Engine.Info.Capabilities) with { Gate = gate }, cancellationToken)
-            : _context.Engine.GenerateAsync(ReadRequest(opened, gate), cancellationToken);
+                EmbeddingRequestReader.Read(_opened.Request.Body.Memory, _context.Engine.Info.Capabilities) with { Gate = _gate }, cancellationToken)
+            : _context.Engine.GenerateAsync(ReadRequest(), cancellationToken);
 
-    private GenerationRequest ReadRequest(OpenedRequest opened, MeteredGate gate)
+    private GenerationRequest ReadRequest()
     {
-        TenantKey tenant = TenantKeys.Derive(_context.Identity, opened.Request.TenantSecret.Span);
-        GenerationRequest request = opened.Request.Endpoint switch
+        TenantKey tenant = TenantKeys.Derive(_context.Identity, _opened.Request.TenantSecret.Span);
+        GenerationRequest request = _opened.Request.Endpoint switch
         {
             SealedRequest.Types.Endpoint.ChatCompletions =>
-                OpenAiRequestReader.ReadChat(opened.Request.Body.Memory, tenant, _context.Engine.Info.Capabilities),
+                OpenAiRequestReader.ReadChat(_opened.Request.Body.Memory, tenant, _context.Engine.Info.Capabilities),
             SealedRequest.Types.Endpoint.Completions => 
-                OpenAiRequestReader.ReadCompletion(opened.Request.Body.Memory, tenant, _context.Engine.Info.Capabilities),
+                OpenAiRequestReader.ReadCompletion(_opened.Request.Body.Memory, tenant, _context.Engine.Info.Capabilities),
             _ => throw new OpenAiRequestException("This endpoint is not served.", code: "unsupported_endpoint", status: 404),
         };
-        request = opened.Request.Resume is { } resume ? ResumedAnswer.Apply(request, resume) : request;
+        request = _opened.Request.Resume is { } resume ? ResumedAnswer.Apply(request, resume) : request;
         uint ceiling = _opening.Quote.MaxOutputTokens == 0
-            ? opened.Header.OutputBucket
-            : Math.Min(opened.Header.OutputBucket, _opening.Quote.MaxOutputTokens);
+            ? _opened.Header.OutputBucket
+            : Math.Min(_opened.Header.OutputBucket, _opening.Quote.MaxOutputTokens);
         return request with
         {
-            Gate = gate,
-            Cache = opened.Request.TenantSecret.IsEmpty ? CachePolicy.None : CachePolicy.Tenant,
+            Gate = _gate,
+            Cache = _opened.Request.TenantSecret.IsEmpty ? CachePolicy.None : CachePolicy.Tenant,
             MaxTokens = (int)Math.Min((uint)(request.MaxTokens ?? int.MaxValue), Math.Min(ceiling, int.MaxValue)),
         };
     }
