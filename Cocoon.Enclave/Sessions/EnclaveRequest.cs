@@ -9,8 +9,8 @@ using Microsoft.Extensions.Logging;
 namespace Cocoon.Enclave.Sessions;
 
 /// <summary>One request of a session, from its opening to its settlement: the only place where a prompt is plaintext.</summary>
-/// <remarks>Frames come in from the pipe's one reader; the work runs in a task of its own.</remarks>
-internal sealed partial class EnclaveRequest
+/// <remarks>Frames come in from the pipe's one reader; the work runs in a task of its own, and disposes of the request at its end.</remarks>
+internal sealed partial class EnclaveRequest : IDisposable
 {
     private readonly EnclaveSessionContext _context;
     private readonly SessionOutput _output;
@@ -20,7 +20,6 @@ internal sealed partial class EnclaveRequest
     private readonly MeteredGate _gate;
     private readonly Action _free;
 
-    // Never disposed of: it holds nothing, and the pipe's reader may cancel it while the work ends.
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource _paid = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _lock = new();
@@ -28,6 +27,8 @@ internal sealed partial class EnclaveRequest
     private ulong _covered;
     private ulong _finalDue = ulong.MaxValue;
     private StopReason _stopReason;
+    private int _stopping;
+    private bool _isOver;
 
     /// <param name="opening">With the id of this request.</param>
     /// <param name="opened">Its response sealer is owned from now on.</param>
@@ -79,20 +80,46 @@ internal sealed partial class EnclaveRequest
 
     public void Close() => Stop(StopReason.Closed);
 
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            // The pipe's reader may be cancelling as the work ends: then it is the last.
+            _isOver = true;
+            if (_stopping > 0)
+            {
+                return;
+            }
+        }
+
+        _stop.Dispose();
+    }
+
     private void Stop(StopReason reason)
     {
         lock (_lock)
         {
-            if (_stopReason is StopReason.Closed || (_stopReason != StopReason.None && reason != StopReason.Closed))
+            if (_isOver || _stopReason is StopReason.Closed || (_stopReason != StopReason.None && reason != StopReason.Closed))
             {
                 return;
             }
 
             _stopReason = reason;
+            _stopping++;
         }
 
         _stop.Cancel();
         _paid.TrySetResult();
+        lock (_lock)
+        {
+            _stopping--;
+            if (!_isOver || _stopping > 0)
+            {
+                return;
+            }
+        }
+
+        _stop.Dispose();
     }
 
     private async Task RunAsync(CancellationToken shutdown)
@@ -144,6 +171,10 @@ internal sealed partial class EnclaveRequest
             // Edge of the session: without its final frame the client knows that the answer is cut, and the host gets its settlement.
             Log.SessionFailed(_context.Logger, e.GetType().Name);
             await EndAfterFailureAsync(state.Due, shutdown);
+        }
+        finally
+        {
+            Dispose();
         }
     }
 
