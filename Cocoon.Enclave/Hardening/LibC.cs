@@ -22,6 +22,8 @@ internal static unsafe partial class LibC
     public const int O_RDWR = 2;
     public const int O_PATH = 0x200000;
     public const int O_CLOEXEC = 0x80000;
+    public const int F_SETPIPE_SZ = 1031;
+
     public const int EPERM = 1;
     public const int EACCES = 13;
     public const int ENOSYS = 38;
@@ -54,6 +56,9 @@ internal static unsafe partial class LibC
 
     [LibraryImport(Library)]
     public static partial int getppid();
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int fcntl(int descriptor, int command, nint argument);
 
     [LibraryImport(Library, SetLastError = true)]
     public static partial int dup(int descriptor);

@@ -6,6 +6,9 @@ namespace Cocoon.Enclave.Ipc;
 /// <summary>The pipe to the host: descriptors 0 and 1, moved out of the way of whatever prints.</summary>
 internal static class StandardPipes
 {
+    /// <summary>The largest request and some: whoever writes it need not wait for the reader between its parts.</summary>
+    private const int Capacity = 1 << 20;
+
     /// <summary>
     /// Takes both descriptors. Afterwards standard input is empty and standard output goes to standard error, so that a library that
     /// prints cannot break the frame protocol.
@@ -31,6 +34,8 @@ internal static class StandardPipes
             LibC.close(nothing);
         }
 
+        // A system that gives no more leaves what there is, 64 KiB.
+        _ = LibC.fcntl(input, LibC.F_SETPIPE_SZ, Capacity);
         LibC.dup2(2, 1);
         return (
             new FileStream(new SafeFileHandle(input, ownsHandle: true), FileAccess.Read, bufferSize: 0),

@@ -12,6 +12,7 @@ internal sealed class FastAnswerSender(ResponseSealer sealer, SessionOutput outp
     private readonly AnswerWriter _writer = new();
     private ulong _told;
     private ulong _due;
+    private bool _hasSpoken;
 
     public override ValueTask PostAsync(AnswerEvent answer, TokenCounts used, CancellationToken cancellationToken)
     {
@@ -22,7 +23,9 @@ internal sealed class FastAnswerSender(ResponseSealer sealer, SessionOutput outp
 
     public override async ValueTask FlushAsync(CancellationToken cancellationToken)
     {
-        bool isFollowed = _due > _told;
+        // The host tells its client that the request was taken with the first word it hears.
+        bool isFollowed = _due > _told || (!_hasSpoken && _writer.PendingFrames == 0);
+        _hasSpoken = true;
         await SendAsync(_writer, _writer.PendingFrames, isFinal: false, isFollowed, cancellationToken);
         if (isFollowed)
         {

@@ -33,6 +33,9 @@ internal sealed partial class ProviderRequest(ProviderSessionContext session, ui
     private ulong _granted;
     private ulong _covered;
 
+    /// <summary>In fast shape it leaves with the enclave's first word, which comes at once even when a slot does not.</summary>
+    private ProviderMessage? _accepted;
+
     /// <summary>It ended with its settlement, whatever came before.</summary>
     public bool IsSettled { get; private set; }
 
@@ -92,9 +95,14 @@ internal sealed partial class ProviderRequest(ProviderSessionContext session, ui
 
         try
         {
-            Accepted accepted = new() { HighestTotal = reserved.HighestTotal, CarriedDue = reserved.CarriedDue };
-            await session.Client.SendAsync(new ProviderMessage { Accepted = accepted }, cancellationToken);
-            CrashPoint.Reach(CrashPoint.ProviderAccepted);
+            _accepted = new ProviderMessage { Accepted = new Accepted { HighestTotal = reserved.HighestTotal, CarriedDue = reserved.CarriedDue } };
+            if (header.Shape != Shape.Fast)
+            {
+                await session.Client.SendAsync(_accepted, cancellationToken);
+                _accepted = null;
+                CrashPoint.Reach(CrashPoint.ProviderAccepted);
+            }
+
             _granted = _covered = channel.GrantFor(_id);
             _voucherDigest = SHA256.HashData(voucher.Statement.Span);
             await _enclave.StartAsync(request.Header.Memory, request.Sealed.Memory, _granted, _voucherDigest, cancellationToken);
@@ -183,24 +191,31 @@ internal sealed partial class ProviderRequest(ProviderSessionContext session, ui
 
     private async Task<ulong?> PumpEnclaveAsync(ProviderChannel channel, CancellationToken cancellationToken)
     {
-        List<IMessage> waiting = [];
-        bool clientListens = true;
+        List<IMessage> waiting = _accepted is null ? [] : [_accepted];
+        bool clientListens = true, isHeard = false;
         using CancellationTokenSource draining = new();
         using CancellationTokenRegistration stop = cancellationToken.Register(() => draining.CancelAfter(DrainWait));
         await using IAsyncEnumerator<EnclaveEvent> events = _enclave.ReadEventsAsync(draining.Token).GetAsyncEnumerator(CancellationToken.None);
         while (true)
         {
             ValueTask<bool> next = events.MoveNextAsync();
-            if (!next.IsCompleted || waiting.Count >= MaxTogether)
+            if ((isHeard && !next.IsCompleted) || waiting.Count >= MaxTogether)
             {
                 // What the enclave said at once leaves at once, and nothing waits for what it says later.
                 clientListens = await TrySendAsync(waiting, clientListens);
+                if (_accepted is not null)
+                {
+                    _accepted = null;
+                    CrashPoint.Reach(CrashPoint.ProviderAccepted);
+                }
             }
 
             if (!await next)
             {
                 return null;
             }
+
+            isHeard = true;
 
             switch (events.Current)
             {

@@ -230,7 +230,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
         SealedRequest request = new()
         {
             Endpoint = ask.Endpoint,
-            Body = ByteString.CopyFrom(ask.Body.Span),
+            Body = UnsafeByteOperations.UnsafeWrap(ask.Body),
             TenantSecret = ByteString.CopyFrom(ask.TenantSecret),
             MaxDueNanoton = _pacer.Bound,
             Resume = ask.Resume,

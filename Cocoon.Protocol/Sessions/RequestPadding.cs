@@ -31,15 +31,27 @@ internal static class RequestPadding
     /// <exception cref="SessionException">The body is larger than <see cref="MaxBody"/>.</exception>
     public static byte[] Pad(ReadOnlySpan<byte> body)
     {
-        if (body.Length > MaxBody)
+        ThrowIfTooLarge(body.Length);
+        byte[] padded = new byte[PaddedLength(body.Length)];
+        body.CopyTo(Begin(padded, body.Length));
+        return padded;
+    }
+
+    /// <summary>Writes the length of a body and returns where the body goes.</summary>
+    /// <param name="padded">Zeros, <see cref="PaddedLength"/> of them.</param>
+    public static Span<byte> Begin(Span<byte> padded, int bodyLength)
+    {
+        BinaryPrimitives.WriteUInt32BigEndian(padded, (uint)bodyLength);
+        return padded.Slice(Header, bodyLength);
+    }
+
+    /// <exception cref="SessionException">The body is larger than <see cref="MaxBody"/>.</exception>
+    public static void ThrowIfTooLarge(int bodyLength)
+    {
+        if (bodyLength > MaxBody)
         {
             throw new SessionException(SessionErrorCode.TooLarge, $"a sealed request has at most {MaxBody} bytes");
         }
-
-        byte[] padded = new byte[PaddedLength(body.Length)];
-        BinaryPrimitives.WriteUInt32BigEndian(padded, (uint)body.Length);
-        body.CopyTo(padded.AsSpan(Header));
-        return padded;
     }
 
     /// <exception cref="SessionException">Not the one padding of its body.</exception>

@@ -27,7 +27,8 @@ internal static class RequestSealer
 
         byte[] headerBytes = header.ToByteArray();
         byte[] envelope = RequestEnvelope.WriteHeader(key.KeyId.Span, suite);
-        byte[] padded = RequestPadding.Pad(request.ToByteArray());
+        int size = request.CalculateSize();
+        RequestPadding.ThrowIfTooLarge(size);
         using HpkeContext? context =
             suite.TrySetupSender(key.PublicKey.Span, RequestEnvelope.Info(envelope, reportData), out KemEncapsulation? encapsulation);
         if (context is null || encapsulation is null)
@@ -37,11 +38,17 @@ internal static class RequestSealer
 
         using (encapsulation)
         {
-            byte[] ciphertext = context.Seal(RequestEnvelope.AssociatedData(transcriptHash, headerBytes), padded);
-            System.Security.Cryptography.CryptographicOperations.ZeroMemory(padded);
+            // A prompt can be long: it is written, padded and sealed where it stays.
+            int start = envelope.Length + encapsulation.Encapsulation.Length, length = RequestPadding.PaddedLength(size);
+            byte[] sealedBytes = new byte[start + length + HpkeAead.TagSize];
+            envelope.CopyTo(sealedBytes, 0);
+            encapsulation.Encapsulation.CopyTo(sealedBytes, envelope.Length);
+            Span<byte> padded = sealedBytes.AsSpan(start, length);
+            request.WriteTo(RequestPadding.Begin(padded, size));
+            context.Seal(RequestEnvelope.AssociatedData(transcriptHash, headerBytes), padded, sealedBytes.AsSpan(start));
             return new SealedCall(
                 headerBytes,
-                [.. envelope, .. encapsulation.Encapsulation, .. ciphertext],
+                sealedBytes,
                 new ResponseOpener(suite, context, encapsulation.Encapsulation, encapsulation.Ephemeral));
         }
     }

@@ -32,11 +32,20 @@ internal sealed class HpkeContext : IDisposable
     public byte[] Seal(ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext)
     {
         byte[] ciphertext = new byte[plaintext.Length + HpkeAead.TagSize];
+        Seal(associatedData, plaintext, ciphertext);
+        return ciphertext;
+    }
+
+    /// <param name="associatedData">As for opening.</param>
+    /// <param name="plaintext">May be where the ciphertext goes.</param>
+    /// <param name="ciphertext">Longer by <see cref="HpkeAead.TagSize"/>.</param>
+    /// <exception cref="InvalidOperationException">The counter is used up.</exception>
+    public void Seal(ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext)
+    {
         Span<byte> nonce = stackalloc byte[HpkeAead.NonceSize];
         Nonce(_baseNonce, _sequence, nonce);
         _aead.Encrypt(nonce, plaintext, ciphertext, associatedData);
         Advance();
-        return ciphertext;
     }
 
     /// <summary><c>null</c> for a wrong tag; the counter then stays.</summary>
