@@ -76,7 +76,7 @@ internal sealed class KeyRing : IRequestKeys, IDisposable
         {
             lock (_lock)
             {
-                return Newest.Any(e => e.Key.Replays.IsFull);
+                return Newest.Any(e => e.Key.Replays.IsHalfFull);
             }
         }
     }

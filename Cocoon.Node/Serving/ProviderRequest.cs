@@ -237,6 +237,7 @@ internal sealed partial class ProviderRequest(ProviderSessionContext session, ui
                     return ended.DueNanoton;
                 case EnclaveEvent.Refused refused:
                     session.Metrics.SessionDeclined(DeclineReason.DeclineEnclave);
+                    Withdraw(waiting);
                     waiting.Add(ClientLine.Declined(DeclineReason.DeclineEnclave, refused.Reason, 0));
                     await TrySendAsync(waiting, clientListens);
                     return 0;
@@ -246,10 +247,20 @@ internal sealed partial class ProviderRequest(ProviderSessionContext session, ui
 
                     // What is owed is booked as last metered: the client gets what it owes for, and is told why there is no more: a stream
                     // that only ended would be an answer cut short.
+                    Withdraw(waiting);
                     waiting.Add(ClientLine.Declined(DeclineReason.DeclineLost, "the enclave ended", 0));
                     await TrySendAsync(waiting, clientListens);
                     return null;
             }
+        }
+    }
+
+    /// <summary>An acceptance that has not left is none: the client may ask again in another session.</summary>
+    private void Withdraw(List<IMessage> waiting)
+    {
+        if (_accepted is not null && waiting.Count == 1)
+        {
+            waiting.Clear();
         }
     }
 

@@ -84,9 +84,10 @@ internal sealed partial class InferenceClient(
                         yield break;
                     }
                 }
-                catch (InferenceException exception) when (!wasStale && course.IsStale && exception.Failure == InferenceFailure.ProviderLost)
+                catch (InferenceException exception) when (
+                    !wasStale && course.IsStale && (exception.Failure == InferenceFailure.ProviderLost || exception.SessionWasStale))
                 {
-                    // The session kept warm had died unseen: that says nothing about the provider, which is asked once more.
+                    // The session kept warm had died unseen, or its enclave has: that says nothing about the provider, which is asked once more.
                     wasStale = true;
                     await warm.ForgetAsync(offer.Peer);
                     attempt--;

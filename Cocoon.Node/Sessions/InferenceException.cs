@@ -60,6 +60,9 @@ internal sealed class InferenceException(InferenceFailure failure, string what, 
         _ => true,
     };
 
+    /// <summary>The enclave or the quote of the session is gone: a session opened now may be served.</summary>
+    public bool SessionWasStale { get; init; }
+
     /// <summary>The books were behind the provider's and have caught up: the same request can be asked again.</summary>
     public bool ChannelWasBehind { get; init; }
 

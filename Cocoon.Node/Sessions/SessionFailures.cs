@@ -81,6 +81,7 @@ internal static class SessionFailures
             TryAnother = true,
             ChannelIsClosing = declined.Reason == DeclineReason.DeclineClosing,
             ChannelWasBehind = wasBehind,
+            SessionWasStale = declined.Reason is DeclineReason.DeclineEnclave or DeclineReason.DeclineQuote,
             RetryAfter = declined.RetryAfterMs > 0 ? TimeSpan.FromMilliseconds(Math.Min(declined.RetryAfterMs, 60_000)) : null,
             AtRiskNanoton = atRisk,
         };

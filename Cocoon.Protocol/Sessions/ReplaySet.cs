@@ -11,19 +11,22 @@ internal enum ReplayVerdict
 /// <remarks>Thread-safe. Lives exactly as long as its key.</remarks>
 internal sealed class ReplaySet(int capacity = ReplaySet.DefaultCapacity)
 {
-    /// <summary>18 requests per second for an hour; 4 MiB.</summary>
-    public const int DefaultCapacity = 1 << 16;
+    /// <summary>
+    /// 36 requests per second for an hour before a key is half used and replaced; the other half is for sessions that go on under it, 2,000
+    /// per second for the minute that they may. 10 MiB when full.
+    /// </summary>
+    public const int DefaultCapacity = 1 << 18;
 
     private readonly Lock _lock = new();
     private readonly HashSet<UInt128> _seen = [];
 
-    public bool IsFull
+    public bool IsHalfFull
     {
         get
         {
             lock (_lock)
             {
-                return _seen.Count >= capacity;
+                return _seen.Count >= capacity / 2;
             }
         }
     }

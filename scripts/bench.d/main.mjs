@@ -1,7 +1,7 @@
 // Entry of scripts/bench: options, the measurement, the report.
 import { parseArgs } from 'node:util';
 import { measureEngine } from './engine.mjs';
-import { machine, printEngine, printPath } from './report.mjs';
+import { machine, printEngine, printFaults, printPath } from './report.mjs';
 
 const { values: options } = parse({
   options: {
@@ -10,6 +10,7 @@ const { values: options } = parse({
     natives: { type: 'string' },
     rounds: { type: 'string', default: '9' },
     path: { type: 'boolean', default: false },
+    faults: { type: 'boolean', default: false },
     tiny: { type: 'boolean', default: false },
     alone: { type: 'boolean', default: false },
     output: { type: 'string', short: 'o', default: 'text' },
@@ -32,10 +33,12 @@ if (!Number.isInteger(options.rounds) || options.rounds < 1 || !['text', 'json']
 }
 
 try {
-  const result = options.path ? await (await import('./path.mjs')).measurePath(options) : await measureEngine(options);
+  const [measure, print] = options.faults ? [(await import('./faults.mjs')).measureFaults, printFaults]
+    : options.path ? [(await import('./path.mjs')).measurePath, printPath] : [measureEngine, printEngine];
+  const result = await measure(options);
   result.machine = machine(options);
   if (options.output === 'json') console.log(JSON.stringify(result, null, 2));
-  else (options.path ? printPath : printEngine)(result);
+  else print(result);
 } catch (error) {
   console.error(`error: ${error.message}`);
   process.exit(1);

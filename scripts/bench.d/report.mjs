@@ -52,3 +52,12 @@ export function printPath(result) {
     ].map(([text, name, budget]) => [text, String(result[name]), result.intervals[name].join(' – '), budget]),
   ]);
 }
+
+export function printFaults(result) {
+  console.log(`what an application waits for, ${result.machine.cpu}, ${result.machine.cores} cores\n`);
+  table([
+    ['FAULT', 'MS', 'BUDGET'],
+    ['unknown model: 404', String(result.unknown_model_ms_p50), '< 50'],
+    ...Object.entries(result.killed_ms).map(([victim, ms]) => [`${victim} killed in the middle of an answer: error`, String(ms), '< 2000']),
+  ]);
+}

@@ -41,6 +41,11 @@ export class Connection {
     });
   }
 
+  /** When the first text of the next answer is there. */
+  begun() {
+    return new Promise((resolve) => { this.onText = resolve; });
+  }
+
   close() {
     this.#socket.removeAllListeners('close');
     this.#socket.destroy();
@@ -59,7 +64,10 @@ export class Connection {
     current.answer ??= readHead(current);
     if (!current.answer) return;
     const isWhole = readBody(current);
-    if (!current.first && current.text.length && (!current.isStream || current.text.some(hasText))) current.first = performance.now() - current.start;
+    if (!current.first && current.text.length && (!current.isStream || current.text.some(hasText))) {
+      current.first = performance.now() - current.start;
+      this.onText?.();
+    }
     if (isWhole) this.#finish(current);
   }
 
@@ -68,7 +76,7 @@ export class Connection {
     this.#current = null;
     const text = current.text.length === 1 ? current.text[0].toString() : Buffer.concat(current.text).toString();
     if (current.answer.status !== 200) return current.reject(new Error(`${current.answer.status}: ${text.slice(0, 300)}`));
-    if (current.isStream && !text.includes('[DONE]')) return current.reject(new Error(`cut: ${text.slice(-300)}`));
+    if (current.isStream && !text.includes('[DONE]')) return current.reject(new Error(`cut: ${text.slice(-1000)}`));
     current.resolve({ first: current.first, end, usage: current.isStream ? lastUsage(text) : JSON.parse(text).usage });
   }
 }

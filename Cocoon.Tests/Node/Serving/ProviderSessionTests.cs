@@ -215,6 +215,21 @@ internal sealed class ProviderSessionTests
         Assert.That((channel.Exposure.LiveSessions, channel.Exposure.Due), Is.EqualTo((0, 600UL)));
     }
 
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task EnclaveGone_BeforeItSaidAnything_TheRequestWasNotAccepted(bool refuses)
+    {
+        await using ProviderFixture fixture = new();
+        ProviderChannel channel = await fixture.AcceptAsync();
+        await using Call call = new(fixture, channel, refuses ? new EnclaveEvent.Refused("unknown-key") : new EnclaveEvent.Lost("killed"));
+        Request request = new() { Voucher = fixture.Voucher(channel.Channel, Step) };
+        request.PayerSignature = ByteString.CopyFrom(PayerStatement.Sign(fixture.PayKey, call.Enclave.SessionId.Span, channel.Channel));
+        Task<ProviderMessage?> answer = call.AskAsync(request, shape: Shape.Fast);
+        await call.EndAsync();
+        Assert.That((await answer)!.Declined?.Reason, Is.EqualTo(refuses ? DeclineReason.DeclineEnclave : DeclineReason.DeclineLost));
+        Assert.That((channel.Exposure.LiveSessions, channel.Exposure.Due), Is.EqualTo((0, 0UL)));
+    }
+
     /// <summary>One session over a stream in memory; its enclave says what it was told to.</summary>
     private sealed class Call : IAsyncDisposable
     {
@@ -250,7 +265,7 @@ internal sealed class ProviderSessionTests
 
         /// <summary>Adds the header that the session wants.</summary>
         /// <param name="number">Which request of the session it says it is.</param>
-        public async Task<ProviderMessage?> AskAsync(Request request, uint number = 0)
+        public async Task<ProviderMessage?> AskAsync(Request request, uint number = 0, Shape shape = Shape.Unspecified)
         {
             if (number == 0)
             {
@@ -261,6 +276,7 @@ internal sealed class ProviderSessionTests
             {
                 SessionId = ByteString.CopyFrom(SessionTranscript.RequestId(Enclave.SessionId.Span, number)),
                 Channel = ByteString.CopyFrom(_channel.Channel.ToArray()),
+                Shape = shape,
                 QuoteDigest = ByteString.CopyFrom(SHA256.HashData(_quote.ToByteArray())),
                 ExpiresAtMs = (ulong)_now.AddMinutes(2).ToUnixTimeMilliseconds(),
             }.ToByteString();
