@@ -211,6 +211,7 @@ internal sealed class ProviderSessionTests
         }
 
         await call.EndAsync();
+        Assert.That((await call.ReadAsync())!.Declined.Reason, Is.EqualTo(DeclineReason.DeclineLost), "and why there is no more");
         Assert.That(await call.ReadAsync(), Is.Null, "the end, and no settlement");
         Assert.That((channel.Exposure.LiveSessions, channel.Exposure.Due), Is.EqualTo((0, 600UL)));
     }
