@@ -14,7 +14,6 @@ namespace Cocoon.Enclave;
 internal static class EngineBench
 {
     public const string Argument = "--bench";
-    public const int MaxSequences = 64;
 
     private const int MaxPrompt = 256;
     private const int MaxAnswer = 64;
