@@ -14,7 +14,7 @@ namespace Cocoon.Node.Payments;
 internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
 {
     /// <summary>Sessions that may run on one channel at a time.</summary>
-    public const int MaxSessions = 32;
+    public const int MaxSessions = 64;
 
     private readonly Dictionary<SessionId, Live> _live = [];
     private readonly Dictionary<SessionId, ulong> _allocations = [];

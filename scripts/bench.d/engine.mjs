@@ -13,7 +13,7 @@ import { progress } from './report.mjs';
 const SLOTS = 8;
 const CONTEXT = 512;
 // More answers than slots, and as many as one channel carries: those that wait are served as others end.
-const STREAMS = 32;
+const STREAMS = 64;
 // Until the runtime has compiled what it runs often: the figures are of a node that serves, not of one that starts.
 const WARM_UP_SECONDS = 15;
 // Tokens per sequence: enough for a second or so of each.
