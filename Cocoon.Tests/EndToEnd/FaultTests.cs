@@ -405,7 +405,7 @@ public sealed class FaultTests
     }
 
     /// <summary>An enclave that the test before killed is back: until its offers have run out they do not tell.</summary>
-    private static Task ServingAsync(CocoonNode provider, CancellationToken cancellationToken) => Eventually.GetAsync(
+    private static Task<JsonObject> ServingAsync(CocoonNode provider, CancellationToken cancellationToken) => Eventually.GetAsync(
         $"{provider.Name} serves",
         async () => (await provider.GetAsync("/control/status", cancellationToken))["engine"] is JsonObject engine && (int)engine["process_id"]! > 0 ? engine : null,
         s_lostProvider,
