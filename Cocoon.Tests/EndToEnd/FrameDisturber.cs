@@ -7,7 +7,7 @@ namespace Cocoon.Tests.EndToEnd;
 /// <param name="what">Read when the frame comes: flip, drop, repeat, swap, end, or <c>null</c> for nothing.</param>
 internal sealed class FrameDisturber(Func<string?> what)
 {
-    /// <summary>Which sealed frame of a session: before it text has been delivered.</summary>
+    /// <summary>Which sealed frame of an answer: before it text has been delivered.</summary>
     private const int At = 4;
 
     private byte[] _pending = [];
@@ -39,6 +39,8 @@ internal sealed class FrameDisturber(Func<string?> what)
         ProviderMessage content = ProviderMessage.Parser.ParseDelimitedFrom(new MemoryStream(message));
         if (content.BodyCase != ProviderMessage.BodyOneofCase.Sealed)
         {
+            // A session goes on with the next request, which is accepted first.
+            _frames = content.BodyCase == ProviderMessage.BodyOneofCase.Accepted ? 0 : _frames;
             return [message];
         }
 
