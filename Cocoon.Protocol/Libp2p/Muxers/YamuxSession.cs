@@ -33,6 +33,7 @@ internal sealed partial class YamuxSession : IAsyncDisposable
     private readonly Queue<YamuxHeader> _urgent = new();
     private readonly SemaphoreSlim _unacknowledged;
     private readonly AsyncSignal _sendSignal = new();
+    /// <summary>Never disposed: who ends the session may come to cancel it after another has seen both loops end. Without a timer it holds nothing.</summary>
     private readonly CancellationTokenSource _ended = new();
     private RecordBuffer _filling = new();
     private RecordBuffer _sending = new();
@@ -583,13 +584,7 @@ internal sealed partial class YamuxSession : IAsyncDisposable
     {
         lock (_lock)
         {
-            return _disposal ??= DisposeOnceAsync();
+            return _disposal ??= _channel.DisposeAsync().AsTask();
         }
-    }
-
-    private async Task DisposeOnceAsync()
-    {
-        await _channel.DisposeAsync();
-        _ended.Dispose();
     }
 }

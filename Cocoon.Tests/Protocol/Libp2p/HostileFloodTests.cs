@@ -187,6 +187,19 @@ public sealed class HostileFloodTests
         flood.ForEach(socket => socket.Dispose());
     }
 
+    /// <summary>Whoever closes a connection, its remote, its own end and the host come together: that is no error of anybody's.</summary>
+    [Test]
+    public async Task Host_DisposedWhileItsConnectionsEnd_EndsThemAll(CancellationToken cancellationToken)
+    {
+        for (int round = 0; round < 40; round++)
+        {
+            Libp2pHost host = await TestHosts.StartAsync(new Libp2pLimits { CloseTimeout = TimeSpan.Zero });
+            RawPeer[] peers = [await RawPeer.ConnectAsync(host, cancellationToken), await RawPeer.ConnectAsync(host, cancellationToken)];
+            await Task.WhenAll([.. peers.Select(peer => Task.Run(() => peer.DisposeAsync().AsTask(), cancellationToken)), Task.Run(() => host.DisposeAsync().AsTask(), cancellationToken)]);
+            Assert.That(host.Connections, Is.Empty);
+        }
+    }
+
     /// <summary>Also where no address has a limit of its own, and against a flood that comes from everywhere.</summary>
     [Test]
     public async Task Handshakes_ThatTakeEveryPlaceInSilence_MakeRoomForWhoSpeaks(CancellationToken cancellationToken)
