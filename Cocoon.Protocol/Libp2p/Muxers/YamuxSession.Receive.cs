@@ -8,6 +8,7 @@ internal sealed partial class YamuxSession
 
     private readonly List<StreamOperation> _held = [];
     private int _receivedSinceRelease;
+    private bool _flushIsDue;
     private readonly byte[] _partialHeader = new byte[YamuxHeader.Size];
     private int _partialLength;
     private YamuxHeader _current;
@@ -104,18 +105,19 @@ internal sealed partial class YamuxSession
                     Process(record.Span);
                 }
 
-                // Readers are woken when there is nothing left to do here, not for each frame: waking costs more than copying one.
+                // Readers are woken, and answers sent, when there is nothing left to do here, not for each frame: waking costs more than
+                // copying one, and window updates of many streams fit into one record.
                 ValueTask readable = _channel.WaitAsync(CancellationToken.None);
                 if (!readable.IsCompleted || _receivedSinceRelease >= ReleaseAfter)
                 {
-                    ReleaseReaders();
+                    Release();
                 }
 
                 await readable;
                 ValueTask<int> receiving = _channel.ReceiveAsync(CancellationToken.None);
                 if (!receiving.IsCompleted)
                 {
-                    ReleaseReaders();
+                    Release();
                 }
 
                 read = await receiving;
@@ -138,15 +140,20 @@ internal sealed partial class YamuxSession
         }
         finally
         {
-            ReleaseReaders();
+            Release();
         }
     }
 
-    private void ReleaseReaders()
+    private void Release()
     {
         _held.ForEach(static reader => reader.Release());
         _held.Clear();
         _receivedSinceRelease = 0;
+        if (_flushIsDue)
+        {
+            _flushIsDue = false;
+            _sendSignal.Set();
+        }
     }
 
     internal void Process(ReadOnlySpan<byte> bytes)
@@ -224,10 +231,16 @@ internal sealed partial class YamuxSession
         _bodyLeft -= (uint)bytes.Length;
         if (_bodyStream is not null)
         {
-            bool isTaken = _bodyStream.Receive(bytes, out StreamOperation? reader);
+            bool isTaken = _bodyStream.Receive(bytes, out StreamOperation? reader, out int update);
             if (reader is not null)
             {
                 _held.Add(reader);
+            }
+
+            if (update > 0)
+            {
+                QueueUpdate(_bodyStream, (uint)update, flush: false);
+                _flushIsDue = true;
             }
 
             if (!isTaken)
@@ -330,7 +343,7 @@ internal sealed partial class YamuxSession
 
         if (stream is null)
         {
-            _sendSignal.Set();
+            _flushIsDue = true;
         }
         else
         {
@@ -354,7 +367,7 @@ internal sealed partial class YamuxSession
             Pump();
         }
 
-        _sendSignal.Set();
+        _flushIsDue = true;
     }
 
     private void ReceivePing(YamuxHeader header)
@@ -390,10 +403,7 @@ internal sealed partial class YamuxSession
             }
         }
 
-        if (isRequest)
-        {
-            _sendSignal.Set();
-        }
+        _flushIsDue |= isRequest;
     }
 
     private void ReceiveGoAway(YamuxGoAway code)

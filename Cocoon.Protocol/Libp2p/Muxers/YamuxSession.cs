@@ -289,7 +289,7 @@ internal sealed partial class YamuxSession : IAsyncDisposable
         Interlocked.Exchange(ref _roundTripTicks, smoothed.Ticks);
     }
 
-    internal void QueueUpdate(YamuxStream stream, uint delta)
+    internal void QueueUpdate(YamuxStream stream, uint delta, bool flush)
     {
         lock (_lock)
         {
@@ -303,7 +303,10 @@ internal sealed partial class YamuxSession : IAsyncDisposable
             Pump();
         }
 
-        _sendSignal.Set();
+        if (flush)
+        {
+            _sendSignal.Set();
+        }
     }
 
     internal void QueueEnd(YamuxStream stream)

@@ -96,7 +96,11 @@ internal sealed class YamuxStream : IByteStream, IAsyncDisposable
 
         if (count >= 0)
         {
-            SendUpdate(update);
+            if (update > 0)
+            {
+                _session.QueueUpdate(this, (uint)update, flush: true);
+            }
+
             return ValueTask.FromResult(count);
         }
 
@@ -159,10 +163,10 @@ internal sealed class YamuxStream : IByteStream, IAsyncDisposable
 
     /// <summary>Takes a piece of a Data frame's body; <c>false</c> when there is no memory for it, or the remote had ended its side.</summary>
     /// <param name="reader">A read that has its bytes now and must be released soon.</param>
-    internal bool Receive(ReadOnlySpan<byte> bytes, out StreamOperation? reader)
+    /// <param name="update">Window to announce soon.</param>
+    internal bool Receive(ReadOnlySpan<byte> bytes, out StreamOperation? reader, out int update)
     {
-        int update;
-        reader = null;
+        (reader, update) = (null, 0);
         lock (_lock)
         {
             Touch();
@@ -190,7 +194,6 @@ internal sealed class YamuxStream : IByteStream, IAsyncDisposable
             update = TakeUpdate();
         }
 
-        SendUpdate(update);
         return true;
     }
 
@@ -303,13 +306,5 @@ internal sealed class YamuxStream : IByteStream, IAsyncDisposable
         _epochStart = now;
         _credit += delta;
         return delta;
-    }
-
-    private void SendUpdate(int delta)
-    {
-        if (delta > 0)
-        {
-            _session.QueueUpdate(this, (uint)delta);
-        }
     }
 }

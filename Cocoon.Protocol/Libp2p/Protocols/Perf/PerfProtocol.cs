@@ -11,12 +11,12 @@ internal static class PerfProtocol
 
     private const int HeaderSize = 8;
 
-    /// <summary>Four full frames.</summary>
-    private const int BlockSize = 4 * YamuxSession.MaxFrameBody;
+    /// <summary>What every upload sends, four full frames at a time; one for all streams, as in js-libp2p: so many of their own would measure memory.</summary>
+    private static readonly byte[] Zeros = new byte[4 * YamuxSession.MaxFrameBody];
 
     public static async Task RespondAsync(IPeerStream stream, CancellationToken cancellationToken)
     {
-        byte[] block = ConnectionBuffers.Sockets.Rent(BlockSize);
+        byte[] block = ConnectionBuffers.Segments.Rent(ConnectionBuffers.LargestSegment);
         try
         {
             int header = 0;
@@ -32,16 +32,16 @@ internal static class PerfProtocol
             }
 
             ulong wanted = BinaryPrimitives.ReadUInt64BigEndian(block);
-            while (await stream.ReadAsync(block.AsMemory(0, BlockSize), cancellationToken) > 0)
+            while (await stream.ReadAsync(block, cancellationToken) > 0)
             {
             }
 
-            await SendAsync(stream, wanted, block, cancellationToken);
+            await SendAsync(stream, wanted, cancellationToken);
             await stream.CloseWriteAsync(cancellationToken);
         }
         finally
         {
-            ConnectionBuffers.Sockets.Return(block);
+            ConnectionBuffers.Segments.Return(block);
         }
     }
 
@@ -50,20 +50,19 @@ internal static class PerfProtocol
     public static async Task<(TimeSpan Upload, TimeSpan Download)> MeasureAsync(
         IPeerStream stream, ulong upload, ulong download, TimeProvider time, CancellationToken cancellationToken)
     {
-        byte[] block = ConnectionBuffers.Sockets.Rent(BlockSize);
+        byte[] block = ConnectionBuffers.Segments.Rent(ConnectionBuffers.LargestSegment);
         try
         {
             long start = time.GetTimestamp();
             // In one write: the js service takes the count from its first chunk.
             BinaryPrimitives.WriteUInt64BigEndian(block, download);
             await stream.WriteAsync(block.AsMemory(0, HeaderSize), cancellationToken);
-            block.AsSpan().Clear();
-            await SendAsync(stream, upload, block, cancellationToken);
+            await SendAsync(stream, upload, cancellationToken);
             await stream.CloseWriteAsync(cancellationToken);
             ulong received = 0;
-            int first = await stream.ReadAsync(block.AsMemory(0, BlockSize), cancellationToken);
+            int first = await stream.ReadAsync(block, cancellationToken);
             long uploaded = time.GetTimestamp();
-            for (int read = first; read > 0; read = await stream.ReadAsync(block.AsMemory(0, BlockSize), cancellationToken))
+            for (int read = first; read > 0; read = await stream.ReadAsync(block, cancellationToken))
             {
                 received += (ulong)read;
             }
@@ -74,16 +73,16 @@ internal static class PerfProtocol
         }
         finally
         {
-            ConnectionBuffers.Sockets.Return(block);
+            ConnectionBuffers.Segments.Return(block);
         }
     }
 
-    private static async ValueTask SendAsync(IPeerStream stream, ulong count, byte[] block, CancellationToken cancellationToken)
+    private static async ValueTask SendAsync(IPeerStream stream, ulong count, CancellationToken cancellationToken)
     {
         while (count > 0)
         {
-            int length = (int)Math.Min(count, BlockSize);
-            await stream.WriteAsync(block.AsMemory(0, length), cancellationToken);
+            int length = (int)Math.Min(count, (ulong)Zeros.Length);
+            await stream.WriteAsync(Zeros.AsMemory(0, length), cancellationToken);
             count -= (ulong)length;
         }
     }
