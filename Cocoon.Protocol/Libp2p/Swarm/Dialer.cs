@@ -42,11 +42,13 @@ internal sealed partial class Dialer(TcpTransport tcp, Upgrader upgrader, Connec
         StaggeredRace<NoiseChannel> race = new(context.Limits.ParallelDialsPerPeer, context.Time);
         foreach ((Multiaddr address, TimeSpan at) in schedule)
         {
+            // A direct address that fails makes room for the next direct one; relays keep their distance from those that still run.
             race.Add(at, token =>
             {
                 tried.Add(address);
                 return DialOneAsync(expected, address, isExplicit, token);
-            });
+            },
+            track: address.IsRelayed ? 1 : 0);
         }
 
         if (await race.RunAsync(stop.Token) is { } channel)

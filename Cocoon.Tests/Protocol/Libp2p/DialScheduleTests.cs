@@ -105,6 +105,70 @@ public sealed class DialScheduleTests
         Assert.That((winner.IsDisposed, (await late.Task).IsDisposed), Is.EqualTo((false, true)));
     }
 
+    /// <summary>RFC 8305, section 5: a failure is no reason to wait for the next turn, also while others still try.</summary>
+    [Test]
+    public async Task Race_OneFailsWhileAnotherRuns_BeginsTheNextAtOnce_AndTheRestKeepTheirDistance()
+    {
+        ManualTimeProvider time = new();
+        Attempts attempts = new(parallel: 8, time);
+        attempts.Add(seconds: 0);
+        attempts.Add(seconds: 1);
+        attempts.Add(seconds: 2);
+        attempts.Add(seconds: 3);
+        Task<Result?> running = attempts.Race.RunAsync(CancellationToken.None);
+        time.Advance(TimeSpan.FromSeconds(1));
+        await attempts.BegunAsync(2);
+        attempts.Fail(1);
+        await attempts.BegunAsync(3);
+        await Eventually.TrueAsync("it waits for the fourth", () => time.ArmedTimers > 0, Patience, CancellationToken.None);
+        time.Advance(TimeSpan.FromMilliseconds(999));
+        Assert.That(attempts.Begun, Is.EqualTo(3), "a second after the third");
+        time.Advance(TimeSpan.FromMilliseconds(1));
+        await attempts.BegunAsync(4);
+        attempts.Win(0);
+        Assert.That(await running, Is.Not.Null);
+    }
+
+    [Test]
+    public async Task Race_ADirectAddressFails_RelaysKeepTheirTime_UntilNothingElseRuns()
+    {
+        ManualTimeProvider time = new();
+        Attempts attempts = new(parallel: 8, time);
+        attempts.Add(seconds: 0);
+        attempts.Add(seconds: 1);
+        attempts.Add(seconds: 2, track: 1);
+        Task<Result?> running = attempts.Race.RunAsync(CancellationToken.None);
+        attempts.Fail(0);
+        await attempts.BegunAsync(2);
+        await Eventually.TrueAsync("it waits for the relay's turn", () => time.ArmedTimers > 0, Patience, CancellationToken.None);
+        time.Advance(TimeSpan.FromMilliseconds(1999));
+        Assert.That(attempts.Begun, Is.EqualTo(2), "a direct one still runs");
+        attempts.Fail(1);
+        await attempts.BegunAsync(3);
+        attempts.Win(2);
+        Assert.That(await running, Is.Not.Null);
+    }
+
+    [Test]
+    public async Task Race_FailuresOneAfterTheOther_NeverRunMoreThanAllowed()
+    {
+        Attempts attempts = new(parallel: 2, new ManualTimeProvider());
+        for (int i = 0; i < 6; i++)
+        {
+            attempts.Add(seconds: i);
+        }
+
+        Task<Result?> running = attempts.Race.RunAsync(CancellationToken.None);
+        for (int i = 0; i < 6; i++)
+        {
+            await attempts.BegunAsync(i + 1);
+            attempts.Fail(i);
+        }
+
+        Assert.That(await running, Is.Null);
+        Assert.That(attempts.MostAtOnce, Is.EqualTo(1), "each began because the one before it had failed");
+    }
+
     [Test]
     public async Task Race_Cancelled_BeginsNothingMore()
     {
@@ -152,6 +216,46 @@ public sealed class DialScheduleTests
         Libp2pHost host = new(new Libp2pHostOptions { Identity = Ed25519PrivateKey.Generate(), AllowPrivateAddresses = true, TimeProvider = time });
         await host.StartAsync(CancellationToken.None);
         return host;
+    }
+
+    /// <summary>Attempts that end when the test says so.</summary>
+    private sealed class Attempts(int parallel, TimeProvider time)
+    {
+        private readonly List<TaskCompletionSource<Result>> _all = [];
+        private int _begun;
+        private int _running;
+
+        public StaggeredRace<Result> Race { get; } = new(parallel, time);
+
+        public int Begun => Volatile.Read(ref _begun);
+
+        public int MostAtOnce { get; private set; }
+
+        public void Add(int seconds, int track = 0)
+        {
+            TaskCompletionSource<Result> attempt = new();
+            _all.Add(attempt);
+            Race.Add(
+                TimeSpan.FromSeconds(seconds),
+                token =>
+                {
+                    Interlocked.Increment(ref _begun);
+                    MostAtOnce = Math.Max(MostAtOnce, Interlocked.Increment(ref _running));
+                    token.Register(() => attempt.TrySetCanceled(token));
+                    return attempt.Task;
+                },
+                track);
+        }
+
+        public Task BegunAsync(int count) => Eventually.TrueAsync($"{count} have begun", () => Begun == count, Patience, CancellationToken.None);
+
+        public void Fail(int index)
+        {
+            Interlocked.Decrement(ref _running);
+            _all[index].SetException(new IOException("refused"));
+        }
+
+        public void Win(int index) => _all[index].SetResult(new Result());
     }
 
     private sealed class Result : IAsyncDisposable
