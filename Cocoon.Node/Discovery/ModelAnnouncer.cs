@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using Cocoon.Node.Enclaves;
+using Cocoon.Node.Hosting;
 using Cocoon.Node.Serving;
 using Cocoon.Protocol.Offers;
 
@@ -15,8 +16,17 @@ internal sealed partial class ModelAnnouncer(
     private static readonly TimeSpan ProvideInterval = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan WithdrawWait = TimeSpan.FromSeconds(1);
 
+    /// <summary>
+    /// Before a withdrawal is said again, then doubled, for as long as the offer lives: a peer that has it from somebody else, or whose
+    /// gossip was not joined yet, misses the first.
+    /// </summary>
+    private static readonly TimeSpan WithdrawAgain = TimeSpan.FromSeconds(1);
+
     private readonly Channel<bool> _changes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private EnclaveInfo? _announced;
+    private VerifiedOffer? _withdrawal;
+    private DateTimeOffset _offeredUntil;
+    private TimeSpan _nextWithdrawal;
     private ulong _sequence;
 
     /// <summary>Until it is cancelled; then the offer is taken back.</summary>
@@ -28,16 +38,19 @@ internal sealed partial class ModelAnnouncer(
         {
             EnclaveInfo info = await model.Enclave.WaitReadyAsync(stoppingToken);
             await gossip.JoinModelAsync(info.Ready.ModelId.Memory, stoppingToken);
-            await Task.WhenAll(AnnounceAsync(stoppingToken), ProvideAsync(info.Ready.ModelId.Memory, stoppingToken));
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            await WithdrawAsync();
+            string name = model.Name ?? info.Ready.ModelName;
+            await RestartingLoops.RunAsync(
+                [($"offering {name}", AnnounceAsync), ($"the provider record of {name}", token => ProvideAsync(info.Ready.ModelId.Memory, token))],
+                logger, time, stoppingToken);
         }
         finally
         {
             model.Enclave.Changed -= Nudge;
             model.Prices.Changed -= Nudge;
+            if (_announced is not null)
+            {
+                await WithdrawAsync();
+            }
         }
     }
 
@@ -48,10 +61,11 @@ internal sealed partial class ModelAnnouncer(
     {
         while (true)
         {
-            if (model.Enclave.Info is { } info && serving.IsOpen)
+            TimeSpan next = OfferLimits.RefreshInterval;
+            if (ToOffer() is { } info)
             {
                 VerifiedOffer offer = Build(info, withdrawn: false);
-                _announced = info;
+                (_announced, _withdrawal, _offeredUntil, _nextWithdrawal) = (info, null, offer.ExpiresAt, WithdrawAgain);
                 own.Add(offer);
                 book.Add(offer);
                 await gossip.PublishAsync(offer, cancellationToken);
@@ -60,18 +74,40 @@ internal sealed partial class ModelAnnouncer(
             else
             {
                 await WithdrawAsync();
+                if (_withdrawal is not null)
+                {
+                    next = _nextWithdrawal;
+                    _nextWithdrawal *= 2;
+                }
             }
 
-            await Task.Delay(minInterval, time, cancellationToken);
-            using CancellationTokenSource refresh = new(OfferLimits.RefreshInterval - minInterval, time);
-            using CancellationTokenSource linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, refresh.Token);
+            await WaitAsync(next > minInterval ? next : minInterval, cancellationToken);
+        }
+    }
+
+    /// <summary>The enclave to offer now.</summary>
+    private EnclaveInfo? ToOffer() => serving.IsOpen ? model.Enclave.Info : null;
+
+    /// <summary>
+    /// Until something changed, but not before the interval between two offers is over, unless the offer is to be taken back: nobody may
+    /// wait for that. At the latest until <paramref name="longest"/> is over.
+    /// </summary>
+    private async Task WaitAsync(TimeSpan longest, CancellationToken cancellationToken)
+    {
+        long start = time.GetTimestamp();
+        TimeSpan left = longest;
+        while (left > TimeSpan.Zero && !(_announced is not null && ToOffer() is null))
+        {
+            using CancellationTokenSource over = new(left, time);
+            using CancellationTokenSource linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, over.Token);
             try
             {
                 await _changes.Reader.ReadAsync(linked.Token);
+                left = (ToOffer() is null ? longest : minInterval) - time.GetElapsedTime(start);
             }
             catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
             {
-                // Nothing changed: time to refresh.
+                return;
             }
         }
     }
@@ -99,24 +135,34 @@ internal sealed partial class ModelAnnouncer(
         }
     }
 
+    /// <summary>Takes the offer back, and says so again on later calls for as long as it could live anywhere.</summary>
     private async Task WithdrawAsync()
     {
-        if (_announced is not { } info)
+        if (_announced is { } info)
+        {
+            _announced = null;
+            directory.Remove(model);
+
+            // Whoever asks us for offers gets the withdrawal too; a gossip message may have missed him.
+            _withdrawal = Build(info, withdrawn: true);
+            own.Add(_withdrawal);
+            book.Add(_withdrawal);
+        }
+
+        if (_offeredUntil <= time.GetUtcNow())
+        {
+            _withdrawal = null;
+        }
+
+        if (_withdrawal is null)
         {
             return;
         }
 
-        _announced = null;
-        directory.Remove(model);
         using CancellationTokenSource brief = new(WithdrawWait, time);
         try
         {
-            VerifiedOffer withdrawal = Build(info, withdrawn: true);
-
-            // Whoever asks us for offers gets the withdrawal too; a gossip message may have missed him.
-            own.Add(withdrawal);
-            book.Add(withdrawal);
-            await gossip.PublishAsync(withdrawal, brief.Token);
+            await gossip.PublishAsync(_withdrawal, brief.Token);
         }
         catch (Exception exception) when (exception is OperationCanceledException or ObjectDisposedException)
         {

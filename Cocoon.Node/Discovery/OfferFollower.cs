@@ -10,7 +10,7 @@ namespace Cocoon.Node.Discovery;
 /// </summary>
 internal sealed class OfferFollower(
     NodeOptions node, ILibp2pHost host, ModelDirectory directory, OfferGossip gossip, OfferExchange exchange, OfferFinder finder, ModelNeighbours neighbours,
-    TimeProvider time) : BackgroundService
+    TimeProvider time, ILogger<OfferFollower> logger) : BackgroundService
 {
     private static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan Calm = TimeSpan.FromSeconds(10);
@@ -20,19 +20,8 @@ internal sealed class OfferFollower(
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => RunAsync(stoppingToken);
 
     /// <summary>The service itself, until it is cancelled; the simulator runs it without a host of services.</summary>
-    internal Task RunAsync(CancellationToken stoppingToken) => Task.WhenAll(FollowAsync(stoppingToken), KeepNeighboursAsync(stoppingToken));
-
-    private async Task KeepNeighboursAsync(CancellationToken stoppingToken)
-    {
-        try
-        {
-            await neighbours.RunAsync(stoppingToken);
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // Stopping.
-        }
-    }
+    internal Task RunAsync(CancellationToken stoppingToken) =>
+        RestartingLoops.RunAsync([("following offers", FollowAsync), ("keeping neighbours that have offers", neighbours.RunAsync)], logger, time, stoppingToken);
 
     private async Task FollowAsync(CancellationToken stoppingToken)
     {
@@ -53,12 +42,9 @@ internal sealed class OfferFollower(
                 await Task.Delay(Settle, time, stoppingToken);
             }
         }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            exchange.Stop();
-        }
         finally
         {
+            exchange.Stop();
             directory.Changed -= OnNews;
             host.PeerChanged -= OnPeer;
         }

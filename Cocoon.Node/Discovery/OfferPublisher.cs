@@ -1,3 +1,4 @@
+using Cocoon.Node.Hosting;
 using Cocoon.Node.Serving;
 using Cocoon.Protocol.Libp2p;
 
@@ -38,7 +39,8 @@ internal sealed class OfferPublisher(
 
         try
         {
-            await Task.WhenAll(announcers.Select(a => a.RunAsync(stoppingToken)));
+            await RestartingLoops.RunAsync(
+                announcers.Select((announcer, i) => ($"announcing {models.All[i].Name ?? $"model {i + 1}"}", (Func<CancellationToken, Task>)announcer.RunAsync)), logger, time, stoppingToken);
         }
         finally
         {

@@ -1,3 +1,5 @@
+using Cocoon.Node.Hosting;
+
 namespace Cocoon.Node.Serving;
 
 /// <summary>Lets the price follow this machine's own load: busy raises it, idle lowers it, in small steps, never under the owner's floor.</summary>
@@ -5,7 +7,7 @@ namespace Cocoon.Node.Serving;
 /// Only what happened here counts: nothing that others say can move a price. Requests declined for lack of a slot count as load beyond
 /// what fits, so that the price finds the point where slots are just enough.
 /// </remarks>
-internal sealed class AutoPrice(OfferedModels models, TimeProvider time) : BackgroundService
+internal sealed class AutoPrice(OfferedModels models, TimeProvider time, ILogger<AutoPrice> logger) : BackgroundService
 {
     public const double Target = 0.6;
     public const double Dead = 0.15;
@@ -16,7 +18,8 @@ internal sealed class AutoPrice(OfferedModels models, TimeProvider time) : Backg
 
     public const int LooksPerStep = 12;
 
-    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(models.All.Select(m => FollowAsync(m, stoppingToken)));
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => RestartingLoops.RunAsync(
+        models.All.Select((model, i) => ($"the price of {model.Name ?? $"model {i + 1}"}", (Func<CancellationToken, Task>)(token => FollowAsync(model, token)))), logger, time, stoppingToken);
 
     private async Task FollowAsync(OfferedModel model, CancellationToken stoppingToken)
     {
@@ -24,29 +27,22 @@ internal sealed class AutoPrice(OfferedModels models, TimeProvider time) : Backg
         double sum = 0;
         int looks = 0;
         long declined = model.TurnedAway;
-        try
+        while (await timer.WaitForNextTickAsync(stoppingToken))
         {
-            while (await timer.WaitForNextTickAsync(stoppingToken))
+            if (model.Enclave.Info is not { } info)
             {
-                if (model.Enclave.Info is not { } info)
-                {
-                    continue;
-                }
-
-                sum += Math.Min(1, (double)(model.Enclave.Load.Active + model.Enclave.Load.Queued) / Math.Max(1, info.Ready.Slots));
-                if (++looks < LooksPerStep)
-                {
-                    continue;
-                }
-
-                long now = model.TurnedAway;
-                model.Prices.SetFactor(Next(model.Prices.Factor, sum / looks, turnedAway: now > declined));
-                (sum, looks, declined) = (0, 0, now);
+                continue;
             }
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // Stopping.
+
+            sum += Math.Min(1, (double)(model.Enclave.Load.Active + model.Enclave.Load.Queued) / Math.Max(1, info.Ready.Slots));
+            if (++looks < LooksPerStep)
+            {
+                continue;
+            }
+
+            long now = model.TurnedAway;
+            model.Prices.SetFactor(Next(model.Prices.Factor, sum / looks, turnedAway: now > declined));
+            (sum, looks, declined) = (0, 0, now);
         }
     }
 

@@ -60,7 +60,8 @@ internal sealed class SimNode : IProviderLookup, IDisposable
             Mode = host.IsDialable ? KadMode.Server : KadMode.Client,
             Random = new Random(seed + 1),
         };
-        Dht = new KademliaDht(host, kad, clock);
+        Table = new RoutingTable(host.LocalPeer, kad.BucketSize, clock);
+        Dht = new KademliaDht(host, kad, Table, clock);
         Dht.LookupEnded += simulation.OnLookup;
         Book = new OfferBook(clock);
         Book.Changed += offer => simulation.OnOffer(this, offer);
@@ -71,7 +72,7 @@ internal sealed class SimNode : IProviderLookup, IDisposable
         _finder = new OfferFinder(host, Book, _directory, _offers, exchange, this, clock, NullLogger<OfferFinder>.Instance);
         NodeOptions options = new() { Role = role, DataDirectory = "" };
         ModelNeighbours neighbours = new(host, _offers, Book, this, clock) { Random = new Random(seed + 2) };
-        _follower = new OfferFollower(options, host, _directory, _offers, exchange, _finder, neighbours, clock);
+        _follower = new OfferFollower(options, host, _directory, _offers, exchange, _finder, neighbours, clock, NullLogger<OfferFollower>.Instance);
         if (serves is not null)
         {
             ServingOptions serving = new();
@@ -92,6 +93,9 @@ internal sealed class SimNode : IProviderLookup, IDisposable
     public GossipsubRouter Gossip { get; }
 
     public KademliaDht Dht { get; }
+
+    /// <summary>The DHT's; filled before the start for a node that has been there for long.</summary>
+    public RoutingTable Table { get; }
 
     public OfferBook Book { get; }
 

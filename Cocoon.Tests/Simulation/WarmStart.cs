@@ -1,5 +1,6 @@
 using Cocoon.Node.Discovery;
 using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Libp2p.Protocols;
 using Cocoon.Protocol.Libp2p.Protocols.Kad;
 
 namespace Cocoon.Tests.Simulation;
@@ -40,7 +41,12 @@ internal sealed class WarmStart
             (low, high) = isUpper ? (middle, high) : (low, middle);
         }
 
-        node.Dht.Restore(table);
+        foreach (KadPeer peer in table)
+        {
+            node.Host.AddAddresses(peer.Peer, peer.Addresses, KadLookup.HeardAddressTimeToLive);
+            node.Table.TryAdd(peer.Peer, peer.Addresses.Select(IpGroups.Wide).FirstOrDefault(static group => group is not null));
+        }
+
         PeerId[] peers = [.. table.Select(peer => peer.Peer)];
         _random.Shuffle(peers);
         return peers[..Math.Min(connections, peers.Length)];

@@ -49,6 +49,12 @@ internal sealed partial class KadMaintenance(
 
     public void Start(TaskGroup tasks, CancellationToken cancellationToken)
     {
+        if (table.Count > 0)
+        {
+            _refreshedOnce = 1;
+            _nextRefresh = time.GetUtcNow() + (options.RefreshInterval * options.Random.NextDouble());
+        }
+
         host.PeerChanged += OnPeerChanged;
         for (int i = 0; i < options.AdmissionWorkers; i++)
         {
@@ -64,13 +70,6 @@ internal sealed partial class KadMaintenance(
     }
 
     public void Stop() => host.PeerChanged -= OnPeerChanged;
-
-    /// <summary>The table is as that of a node that has been there for long: it was refreshed at some moment of the last interval.</summary>
-    public void Restored()
-    {
-        _refreshedOnce = 1;
-        _nextRefresh = time.GetUtcNow() + (options.RefreshInterval * options.Random.NextDouble());
-    }
 
     public async Task<int> BootstrapAsync(CancellationToken cancellationToken)
     {

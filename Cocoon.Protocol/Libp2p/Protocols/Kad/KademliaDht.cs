@@ -26,6 +26,12 @@ public sealed class KademliaDht : IAsyncDisposable
     private int _state;
 
     public KademliaDht(ILibp2pHost host, KadOptions options, TimeProvider? time = null, ILogger<KademliaDht>? logger = null)
+        : this(host, options, new RoutingTable(host.LocalPeer, options.BucketSize, time ?? TimeProvider.System), time, logger)
+    {
+    }
+
+    /// <param name="table">May know peers already: then it counts as refreshed at some moment of the last interval.</param>
+    internal KademliaDht(ILibp2pHost host, KadOptions options, RoutingTable table, TimeProvider? time = null, ILogger<KademliaDht>? logger = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(options.Protocol);
         _host = host;
@@ -33,7 +39,7 @@ public sealed class KademliaDht : IAsyncDisposable
         _time = time ?? TimeProvider.System;
         ILogger log = logger ?? NullLogger<KademliaDht>.Instance;
         _connected = new DirectAddresses(host);
-        _table = new RoutingTable(host.LocalPeer, options.BucketSize, _time);
+        _table = table;
         _providers = new ProviderStore(host.LocalPeer, options, _time);
         _records = new RecordStore(host.LocalPeer, options, _time);
         _server = new KadServer(host, _connected, options, _table, _providers, _records, _time, log);
@@ -253,18 +259,6 @@ public sealed class KademliaDht : IAsyncDisposable
     {
         add => _lookup.Ended += value;
         remove => _lookup.Ended -= value;
-    }
-
-    /// <summary>Fills the table, under its own rules, as if these peers had just answered: a simulated network that has existed for long begins so.</summary>
-    internal void Restore(IEnumerable<KadPeer> peers)
-    {
-        foreach (KadPeer peer in peers)
-        {
-            _host.AddAddresses(peer.Peer, peer.Addresses, KadLookup.HeardAddressTimeToLive);
-            _table.TryAdd(peer.Peer, peer.Addresses.Select(IpGroups.Wide).FirstOrDefault(static group => group is not null));
-        }
-
-        _maintenance.Restored();
     }
 
     /// <summary>Peers in the routing table.</summary>
