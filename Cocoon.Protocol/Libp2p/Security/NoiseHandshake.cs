@@ -22,11 +22,7 @@ internal static class NoiseHandshake
         IRawConnection connection, ConnectionReader reader, NoiseIdentity identity, PeerId? expected, CancellationToken cancellationToken)
     {
         using NoiseHandshakeState state = new(isInitiator: true, identity.StaticKey);
-        byte[] proposal = MultistreamSelect.EncodeProposal(Protocol);
-        await connection.WriteAsync(WriteMessage(state, [], proposal), cancellationToken);
-        await MultistreamSelect.FinishDialAsync(reader, Protocol, cancellationToken);
-        byte[] payload = await ReadMessageAsync(state, reader, cancellationToken);
-        (PeerId remote, IReadOnlyList<string> muxers) = CheckPayload(state, identity, payload, expected);
+        (PeerId remote, IReadOnlyList<string> muxers) = await AskAsync(state, connection, reader, identity, expected, cancellationToken);
         string? muxer = NoiseIdentity.ChooseMuxer(identity.Muxers, muxers);
         await connection.WriteAsync(WriteMessage(state, identity.Payload, []), cancellationToken);
         return (CreateChannel(connection, reader, state, remote), muxer);
@@ -38,9 +34,7 @@ internal static class NoiseHandshake
     {
         using ConnectionReader reader = new(connection);
         using NoiseHandshakeState state = new(isInitiator: true, identity.StaticKey);
-        await connection.WriteAsync(WriteMessage(state, [], MultistreamSelect.EncodeProposal(Protocol)), cancellationToken);
-        await MultistreamSelect.FinishDialAsync(reader, Protocol, cancellationToken);
-        CheckPayload(state, identity, await ReadMessageAsync(state, reader, cancellationToken), expected);
+        await AskAsync(state, connection, reader, identity, expected, cancellationToken);
     }
 
     /// <summary>Answers a dialler.</summary>
@@ -56,6 +50,15 @@ internal static class NoiseHandshake
         (PeerId remote, IReadOnlyList<string> muxers) = CheckPayload(state, identity, payload, expected);
         string? muxer = NoiseIdentity.ChooseMuxer(muxers, identity.Muxers);
         return (CreateChannel(connection, reader, state, remote), muxer);
+    }
+
+    /// <summary>The dialler's part up to the second message: who the remote is, and its multiplexers.</summary>
+    private static async ValueTask<(PeerId Remote, IReadOnlyList<string> Muxers)> AskAsync(
+        NoiseHandshakeState state, IRawConnection connection, ConnectionReader reader, NoiseIdentity identity, PeerId? expected, CancellationToken cancellationToken)
+    {
+        await connection.WriteAsync(WriteMessage(state, [], MultistreamSelect.EncodeProposal(Protocol)), cancellationToken);
+        await MultistreamSelect.FinishDialAsync(reader, Protocol, cancellationToken);
+        return CheckPayload(state, identity, await ReadMessageAsync(state, reader, cancellationToken), expected);
     }
 
     private static NoiseChannel CreateChannel(IRawConnection connection, ConnectionReader reader, NoiseHandshakeState state, PeerId remote)
