@@ -7,7 +7,16 @@ public sealed class ClockSkewTests
 {
     [Test]
     public void Judge_NothingToCompareWith_CouldNotBeMeasured() =>
-        Assert.That(ClockSkew.Judge(null, [-1], isDevnet: false).Verdict, Is.EqualTo(NetVerdict.Unmeasured));
+        Assert.That(ClockSkew.Judge(null, [], isDevnet: false).Verdict, Is.EqualTo(NetVerdict.Unmeasured));
+
+    [Test]
+    public void Judge_OneOffer_MeasuresWhereItAgrees_AndElseNobodyKnowsWhoseClockIsWrong()
+    {
+        Assert.That(ClockSkew.Judge(null, [-1], isDevnet: false).Verdict, Is.EqualTo(NetVerdict.Ok));
+        NetCheck ahead = ClockSkew.Judge(null, [9], isDevnet: false);
+        Assert.That((ahead.Verdict, ahead.Why), Is.EqualTo((NetVerdict.Unmeasured, "one provider's clock is 9 s ahead of ours; whose is wrong, a second offer would tell")));
+        Assert.That(ClockSkew.Judge(61, [9], isDevnet: false).What, Does.Contain("61 s slow"), "a block is no single provider");
+    }
 
     [Test]
     public void Judge_BlocksAndOffersOfThePast_AreInOrder() =>
@@ -25,9 +34,12 @@ public sealed class ClockSkewTests
     }
 
     [Test]
-    public void Judge_TheDevnetsClock_SaysNothing()
+    public void Judge_TheDevnetsClock_CountsOnlyWhereItAgrees()
     {
         Assert.That(ClockSkew.Judge(61, [], isDevnet: true).Verdict, Is.EqualTo(NetVerdict.Unmeasured));
+        Assert.That(ClockSkew.Judge(-61, [], isDevnet: true).Verdict, Is.EqualTo(NetVerdict.Unmeasured));
+        NetCheck agrees = ClockSkew.Judge(0.4, [-1], isDevnet: true);
+        Assert.That((agrees.Verdict, agrees.What), Is.EqualTo((NetVerdict.Ok, "not behind what blocks and the offer of one provider show")));
         Assert.That(ClockSkew.Judge(61, [-1, -2], isDevnet: true).Verdict, Is.EqualTo(NetVerdict.Ok));
     }
 }
