@@ -48,10 +48,14 @@ public sealed class HostileFloodTests
         {
             flooders.Add(await RawPeer.ConnectAsync(host, cancellationToken));
             await OpenAsync(flooders[i], 4, cancellationToken);
+
+            // Each has its streams before the next one comes: who finds the places taken is no matter of threads.
+            int expected = Math.Min(4 * (i + 1), 10);
+            await Eventually.TrueAsync("its streams are there", () => host.InboundStreams == expected, Patience, cancellationToken);
         }
 
-        Assert.That(await flooders[2].NextAsync(IsReset, cancellationToken), Is.Not.Null);
-        await Eventually.TrueAsync("full, and two for the last one", () => host.InboundStreams == 10, Patience, cancellationToken);
+        Assert.That((await flooders[2].NextAsync(IsReset, cancellationToken))?.StreamId, Is.EqualTo(5), "its third: two are assured");
+        Assert.That(host.InboundStreams, Is.EqualTo(10), "full, and two for the last one");
         await honest.PingAsync(host.LocalPeer, cancellationToken);
         foreach (RawPeer flooder in flooders)
         {
@@ -79,10 +83,12 @@ public sealed class HostileFloodTests
             using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
             peers.Add(await RawPeer.DialAsync(await ConnectFromAsync(address, host, cancellationToken), key, host, cancellationToken));
             await OpenAsync(peers[^1], streams, cancellationToken);
+            int expected = peers.Count switch { 1 => 4, 2 => 5, _ => 8 };
+            await Eventually.TrueAsync("its streams are there, before the next one comes", () => host.InboundStreams == expected, Patience, cancellationToken);
         }
 
         Assert.That((await peers[1].NextAsync(IsReset, cancellationToken))?.StreamId, Is.EqualTo(3), "its first one is assured");
-        await Eventually.TrueAsync("the share, the assured one, and those of the other address", () => host.InboundStreams == 8, Patience, cancellationToken);
+        Assert.That(host.InboundStreams, Is.EqualTo(8), "the share, the assured one, and those of the other address");
         foreach (RawPeer peer in peers)
         {
             await peer.DisposeAsync();
@@ -100,9 +106,14 @@ public sealed class HostileFloodTests
         {
             flooders.Add(await RawPeer.ConnectAsync(host, cancellationToken));
             await OpenAsync(flooders[i], 3, cancellationToken);
+            for (int agreed = 0; agreed < (i == 0 ? 3 : 1); agreed++)
+            {
+                // Each has agreed on the protocol before the next one comes.
+                Assert.That(await flooders[i].NextAsync(frame => frame.Type == YamuxFrameType.Data, cancellationToken), Is.Not.Null);
+            }
         }
 
-        Assert.That(await flooders[1].NextAsync(IsReset, cancellationToken), Is.Not.Null);
+        Assert.That((await flooders[1].NextAsync(IsReset, cancellationToken))?.StreamId, Is.EqualTo(3), "the first is assured and takes the fourth place");
         await honest.ConnectAsync(host.FullAddress(), cancellationToken);
         await honest.PingAsync(host.LocalPeer, cancellationToken);
         Assert.That(await EchoAsync(honest, host, cancellationToken), Has.Length.EqualTo(100), "the first stream of a peer is let in");

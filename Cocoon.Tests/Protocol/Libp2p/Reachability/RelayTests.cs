@@ -94,12 +94,56 @@ public sealed class RelayTests
     public async Task Reservation_OfANamedRelay_IsNeverGivenUpBecauseNoneIsNeeded(CancellationToken cancellationToken)
     {
         Libp2pHost relay = await AddAsync(RelayHosts.StartRelayAsync());
-        Libp2pHost host = await AddAsync(RelayHosts.StartAsync(client: new RelayClientOptions { Interval = TimeSpan.FromMilliseconds(1) }));
+        TimeSpan interval = TimeSpan.FromMilliseconds(1);
+        RoundCounter rounds = new(interval);
+        Libp2pHost host = await AddAsync(RelayHosts.StartAsync(client: new RelayClientOptions { Interval = interval }, time: rounds));
+        bool looked = false;
 
-        // Called in the middle of it, and long enough for the loop to come by many times.
-        host.AddressesChanged += () => SpinWait.SpinUntil(() => host.HeldReservations.Count == 0, TimeSpan.FromMilliseconds(200));
+        // Called in the middle of the reservation: the loop comes by three times before that goes on.
+        host.AddressesChanged += () => looked = rounds.Pass(3);
         await host.ReserveAsync(relay.FullAddress(), cancellationToken);
+        Assert.That(looked, Is.True);
         Assert.That(host.HeldReservations, Has.Count.EqualTo(1));
+    }
+
+    /// <summary>A clock that stands still and knows when a loop has come to its pause of this length.</summary>
+    private sealed class RoundCounter(TimeSpan interval) : TimeProvider
+    {
+        private readonly ManualTimeProvider _time = new();
+        private readonly SemaphoreSlim _pauses = new(0);
+
+        public override long TimestampFrequency => _time.TimestampFrequency;
+
+        public override DateTimeOffset GetUtcNow() => _time.GetUtcNow();
+
+        public override long GetTimestamp() => _time.GetTimestamp();
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            ITimer timer = _time.CreateTimer(callback, state, dueTime, period);
+            if (dueTime == interval)
+            {
+                _pauses.Release();
+            }
+
+            return timer;
+        }
+
+        /// <summary>Blocks until the loop has begun so many further rounds; <c>false</c> when it does not come.</summary>
+        public bool Pass(int rounds)
+        {
+            for (int i = 0; i <= rounds; i++)
+            {
+                if (!_pauses.Wait(Patience))
+                {
+                    return false;
+                }
+
+                _time.Advance(interval);
+            }
+
+            return true;
+        }
     }
 
     [Test, CancelAfter(60_000)]
