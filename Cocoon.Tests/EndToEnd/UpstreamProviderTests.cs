@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Cocoon.Tests.Enclave.Inference.Upstream;
 using Cocoon.Tests.Support;
@@ -9,6 +10,9 @@ namespace Cocoon.Tests.EndToEnd;
 public sealed class UpstreamProviderTests
 {
     private const string Model = "cocoon-upstream";
+
+    /// <summary>Of the 3,000 tokens that are asked for, at the lower price of 0.16 TON a million.</summary>
+    private const long HalfOfIt = 1_500 * 160;
 
     private static CocoonNode s_provider = null!;
     private static CocoonNode s_client = null!;
@@ -49,8 +53,9 @@ public sealed class UpstreamProviderTests
     [Test, CancelAfter(90_000)]
     public async Task Application_HangsUp_TheServerBehindStopsToo(CancellationToken cancellationToken)
     {
-        JsonObject body = Ask();
-        body["temperature"] = 2;
+        JsonObject body = Chat.Long(s_provider.PeerId);
+        body["model"] = Model;
+        long before = await SpentAsync(cancellationToken);
         using CancellationTokenSource hangUp = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         int pieces = 0;
         Assert.That(
@@ -69,6 +74,9 @@ public sealed class UpstreamProviderTests
                 async () => (await node.GetAsync("/control/status", cancellationToken))["engine"]!.AsObject() is { } engine && (int)engine["slots_busy"]! == 0 ? engine : null,
                 TimeSpan.FromSeconds(20), cancellationToken);
         }
+
+        long cost = await SpentAsync(cancellationToken) - before;
+        Assert.That(cost, Is.Positive.And.LessThan(HalfOfIt), "the server was stopped, not waited for");
     }
 
     [Test, CancelAfter(120_000)]
@@ -102,6 +110,11 @@ public sealed class UpstreamProviderTests
             await provider.StopAsync();
         }
     }
+
+    /// <summary>What the server behind has bought, in nanoTON.</summary>
+    private static async Task<long> SpentAsync(CancellationToken cancellationToken) =>
+        (await SharedNetwork.Client.GetAsync("/control/channels", cancellationToken))["channels"]!.AsArray()
+            .Sum(channel => long.Parse((string)channel!["spent_nanoton"]!, CultureInfo.InvariantCulture));
 
     private static JsonObject Ask()
     {

@@ -3,9 +3,7 @@ using Cocoon.Enclave.Attestation.Tsm;
 using Cocoon.Protocol.Attestation;
 using Cocoon.Protocol.Attestation.SevSnp;
 using Cocoon.Protocol.Attestation.Tdx;
-using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Enclaves.Proto;
-using Cocoon.Protocol.Identity;
 using Cocoon.Tests.Protocol.Attestation;
 using Cocoon.Tests.Protocol.Attestation.Synthetic;
 using Cocoon.Tests.Support;
@@ -19,39 +17,20 @@ public sealed class TsmEvidenceSourceTests
     private const int Denied = 13;
 
     private readonly ManualTimeProvider _time = new();
-    private TdxPlatform _tdx = null!;
-    private SnpPlatform _snp = null!;
-    private GpuDevice _gpu = null!;
-    private Ed25519PrivateKey _peerKey = null!;
-    private Ed25519PrivateKey _identity = null!;
-    private PeerId _peer = null!;
+    private TestHardware _hardware = null!;
 
     [OneTimeSetUp]
-    public void SetUp()
-    {
-        _tdx = new TdxPlatform();
-        _snp = new SnpPlatform();
-        _gpu = new GpuDevice();
-        _peer = EvidenceSamples.Peer(out _peerKey);
-        _identity = Ed25519PrivateKey.Generate();
-    }
+    public void SetUp() => _hardware = new TestHardware();
 
     [OneTimeTearDown]
-    public void TearDown()
-    {
-        _tdx.Dispose();
-        _snp.Dispose();
-        _gpu.Dispose();
-        _peerKey.Dispose();
-        _identity.Dispose();
-    }
+    public void TearDown() => _hardware.Dispose();
 
     [Test]
     public async Task Collect_OnTdxWithAGpu_GivesABundleThatVerifiesAsGpuTier()
     {
         MemoryTsmReports reports = TdxReports();
         TsmEvidenceSource source = new(
-            EvidenceKind.IntelTdx, new TsmReportReader(reports, _time), new OneGpu(_gpu), [.. _tdx.Items()], () => []);
+            EvidenceKind.IntelTdx, new TsmReportReader(reports, _time), new OneGpu(_hardware.Gpu), [.. _hardware.Tdx.Items()], () => []);
         Assert.That(source.Tier, Is.EqualTo(Tier.CcGpu));
         EvidenceBundle bundle = await source.CollectAsync(Binding(EvidenceKind.IntelTdx), CancellationToken.None);
         EvidenceFacts facts = Facts(bundle);
@@ -63,10 +42,10 @@ public sealed class TsmEvidenceSourceTests
     [Test]
     public async Task Collect_OnSnp_ShipsTheHostsCertificateTable()
     {
-        byte[] table = [.. new Guid("63da758d-e664-4564-adc5-f4b93be8accd").ToByteArray(bigEndian: true), 48, 0, 0, 0, .. BitConverter.GetBytes(_snp.Vcek.Der.Length), .. new byte[24], .. _snp.Vcek.Der];
-        MemoryTsmReports reports = new("sev_guest", data => _snp.Sign(SnpPlatform.WithReportData(SnpPlatform.Body(), data))) { Auxiliary = table };
+        byte[] table = [.. new Guid("63da758d-e664-4564-adc5-f4b93be8accd").ToByteArray(bigEndian: true), 48, 0, 0, 0, .. BitConverter.GetBytes(_hardware.Snp.Vcek.Der.Length), .. new byte[24], .. _hardware.Snp.Vcek.Der];
+        MemoryTsmReports reports = new("sev_guest", data => _hardware.Snp.Sign(SnpPlatform.WithReportData(SnpPlatform.Body(), data))) { Auxiliary = table };
         TsmEvidenceSource source = new(
-            EvidenceKind.AmdSevSnp, new TsmReportReader(reports, _time), new NoGpus(), [.. _snp.Items().Where(i => i.Name != "vcek")], () => []);
+            EvidenceKind.AmdSevSnp, new TsmReportReader(reports, _time), new NoGpus(), [.. _hardware.Snp.Items().Where(i => i.Name != "vcek")], () => []);
         EvidenceFacts facts = Facts(await source.CollectAsync(Binding(EvidenceKind.AmdSevSnp), CancellationToken.None));
         Assert.That(facts.Reasons, Is.Empty);
         Assert.That(facts.Tier, Is.EqualTo(Tier.CcCpu));
@@ -127,7 +106,7 @@ public sealed class TsmEvidenceSourceTests
         using ReportTree tree = new("tdx_guest", TdxReport);
         TsmReportReader reader = new(tree, _time);
         Assert.That(reader.FindKind(), Is.EqualTo(EvidenceKind.IntelTdx));
-        TsmEvidenceSource source = new(EvidenceKind.IntelTdx, reader, new OneGpu(_gpu), [.. _tdx.Items()], () => []);
+        TsmEvidenceSource source = new(EvidenceKind.IntelTdx, reader, new OneGpu(_hardware.Gpu), [.. _hardware.Tdx.Items()], () => []);
         EvidenceFacts facts = Facts(await source.CollectAsync(Binding(EvidenceKind.IntelTdx), CancellationToken.None));
         Assert.That((facts.Reasons.Count, facts.Tier), Is.EqualTo((0, Tier.CcGpu)));
         Assert.That((tree.Created, tree.Left), Is.EqualTo((2, 0)));
@@ -161,7 +140,7 @@ public sealed class TsmEvidenceSourceTests
     public async Task Tree_OnSnp_GivesTheCertificateTableWhereThereIsOne([Values] bool hasTable)
     {
         byte[] table = [1, 2, 3];
-        using ReportTree tree = new("sev_guest", data => _snp.Sign(SnpPlatform.WithReportData(SnpPlatform.Body(), data))) { Auxiliary = hasTable ? table : null };
+        using ReportTree tree = new("sev_guest", data => _hardware.Snp.Sign(SnpPlatform.WithReportData(SnpPlatform.Body(), data))) { Auxiliary = hasTable ? table : null };
         TsmReport report = await new TsmReportReader(tree, _time).ReadAsync(EvidenceKind.AmdSevSnp, new byte[64], CancellationToken.None);
         Assert.That(report.Auxiliary, Is.EqualTo(hasTable ? table : []));
         Assert.That(tree.Left, Is.Zero);
@@ -222,7 +201,7 @@ public sealed class TsmEvidenceSourceTests
         string folder = Directory.CreateTempSubdirectory("cocoon-collateral").FullName;
         try
         {
-            File.WriteAllBytes(Path.Combine(folder, "root.der"), _tdx.Root.Der);
+            File.WriteAllBytes(Path.Combine(folder, "root.der"), _hardware.Tdx.Root.Der);
             File.WriteAllText(Path.Combine(folder, "notes.txt"), "hello");
             File.WriteAllText(Path.Combine(folder, "damaged.pem"), "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n");
             Assert.That(Cocoon.Node.Enclaves.EnclaveCollateral.Read(folder).Select(i => i.Name), Is.EqualTo(new[] { "root.der" }));
@@ -236,16 +215,16 @@ public sealed class TsmEvidenceSourceTests
 
     private MemoryTsmReports TdxReports() => new("tdx_guest", TdxReport);
 
-    private byte[] TdxReport(byte[] data) => _tdx.Quote(TdxPlatform.WithReportData(TdxPlatform.Body(), data));
+    private byte[] TdxReport(byte[] data) => _hardware.Tdx.Quote(TdxPlatform.WithReportData(TdxPlatform.Body(), data));
 
-    private EnclaveBinding Binding(EvidenceKind kind) => EvidenceSamples.Binding(_peer, _identity) with { Kind = kind };
+    private EnclaveBinding Binding(EvidenceKind kind) => EvidenceSamples.Binding(_hardware.Peer, _hardware.Identity) with { Kind = kind };
 
     private EvidenceFacts Facts(EvidenceBundle bundle)
     {
         EnclaveBinding binding = EnclaveBinding.Decode(bundle.Binding.AsSpan());
         return binding.Kind == EvidenceKind.IntelTdx
-            ? new TdxEvidenceVerifier(_tdx.Anchor, _gpu.Roots).Verify(bundle, binding, TdxPlatform.Now)
-            : new SnpEvidenceVerifier(_snp.Roots, _gpu.Roots).Verify(bundle, binding, SnpPlatform.Now);
+            ? new TdxEvidenceVerifier(_hardware.Tdx.Anchor, _hardware.Gpu.Roots).Verify(bundle, binding, TdxPlatform.Now)
+            : new SnpEvidenceVerifier(_hardware.Snp.Roots, _hardware.Gpu.Roots).Verify(bundle, binding, SnpPlatform.Now);
     }
 
     private sealed class OneGpu(GpuDevice device) : IGpuEvidenceSource

@@ -90,11 +90,11 @@ public sealed class EnclaveWithModelTests
     }
 
     /// <summary>What a person was talked into serving: files that lie where llama.cpp or our own reader would believe them.</summary>
-    [TestCase("no heads", "llama.attention.head_count", 0u)]
-    [TestCase("more heads than there is room for", "llama.attention.head_count", 0xFFFF_FFFFu)]
-    [TestCase("more layers than there are", "llama.block_count", 0x7FFF_FFFFu)]
-    [TestCase("a vocabulary without its end", "tokenizer.ggml.eos_token_id", 0xFFFF_FFFEu)]
-    public async Task Model_ThatLies_CostsItsChildOnly(string what, string key, uint value)
+    [TestCase("no heads", "llama.attention.head_count", 0u, "could not load hostile.gguf")]
+    [TestCase("more heads than there is room for", "llama.attention.head_count", 0xFFFF_FFFFu, "llama.attention.head_count is 4294967295")]
+    [TestCase("more layers than there are", "llama.block_count", 0x7FFF_FFFFu, "llama.block_count is 2147483647")]
+    [TestCase("a vocabulary without its end", "tokenizer.ggml.eos_token_id", 0xFFFF_FFFEu, "tokenizer.ggml.eos_token_id names a token that is not in the vocabulary")]
+    public async Task Model_ThatLies_IsRefusedInWordsAndCostsItsChildOnly(string what, string key, uint value, string word)
     {
         using Storage.TemporaryDirectory folder = new();
         byte[] file = await File.ReadAllBytesAsync(TestModel.Ensure());
@@ -113,8 +113,8 @@ public sealed class EnclaveWithModelTests
         };
         await supervisor.StartAsync(CancellationToken.None);
         await ended.Task.WaitAsync(Patience);
-        await TestContext.Out.WriteLineAsync($"{what}: {supervisor.LastFault ?? "served nevertheless"}");
-        Assert.That(supervisor.Status == EnclaveStatus.Ready || supervisor.LastFault is { Length: > 0 }, "it says why");
+        Assert.That(supervisor.Status, Is.EqualTo(EnclaveStatus.Restarting), what);
+        Assert.That(supervisor.LastFault, Does.Contain(word));
 
         // Another model's enclave beside it goes on.
         await using ClientSession client = await OpenAsync();

@@ -107,8 +107,7 @@ internal sealed class ProviderSessionTests
         await using ProviderFixture fixture = new();
         ProviderChannel channel = await fixture.AcceptAsync();
         await using Call call = new(fixture, channel, new EnclaveEvent.Ended("finished", 700, new SignedSettlement()));
-        Request request = new() { Voucher = fixture.Voucher(channel.Channel, 5 * Step) };
-        request.PayerSignature = ByteString.CopyFrom(PayerStatement.Sign(fixture.PayKey, call.Enclave.SessionId.Span, channel.Channel));
+        Request request = call.Paid(5 * Step);
         for (uint number = 0; number < 3; number++)
         {
             Assert.That((await call.AskAsync(request, number))!.Accepted, Is.EqualTo(new Accepted { HighestTotal = 5 * Step, CarriedDue = number * 700UL }));
@@ -126,8 +125,7 @@ internal sealed class ProviderSessionTests
         await using ProviderFixture fixture = new();
         ProviderChannel channel = await fixture.AcceptAsync();
         await using Call call = new(fixture, channel, new EnclaveEvent.Ended("finished", 700, new SignedSettlement()));
-        Request request = new() { Voucher = fixture.Voucher(channel.Channel, 5 * Step) };
-        request.PayerSignature = ByteString.CopyFrom(PayerStatement.Sign(fixture.PayKey, call.Enclave.SessionId.Span, channel.Channel));
+        Request request = call.Paid(5 * Step);
         await call.AskAsync(request);
         await call.ReadAsync();
         await call.SendAsync(new ClientMessage { Hello = new Hello() });
@@ -141,8 +139,7 @@ internal sealed class ProviderSessionTests
         await using ProviderFixture fixture = new();
         ProviderChannel channel = await fixture.AcceptAsync();
         await using Call call = new(fixture, channel, new EnclaveEvent.Ended("finished", 700, new SignedSettlement()));
-        Request request = new() { Voucher = fixture.Voucher(channel.Channel, 5 * Step) };
-        request.PayerSignature = ByteString.CopyFrom(PayerStatement.Sign(fixture.PayKey, call.Enclave.SessionId.Span, channel.Channel));
+        Request request = call.Paid(5 * Step);
         await call.AskAsync(request);
         await call.ReadAsync();
         await call.DrainAsync();
@@ -175,8 +172,7 @@ internal sealed class ProviderSessionTests
         Assert.That(channel.TryReserveSession(earlier, Step), Is.InstanceOf<ReservationOutcome.Reserved>());
         await channel.EndSessionAsync(earlier, 20 * Step, CancellationToken.None);
         await using Call call = new(fixture, channel, new EnclaveEvent.Ended("finished", 700, new SignedSettlement()));
-        Request request = new() { Voucher = fixture.Voucher(channel.Channel, 20 * Step) };
-        request.PayerSignature = ByteString.CopyFrom(PayerStatement.Sign(fixture.PayKey, call.Enclave.SessionId.Span, channel.Channel));
+        Request request = call.Paid(20 * Step);
         Assert.That((await call.AskAsync(request))!.Accepted.CarriedDue, Is.EqualTo(20 * Step));
         Assert.That((await call.ReadAsync())!.Settlement, Is.Not.Null);
         if (comes)
@@ -202,8 +198,7 @@ internal sealed class ProviderSessionTests
             new EnclaveEvent.Lost("killed"),
         ];
         await using Call call = new(fixture, channel, said);
-        Request request = new() { Voucher = fixture.Voucher(channel.Channel, Step) };
-        request.PayerSignature = ByteString.CopyFrom(PayerStatement.Sign(fixture.PayKey, call.Enclave.SessionId.Span, channel.Channel));
+        Request request = call.Paid(Step);
         Assert.That((await call.AskAsync(request))!.Accepted, Is.Not.Null);
         for (int i = 1; i <= 20; i++)
         {
@@ -223,8 +218,7 @@ internal sealed class ProviderSessionTests
         await using ProviderFixture fixture = new();
         ProviderChannel channel = await fixture.AcceptAsync();
         await using Call call = new(fixture, channel, refuses ? new EnclaveEvent.Refused("unknown-key") : new EnclaveEvent.Lost("killed"));
-        Request request = new() { Voucher = fixture.Voucher(channel.Channel, Step) };
-        request.PayerSignature = ByteString.CopyFrom(PayerStatement.Sign(fixture.PayKey, call.Enclave.SessionId.Span, channel.Channel));
+        Request request = call.Paid(Step);
         Task<ProviderMessage?> answer = call.AskAsync(request, shape: Shape.Fast);
         await call.EndAsync();
         Assert.That((await answer)!.Declined?.Reason, Is.EqualTo(refuses ? DeclineReason.DeclineEnclave : DeclineReason.DeclineLost));
@@ -241,6 +235,7 @@ internal sealed class ProviderSessionTests
         private readonly SessionLink _client;
         private readonly SessionLink _server;
         private readonly Quote _quote;
+        private readonly ProviderFixture _fixture;
         private readonly ProviderChannel _channel;
         private readonly DateTimeOffset _now;
         private readonly Task _serving;
@@ -251,7 +246,7 @@ internal sealed class ProviderSessionTests
             (MemoryPeerStream dialer, _listener) = MemoryPeerStream.CreatePair(peer, peer, SessionLink.ProtocolId);
             (_client, _server) = (new SessionLink(dialer), new SessionLink(_listener));
             _now = fixture.Time.GetUtcNow();
-            _channel = channel;
+            (_fixture, _channel) = (fixture, channel);
             _quote = new Quote { StepNanoton = Step, NotAfterMs = (ulong)_now.AddMinutes(1).ToUnixTimeMilliseconds() };
             Enclave = new ScriptedEnclaveSession(events);
             ProviderSession session = new(
@@ -260,9 +255,16 @@ internal sealed class ProviderSessionTests
             _serving = session.RunAsync(_draining.Token, _guard.Token);
         }
 
-        public Task DrainAsync() => _draining.CancelAsync();
-
         public ScriptedEnclaveSession Enclave { get; }
+
+        /// <summary>A request of the payer with a voucher of <paramref name="total"/> nanoTON.</summary>
+        public Request Paid(ulong total) => new()
+        {
+            Voucher = _fixture.Voucher(_channel.Channel, total),
+            PayerSignature = ByteString.CopyFrom(PayerStatement.Sign(_fixture.PayKey, Enclave.SessionId.Span, _channel.Channel)),
+        };
+
+        public Task DrainAsync() => _draining.CancelAsync();
 
         /// <summary>Adds the header that the session wants.</summary>
         /// <param name="number">Which request of the session it says it is.</param>

@@ -1,21 +1,8 @@
-using System.Security.Cryptography;
-using Cocoon.Node.Payments;
-using Cocoon.Node.PrivacyRelay;
 using Cocoon.Node.Serving;
 using Cocoon.Node.Sessions;
-using Cocoon.Node.Storage;
-using Cocoon.Protocol.Attestation;
-using Cocoon.Protocol.Cryptography.Hpke;
-using Cocoon.Protocol.Offers;
-using Cocoon.Protocol.Offers.Proto;
-using Cocoon.Protocol.Payments.Proto;
 using Cocoon.Protocol.Sessions;
 using Cocoon.Protocol.Sessions.Proto;
 using Cocoon.Tests.EndToEnd;
-using Cocoon.Tests.Node.Payments;
-using Cocoon.Tests.Node.Storage;
-using Cocoon.Tests.Protocol.Attestation;
-using Cocoon.Tests.Support;
 using Google.Protobuf;
 using NUnit.Framework;
 
@@ -26,12 +13,10 @@ internal sealed class SessionReuseTests
 {
     private static readonly TimeSpan Guard = TimeSpan.FromSeconds(60);
 
-    private delegate Task Serving(SessionLink link, StubEnclave enclave, CancellationToken cancellationToken);
-
     [Test]
     public async Task Requests_OneAfterTheOther_ShareASessionAndNotAnId()
     {
-        await using Bench bench = new(async (link, enclave, ct) =>
+        await using SessionBench bench = new(async (link, enclave, ct) =>
         {
             while (await link.ReadClientMessageAsync(SessionLink.MaxMessage, ct) is var (message, _))
             {
@@ -56,7 +41,7 @@ internal sealed class SessionReuseTests
     [Test]
     public async Task Acceptance_AfterAcksOfTheRequestBefore_IsFound()
     {
-        await using Bench bench = new(async (link, enclave, ct) =>
+        await using SessionBench bench = new(async (link, enclave, ct) =>
         {
             while (await link.ReadClientMessageAsync(SessionLink.MaxMessage, ct) is var (message, _))
             {
@@ -74,7 +59,7 @@ internal sealed class SessionReuseTests
     public async Task Answer_OfTheRequestBefore_SentAgain_IsNoAnswer()
     {
         Request? first = null;
-        await using Bench bench = new(async (link, enclave, ct) =>
+        await using SessionBench bench = new(async (link, enclave, ct) =>
         {
             ProviderMessage? repeated = null;
             while (await link.ReadClientMessageAsync(SessionLink.MaxMessage, ct) is var (message, _))
@@ -108,7 +93,7 @@ internal sealed class SessionReuseTests
     [Test]
     public async Task Session_AfterAFailedRequestOrWithoutSettlement_ServesNoOther([Values] bool hasSettlement)
     {
-        await using Bench bench = new(async (link, enclave, ct) =>
+        await using SessionBench bench = new(async (link, enclave, ct) =>
         {
             (ClientMessage Message, byte[] Bytes)? request = await link.ReadClientMessageAsync(SessionLink.MaxMessage, ct);
             if (!hasSettlement)
@@ -143,7 +128,7 @@ internal sealed class SessionReuseTests
     [Test]
     public async Task Session_OfVersionOne_ServesNoOther()
     {
-        await using Bench bench = new(
+        await using SessionBench bench = new(
             async (link, enclave, ct) =>
             {
                 (ClientMessage Message, byte[] Bytes)? request = await link.ReadClientMessageAsync(SessionLink.MaxMessage, ct);
@@ -158,7 +143,7 @@ internal sealed class SessionReuseTests
     [Test]
     public async Task WarmSessions_TakeTheLastUsedAndCloseTheIdleOnes()
     {
-        await using Bench bench = new(static (_, _, ct) => new TaskCompletionSource().Task.WaitAsync(ct));
+        await using SessionBench bench = new(static (_, _, ct) => new TaskCompletionSource().Task.WaitAsync(ct));
         await using WarmSessions warm = new(bench.Time);
         OpenedSession[] sessions = [await bench.RestingAsync(), await bench.RestingAsync(), await bench.RestingAsync()];
         foreach (OpenedSession session in sessions)
@@ -187,7 +172,7 @@ internal sealed class SessionReuseTests
     [Test]
     public async Task WarmSessions_WhoseQuoteRunsOut_AreNotUsed()
     {
-        await using Bench bench = new(static (_, _, ct) => new TaskCompletionSource().Task.WaitAsync(ct));
+        await using SessionBench bench = new(static (_, _, ct) => new TaskCompletionSource().Task.WaitAsync(ct));
         await using WarmSessions warm = new(bench.Time);
         OpenedSession session = await bench.RestingAsync();
         DateTimeOffset end = session.UsableUntil;
@@ -203,7 +188,7 @@ internal sealed class SessionReuseTests
     [Test]
     public async Task WarmSessions_OfAPeerOfWhichOneDied_AreForgotten()
     {
-        await using Bench bench = new(static (_, _, ct) => new TaskCompletionSource().Task.WaitAsync(ct));
+        await using SessionBench bench = new(static (_, _, ct) => new TaskCompletionSource().Task.WaitAsync(ct));
         await using WarmSessions warm = new(bench.Time);
         await warm.ReturnAsync(await bench.RestingAsync(), allowOpenTier: true, relays: 0);
         await warm.ReturnAsync(await bench.RestingAsync(), allowOpenTier: true, relays: 0);
@@ -213,91 +198,4 @@ internal sealed class SessionReuseTests
     }
 
     private static ProviderMessage Declined() => ClientLine.Declined(DeclineReason.DeclineSlots, "full", 0);
-
-    /// <summary>A client with a channel, and a provider that welcomes and then serves as the test says.</summary>
-    private sealed class Bench : IAsyncDisposable
-    {
-        private readonly ClientChannelTests.Fixture _fixture = new();
-        private readonly MemoryNetwork _network = new();
-        private readonly TemporaryDirectory _directory = new();
-        private readonly DataDirectory _data;
-        private readonly TestOffers _offers;
-        private readonly MemoryHost _client;
-        private readonly CancellationTokenSource _guard = new(Guard);
-
-        public Bench(Serving serve, uint version = SessionVersions.Several)
-        {
-            _data = DataDirectory.Open(_directory.File("client"));
-            MemoryHost provider = _network.AddHost();
-            _client = _network.AddHost();
-            _network.IntroduceAll();
-            _offers = new TestOffers(_fixture.Time.GetUtcNow());
-            Offer offer = _offers.Create();
-            offer.ModelId = ByteString.CopyFrom(EvidenceSamples.Model.ToArray());
-            offer.Prices = new Prices { Prompt = 1_000_000, Cached = 1_000_000, Completion = 1_000_000 };
-            Offer = OfferWriter.Sign(offer, provider.LocalPeer, provider.Key);
-            Enclave = new StubEnclave(provider, Offer, _fixture.Time) { Version = version };
-            provider.Handle(SessionLink.ProtocolId, async (stream, ct) =>
-            {
-                using SessionLink link = new(stream);
-                (ClientMessage Message, byte[] Bytes)? hello = await link.ReadClientMessageAsync(SessionLink.MaxHello, ct);
-                await link.WriteAsync(new ProviderMessage { Welcome = Enclave.Welcome(hello!.Value.Message.Hello, hello.Value.Bytes) }, ct);
-                await serve(link, Enclave, ct);
-            });
-        }
-
-        public VerifiedOffer Offer { get; }
-
-        public StubEnclave Enclave { get; }
-
-        public ClientChannel Channel => _fixture.Channel;
-
-        public ManualTimeProvider Time => _fixture.Time;
-
-        public Task<OpenedSession> OpenAsync() => OpenedSession.OpenAsync(
-            new DirectStreams(_client),
-            Offer,
-            relays: 0,
-            new WelcomeVerifier(new AppraisalCache(EvidenceAppraiser.Standard), new KnownEvidence(), HpkeSuite.Accepted, Time),
-            AppraisalPolicy.Default with { AllowSimulated = true },
-            knownEvidence: null,
-            Time,
-            _guard.Token);
-
-        /// <summary>As after a request.</summary>
-        public async Task<OpenedSession> RestingAsync()
-        {
-            OpenedSession session = await OpenAsync();
-            session.IsAtRest = true;
-            return session;
-        }
-
-        public async Task<List<AnswerPart>> AskAsync(OpenedSession session)
-        {
-            Ask ask = new(
-                SealedRequest.Types.Endpoint.ChatCompletions, "test-model", "{}"u8.ToArray(), MaxTokens: 100, Messages: 1, Shape.Fast, AllowOpenTier: true, Provider: null,
-                RandomNumberGenerator.GetBytes(32));
-            SessionRun run = new(
-                session, Channel, Channel.BeginSession(SessionId.From(session.Enclave.SessionId)), ask, new ReceiptStore(_data), Time);
-            List<AnswerPart> parts = [];
-            await foreach (AnswerPart part in run.RunAsync(_guard.Token))
-            {
-                parts.Add(part);
-            }
-
-            return parts;
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            await Channel.StopAsync();
-            await _network.DisposeAsync();
-            Enclave.Dispose();
-            _offers.Dispose();
-            _data.Dispose();
-            _directory.Dispose();
-            _guard.Dispose();
-            await _fixture.DisposeAsync();
-        }
-    }
 }

@@ -1,22 +1,10 @@
-using System.Security.Cryptography;
 using Cocoon.Node.Payments;
-using Cocoon.Node.PrivacyRelay;
 using Cocoon.Node.Serving;
 using Cocoon.Node.Sessions;
-using Cocoon.Node.Storage;
-using Cocoon.Protocol.Attestation;
 using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Cryptography;
-using Cocoon.Protocol.Cryptography.Hpke;
-using Cocoon.Protocol.Offers;
-using Cocoon.Protocol.Offers.Proto;
-using Cocoon.Protocol.Payments.Proto;
 using Cocoon.Protocol.Sessions;
 using Cocoon.Protocol.Sessions.Proto;
-using Cocoon.Tests.Node.Payments;
-using Cocoon.Tests.Node.Storage;
-using Cocoon.Tests.Protocol.Attestation;
-using Cocoon.Tests.Support;
 using Google.Protobuf;
 using NUnit.Framework;
 
@@ -25,56 +13,54 @@ namespace Cocoon.Tests.Node.Sessions;
 /// <summary>A client against a provider that welcomes it well and then misbehaves.</summary>
 internal sealed class SessionRunTests
 {
-    private static readonly TimeSpan Guard = TimeSpan.FromSeconds(60);
-
     private delegate Task Misbehaviour(SessionLink link, Request request, StubEnclave enclave, CancellationToken cancellationToken);
 
     [Test]
     public async Task RunAsync_Declined_LeavesTheChannelFreeAndTheVoucherAsCredit()
     {
-        await using ClientChannelTests.Fixture fixture = new();
+        await using SessionBench bench = new(static (_, _, _) => Task.CompletedTask);
         ulong vouched = 0;
         for (int i = 0; i < 3; i++)
         {
-            InferenceException? declined = await AskAsync(fixture, static async (link, _, _, ct) =>
+            InferenceException? declined = await AskAsync(bench, static async (link, _, _, ct) =>
                 await link.WriteAsync(ClientLine.Declined(DeclineReason.DeclineSlots, "full", 0), ct));
             Assert.That(declined!.Failure, Is.EqualTo(InferenceFailure.Overloaded));
-            Assert.That(fixture.Channel.HasLiveSessions, Is.False, "a channel with a live session can never be closed");
-            vouched = vouched == 0 ? fixture.Channel.HighestTotal : vouched;
-            Assert.That(fixture.Channel.HighestTotal, Is.EqualTo(vouched).And.GreaterThan(0UL), "each decline would cost one more step");
+            Assert.That(bench.Channel.HasLiveSessions, Is.False, "a channel with a live session can never be closed");
+            vouched = vouched == 0 ? bench.Channel.HighestTotal : vouched;
+            Assert.That(bench.Channel.HighestTotal, Is.EqualTo(vouched).And.GreaterThan(0UL), "each decline would cost one more step");
         }
 
-        Assert.That(fixture.Channel.Record.Due, Is.Zero);
+        Assert.That(bench.Channel.Record.Due, Is.Zero);
         await Assert.ThrowsAsync<PaymentException>(
-            () => fixture.Channel.ReconcileAsync(vouched, 1, asking: null, CancellationToken.None), "what was declined costs nothing");
+            () => bench.Channel.ReconcileAsync(vouched, 1, asking: null, CancellationToken.None), "what was declined costs nothing");
     }
 
     [Test]
     public async Task RunAsync_LostBeforeItWasAccepted_LeavesTheChannelFreeAndOwesAtMostItsShare()
     {
-        await using ClientChannelTests.Fixture fixture = new();
-        InferenceException? lost = await AskAsync(fixture, static (link, _, _, _) =>
+        await using SessionBench bench = new(static (_, _, _) => Task.CompletedTask);
+        InferenceException? lost = await AskAsync(bench, static (link, _, _, _) =>
         {
             link.Stream.Reset();
             return Task.CompletedTask;
         });
-        Assert.That((lost!.Failure, fixture.Channel.HasLiveSessions), Is.EqualTo((InferenceFailure.ProviderLost, false)));
-        ulong vouched = fixture.Channel.HighestTotal;
-        await fixture.Channel.ReconcileAsync(vouched, vouched, asking: null, CancellationToken.None);
-        Assert.That(fixture.Channel.Record.Due, Is.EqualTo(vouched));
+        Assert.That((lost!.Failure, bench.Channel.HasLiveSessions), Is.EqualTo((InferenceFailure.ProviderLost, false)));
+        ulong vouched = bench.Channel.HighestTotal;
+        await bench.Channel.ReconcileAsync(vouched, vouched, asking: null, CancellationToken.None);
+        Assert.That(bench.Channel.Record.Due, Is.EqualTo(vouched));
     }
 
     /// <summary>In tier open an enclave is whatever its owner makes it: one that talks for ever must not fill the client's memory.</summary>
     [Test]
     public async Task RunAsync_EnclaveThatNeverStopsTalking_IsLostOnceItSaidMoreThanAnAnswerHas()
     {
-        await using ClientChannelTests.Fixture fixture = new();
+        await using SessionBench bench = new(static (_, _, _) => Task.CompletedTask);
         long sent = 0;
         InferenceException? lost = await AskAsync(
-            fixture,
+            bench,
             async (link, request, enclave, ct) =>
             {
-                await link.WriteAsync(new ProviderMessage { Accepted = new Accepted { HighestTotal = fixture.Channel.HighestTotal } }, ct);
+                await link.WriteAsync(new ProviderMessage { Accepted = new Accepted { HighestTotal = bench.Channel.HighestTotal } }, ct);
                 using ResponseSealer sealer = enclave.Open(request).Response;
                 AnswerEvent endless = new() { Delta = new Delta { Text = new string('a', 16 << 10) } };
                 byte[] frames = new byte[ResponseShape.FrameSize * ResponseShape.MaxFramesPerChunk];
@@ -103,7 +89,7 @@ internal sealed class SessionRunTests
             isHeard: true);
         Assert.That(lost!.Failure, Is.EqualTo(InferenceFailure.ProviderLost));
         Assert.That(sent, Is.LessThan(8 << 20));
-        Assert.That(fixture.Channel.HasLiveSessions, Is.False);
+        Assert.That(bench.Channel.HasLiveSessions, Is.False);
     }
 
     /// <summary>What a host can do to sealed frames on their way, each an error by its own word; what came before it stays what the enclave said.</summary>
@@ -115,9 +101,9 @@ internal sealed class SessionRunTests
     [TestCase("settle", SessionReasons.Truncated)]
     public async Task RunAsync_FramesDisturbedOnTheirWay_AreRefusedByTheWord(string how, string word)
     {
-        await using ClientChannelTests.Fixture fixture = new();
+        await using SessionBench bench = new(static (_, _, _) => Task.CompletedTask);
         InferenceException? refused = await AskAsync(
-            fixture,
+            bench,
             async (link, request, enclave, ct) =>
             {
                 await link.WriteAsync(new ProviderMessage { Accepted = new Accepted() }, ct);
@@ -158,42 +144,42 @@ internal sealed class SessionRunTests
             Assert.That((refused!.Failure, refused.Code, refused.TryAnother), Is.EqualTo((InferenceFailure.Truncated, word, true)));
             Assert.That(FailureWords.Of(refused), Is.EqualTo(word), "also where another provider goes on");
             Assert.That(refused.Why, Does.StartWith(word + ": "));
-            Assert.That(fixture.Channel.HasLiveSessions, Is.False);
+            Assert.That(bench.Channel.HasLiveSessions, Is.False);
         }
     }
 
     [Test]
     public async Task RunAsync_DeclinedBecauseACutSessionCostMore_LearnsItAndMayAskAgain()
     {
-        await using ClientChannelTests.Fixture fixture = new();
-        ClientSession cut = fixture.Channel.BeginSession(new SessionId(77), ahead: 100);
+        await using SessionBench bench = new(static (_, _, _) => Task.CompletedTask);
+        ClientSession cut = bench.Channel.BeginSession(new SessionId(77), ahead: 100);
         await cut.VouchAsync(100, CancellationToken.None);
         await cut.EndAsync(0, mayOweUpTo: 200, CancellationToken.None);
         for (int i = 0; i < 2; i++)
         {
-            InferenceException? declined = await AskAsync(fixture, static async (link, _, _, ct) =>
+            InferenceException? declined = await AskAsync(bench, static async (link, _, _, ct) =>
                 await link.WriteAsync(ClientLine.Declined(DeclineReason.DeclineVoucher, "more is owed", 100, carriedDue: 200), ct));
             Assert.That(declined!.ChannelWasBehind, Is.EqualTo(i == 0), "asking again the second time would go on for ever");
         }
 
-        Assert.That(fixture.Channel.Record.Due, Is.EqualTo(200));
+        Assert.That(bench.Channel.Record.Due, Is.EqualTo(200));
     }
 
     /// <summary>A short answer that is served on credit ends before any other voucher would leave.</summary>
     [Test]
     public async Task RunAsync_AcceptedThoughACutSessionCostMore_VouchesForItAtOnce()
     {
-        await using ClientChannelTests.Fixture fixture = new();
-        ClientSession cut = fixture.Channel.BeginSession(new SessionId(77), ahead: 100);
+        await using SessionBench bench = new(static (_, _, _) => Task.CompletedTask);
+        ClientSession cut = bench.Channel.BeginSession(new SessionId(77), ahead: 100);
         await cut.VouchAsync(100, CancellationToken.None);
         await cut.EndAsync(0, mayOweUpTo: 200, CancellationToken.None);
         ulong allocated = 0, covers = 0;
-        await AskAsync(fixture, async (link, request, _, ct) =>
+        await AskAsync(bench, async (link, request, _, ct) =>
         {
             allocated = request.Voucher.ReadAllocations().Single().NanoTon;
-            await link.WriteAsync(new ProviderMessage { Accepted = new Accepted { HighestTotal = fixture.Channel.HighestTotal, CarriedDue = 200 } }, ct);
+            await link.WriteAsync(new ProviderMessage { Accepted = new Accepted { HighestTotal = bench.Channel.HighestTotal, CarriedDue = 200 } }, ct);
             (ClientMessage Message, byte[] Bytes)? next = await link.ReadClientMessageAsync(SessionLink.MaxMessage, ct);
-            Assert.That(VoucherVerifier.Read(next!.Value.Message.Voucher, fixture.Channel.Channel, out SignedVoucher? voucher), Is.Null);
+            Assert.That(VoucherVerifier.Read(next!.Value.Message.Voucher, bench.Channel.Channel, out SignedVoucher? voucher), Is.Null);
             covers = voucher!.Statement.Total;
             link.Stream.Reset();
         });
@@ -208,11 +194,11 @@ internal sealed class SessionRunTests
     [TestCase(4_097UL, false, 0UL, Description = "more than can have been served, though the request might have cost it in the end")]
     public async Task RunAsync_LeftMidway_BooksWhatTheEnclaveSettled(ulong due, bool forged, ulong booked)
     {
-        await using ClientChannelTests.Fixture fixture = new();
+        await using SessionBench bench = new(static (_, _, _) => Task.CompletedTask);
         TaskCompletionSource accepted = new(TaskCreationOptions.RunContinuationsAsynchronously);
         using CancellationTokenSource leaving = new();
         Task<Exception?> asking = AskAsync<Exception>(
-            fixture,
+            bench,
             async (link, request, enclave, ct) =>
             {
                 await link.WriteAsync(new ProviderMessage { Accepted = new Accepted() }, ct);
@@ -237,10 +223,10 @@ internal sealed class SessionRunTests
         await accepted.Task;
         await leaving.CancelAsync();
         Assert.That(await asking, Is.InstanceOf<OperationCanceledException>());
-        Assert.That((fixture.Channel.Record.Due, fixture.Channel.HasLiveSessions), Is.EqualTo((booked, false)));
+        Assert.That((bench.Channel.Record.Due, bench.Channel.HasLiveSessions), Is.EqualTo((booked, false)));
         bool isSettled = booked > 0;
         Assert.That(
-            async () => await fixture.Channel.ReconcileAsync(0, booked + 1, asking: null, CancellationToken.None),
+            async () => await bench.Channel.ReconcileAsync(0, booked + 1, asking: null, CancellationToken.None),
             isSettled ? Throws.InstanceOf<PaymentException>() : Throws.Nothing, "nothing rests on the host's word once the enclave spoke");
     }
 
@@ -253,55 +239,21 @@ internal sealed class SessionRunTests
         return sealer.Seal(frame, isFinal: false);
     }
 
-    private static Task<InferenceException?> AskAsync(ClientChannelTests.Fixture fixture, Misbehaviour misbehave, bool isHeard = false) =>
-        AskAsync<InferenceException>(fixture, misbehave, isHeard, CancellationToken.None);
+    private static Task<InferenceException?> AskAsync(SessionBench bench, Misbehaviour misbehave, bool isHeard = false) =>
+        AskAsync<InferenceException>(bench, misbehave, isHeard, CancellationToken.None);
 
     /// <param name="isHeard">Whether parts of an answer may come before the failure.</param>
     private static async Task<TException?> AskAsync<TException>(
-        ClientChannelTests.Fixture fixture, Misbehaviour misbehave, bool isHeard, CancellationToken leaving, uint maxTokens = 100)
+        SessionBench bench, Misbehaviour misbehave, bool isHeard, CancellationToken leaving, uint maxTokens = 100)
         where TException : Exception
     {
-        using CancellationTokenSource guard = CancellationTokenSource.CreateLinkedTokenSource(leaving);
-        guard.CancelAfter(Guard);
-        using TemporaryDirectory directory = new();
-        using DataDirectory data = DataDirectory.Open(directory.File("client"));
-        await using MemoryNetwork network = new();
-        MemoryHost provider = network.AddHost(), client = network.AddHost();
-        network.IntroduceAll();
-        using TestOffers offers = new(fixture.Time.GetUtcNow());
-        Offer offer = offers.Create();
-        offer.ModelId = ByteString.CopyFrom(EvidenceSamples.Model.ToArray());
-        offer.Prices = new Prices { Prompt = 1_000_000, Cached = 1_000_000, Completion = 1_000_000 };
-        VerifiedOffer signed = OfferWriter.Sign(offer, provider.LocalPeer, provider.Key);
-        using StubEnclave enclave = new(provider, signed, fixture.Time);
-        provider.Handle(SessionLink.ProtocolId, async (stream, ct) =>
+        bench.Serve = async (link, enclave, ct) =>
         {
-            using SessionLink link = new(stream);
-            (ClientMessage Message, byte[] Bytes)? hello = await link.ReadClientMessageAsync(SessionLink.MaxHello, ct);
-            await link.WriteAsync(new ProviderMessage { Welcome = enclave.Welcome(hello!.Value.Message.Hello, hello.Value.Bytes) }, ct);
             (ClientMessage Message, byte[] Bytes)? request = await link.ReadClientMessageAsync(SessionLink.MaxMessage, ct);
             await misbehave(link, request!.Value.Message.Request, enclave, ct);
-        });
-        await using OpenedSession session = await OpenedSession.OpenAsync(
-            new DirectStreams(client),
-            signed,
-            relays: 0,
-            new WelcomeVerifier(new AppraisalCache(EvidenceAppraiser.Standard), new KnownEvidence(), HpkeSuite.Accepted, fixture.Time),
-            AppraisalPolicy.Default with { AllowSimulated = true },
-            knownEvidence: null,
-            fixture.Time,
-            guard.Token);
-        Ask ask = new(
-            SealedRequest.Types.Endpoint.ChatCompletions, "test-model", "{}"u8.ToArray(), MaxTokens: maxTokens, Messages: 1, Shape.Fast, AllowOpenTier: true, Provider: null,
-            RandomNumberGenerator.GetBytes(32));
-        SessionRun run = new(
-            session, fixture.Channel, fixture.Channel.BeginSession(SessionId.From(session.Enclave.SessionId)), ask, new ReceiptStore(data), fixture.Time);
-        return await Assert.CatchAsync<TException>(async () =>
-        {
-            await foreach (AnswerPart part in run.RunAsync(guard.Token))
-            {
-                Assert.That(isHeard || part is AnswerPart.Opened, $"{part} from a provider that gave nothing");
-            }
-        });
+        };
+        await using OpenedSession session = await bench.OpenAsync();
+        return await Assert.CatchAsync<TException>(() => bench.AskAsync(
+            session, maxTokens, part => Assert.That(isHeard || part is AnswerPart.Opened, $"{part} from a provider that gave nothing"), leaving));
     }
 }

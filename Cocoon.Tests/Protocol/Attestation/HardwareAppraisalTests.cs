@@ -3,8 +3,6 @@ using Cocoon.Protocol.Attestation;
 using Cocoon.Protocol.Attestation.Nvidia;
 using Cocoon.Protocol.Attestation.SevSnp;
 using Cocoon.Protocol.Attestation.Tdx;
-using Cocoon.Protocol.Cryptography;
-using Cocoon.Protocol.Identity;
 using Cocoon.Tests.Protocol.Attestation.Synthetic;
 using NUnit.Framework;
 
@@ -15,32 +13,13 @@ public sealed class HardwareAppraisalTests
 {
     private static readonly DateTimeOffset Now = TdxPlatform.Now;
 
-    private TdxPlatform _tdx = null!;
-    private SnpPlatform _snp = null!;
-    private GpuDevice _gpu = null!;
-    private Ed25519PrivateKey _peerKey = null!;
-    private Ed25519PrivateKey _identity = null!;
-    private PeerId _peer = null!;
+    private TestHardware _hardware = null!;
 
     [OneTimeSetUp]
-    public void SetUp()
-    {
-        _tdx = new TdxPlatform();
-        _snp = new SnpPlatform();
-        _gpu = new GpuDevice();
-        _peer = EvidenceSamples.Peer(out _peerKey);
-        _identity = Ed25519PrivateKey.Generate();
-    }
+    public void SetUp() => _hardware = new TestHardware();
 
     [OneTimeTearDown]
-    public void TearDown()
-    {
-        _tdx.Dispose();
-        _snp.Dispose();
-        _gpu.Dispose();
-        _peerKey.Dispose();
-        _identity.Dispose();
-    }
+    public void TearDown() => _hardware.Dispose();
 
     [Test]
     public void Appraise_TdxOfAListedImage_IsCpuTier()
@@ -73,9 +52,9 @@ public sealed class HardwareAppraisalTests
     public void Appraise_GpuWithoutManifests_StaysCpuTier()
     {
         EnclaveBinding binding = Binding(EvidenceKind.IntelTdx);
-        byte[] report = _gpu.Report(GpuNonce.Derive(binding.BootNonce.AsSpan(), binding.IdentityKey.AsSpan(), 0));
+        byte[] report = _hardware.Gpu.Report(GpuNonce.Derive(binding.BootNonce.AsSpan(), binding.IdentityKey.AsSpan(), 0));
         binding = binding with { GpuEvidenceDigests = [[.. BoundGpus.Digest(report)]] };
-        EvidenceBundle bundle = Tdx(binding, _gpu.Evidence(report));
+        EvidenceBundle bundle = Tdx(binding, _hardware.Gpu.Evidence(report));
         Assert.That(Appraise(bundle, Policy()).Reasons, Is.EqualTo(new[] { GpuReasons.DriverRimMissing, GpuReasons.VbiosRimMissing }));
         AttestationResult lax = Appraise(bundle, Policy() with { Gpu = Policy().Gpu with { RequireRim = false } });
         Assert.That(lax.IsAccepted, string.Join(' ', lax.Reasons));
@@ -95,7 +74,7 @@ public sealed class HardwareAppraisalTests
         EnclaveBinding binding = WithGpus(EvidenceKind.IntelTdx, out GpuEvidence[] gpus);
         Assert.That(Appraise(Tdx(binding), Policy()).Reasons, Does.Contain(GpuReasons.CountMismatch));
         Assert.That(Appraise(Tdx(Binding(EvidenceKind.IntelTdx), gpus), Policy()).Reasons, Does.Contain(GpuReasons.CountMismatch));
-        byte[] other = _gpu.Report(GpuNonce.Derive(binding.BootNonce.AsSpan(), binding.IdentityKey.AsSpan(), 0));
+        byte[] other = _hardware.Gpu.Report(GpuNonce.Derive(binding.BootNonce.AsSpan(), binding.IdentityKey.AsSpan(), 0));
         GpuEvidence swapped = gpus[0] with { Report = [.. other] };
         Assert.That(Appraise(Tdx(binding, swapped, gpus[1]), Policy()).Reasons, Does.Contain(GpuReasons.DigestMismatch));
     }
@@ -187,7 +166,7 @@ public sealed class HardwareAppraisalTests
             byte[] body = TdxPlatform.Body(is15: true);
             change(body);
             List<string> reasons = [];
-            Policy().CheckTdx(_tdx.Verify(body).Facts!, Now, reasons);
+            Policy().CheckTdx(_hardware.Tdx.Verify(body).Facts!, Now, reasons);
             Assert.That(reasons, Is.EqualTo(new[] { reason }));
         }
     }
@@ -195,7 +174,7 @@ public sealed class HardwareAppraisalTests
     [Test]
     public void TdxPolicy_StatusAdvisoryRollbackAndDenial_HaveTheirWords()
     {
-        TdxFacts good = _tdx.Verify(TdxPlatform.Body()).Facts!;
+        TdxFacts good = _hardware.Tdx.Verify(TdxPlatform.Body()).Facts!;
         TdxFacts old = good with { Tcb = good.Tcb! with { Status = TcbStatus.OutOfDate, Advisories = ["INTEL-SA-1"] } };
         Assert.That(Reasons(Policy(), old), Is.EqualTo(new[] { TdxReasons.TcbOutOfDate }));
         AppraisalPolicy lax = Policy() with { Tdx = TdxPolicy.Strict with { Statuses = [TcbStatus.UpToDate, TcbStatus.OutOfDate] } };
@@ -234,10 +213,10 @@ public sealed class HardwareAppraisalTests
         {
             byte[] report = SnpPlatform.Body();
             change(report);
-            Assert.That(Reasons(Policy(), _snp.Verify(_snp.Sign(report)).Facts!), Is.EqualTo(expected));
+            Assert.That(Reasons(Policy(), _hardware.Snp.Verify(_hardware.Snp.Sign(report)).Facts!), Is.EqualTo(expected));
         }
 
-        SnpFacts good = _snp.Verify(_snp.Sign(SnpPlatform.Body())).Facts!;
+        SnpFacts good = _hardware.Snp.Verify(_hardware.Snp.Sign(SnpPlatform.Body())).Facts!;
         Assert.That(Reasons(Policy(), good with { IsRevocationChecked = false }), Is.EqualTo(new[] { SnpReasons.CrlMissing }));
         (SnpPolicy Policy, string Reason)[] policies =
         [
@@ -262,7 +241,7 @@ public sealed class HardwareAppraisalTests
     {
         TdxRelease release = (TdxRelease)Policy().Releases[0];
         AppraisalPolicy ended = Policy() with { Releases = [release with { NotAfter = Now.AddSeconds(-1) }] };
-        Assert.That(Reasons(ended, _tdx.Verify(TdxPlatform.Body()).Facts!), Is.EqualTo(new[] { ReasonWords.PolicyMeasurement }));
+        Assert.That(Reasons(ended, _hardware.Tdx.Verify(TdxPlatform.Body()).Facts!), Is.EqualTo(new[] { ReasonWords.PolicyMeasurement }));
     }
 
     [Test]
@@ -324,17 +303,17 @@ public sealed class HardwareAppraisalTests
 
     private static string Fill(string octet) => string.Concat(Enumerable.Repeat(octet, 48));
 
-    private EnclaveBinding Binding(EvidenceKind kind) => EvidenceSamples.Binding(_peer, _identity) with { Kind = kind };
+    private EnclaveBinding Binding(EvidenceKind kind) => EvidenceSamples.Binding(_hardware.Peer, _hardware.Identity) with { Kind = kind };
 
     private EnclaveBinding WithGpus(EvidenceKind kind, out GpuEvidence[] gpus)
     {
         EnclaveBinding binding = Binding(kind);
         gpus =
         [
-            .. Enumerable.Range(0, 2).Select(i => _gpu.Evidence(
-                _gpu.Report(GpuNonce.Derive(binding.BootNonce.AsSpan(), binding.IdentityKey.AsSpan(), i)),
-                _gpu.Rim(GpuDevice.DriverVersion, 0, 1),
-                _gpu.Rim(GpuDevice.VbiosVersion, 2, 3))),
+            .. Enumerable.Range(0, 2).Select(i => _hardware.Gpu.Evidence(
+                _hardware.Gpu.Report(GpuNonce.Derive(binding.BootNonce.AsSpan(), binding.IdentityKey.AsSpan(), i)),
+                _hardware.Gpu.Rim(GpuDevice.DriverVersion, 0, 1),
+                _hardware.Gpu.Rim(GpuDevice.VbiosVersion, 2, 3))),
         ];
         return binding with { GpuEvidenceDigests = [.. gpus.Select(g => ImmutableArray.Create(BoundGpus.Digest(g.Report.AsSpan())))] };
     }
@@ -344,18 +323,18 @@ public sealed class HardwareAppraisalTests
     private EvidenceBundle Tdx(EnclaveBinding binding, params GpuEvidence[] gpus)
     {
         byte[] bytes = binding.Encode();
-        byte[] quote = _tdx.Quote(TdxPlatform.WithReportData(TdxPlatform.Body(), EnclaveBinding.ReportData(bytes)));
-        return new EvidenceBundle { Binding = [.. bytes], EnclavePolicy = [.. EvidenceSamples.Rules.Encode()], Evidence = [.. quote], Collateral = [.. _tdx.Items()], Gpus = [.. gpus] };
+        byte[] quote = _hardware.Tdx.Quote(TdxPlatform.WithReportData(TdxPlatform.Body(), EnclaveBinding.ReportData(bytes)));
+        return new EvidenceBundle { Binding = [.. bytes], EnclavePolicy = [.. EvidenceSamples.Rules.Encode()], Evidence = [.. quote], Collateral = [.. _hardware.Tdx.Items()], Gpus = [.. gpus] };
     }
 
     private EvidenceBundle Snp(EnclaveBinding binding, params GpuEvidence[] gpus)
     {
         byte[] bytes = binding.Encode();
-        byte[] report = _snp.Sign(SnpPlatform.WithReportData(SnpPlatform.Body(), EnclaveBinding.ReportData(bytes)));
-        return new EvidenceBundle { Binding = [.. bytes], EnclavePolicy = [.. EvidenceSamples.Rules.Encode()], Evidence = [.. report], Collateral = [.. _snp.Items()], Gpus = [.. gpus] };
+        byte[] report = _hardware.Snp.Sign(SnpPlatform.WithReportData(SnpPlatform.Body(), EnclaveBinding.ReportData(bytes)));
+        return new EvidenceBundle { Binding = [.. bytes], EnclavePolicy = [.. EvidenceSamples.Rules.Encode()], Evidence = [.. report], Collateral = [.. _hardware.Snp.Items()], Gpus = [.. gpus] };
     }
 
     private AttestationResult Appraise(EvidenceBundle bundle, AppraisalPolicy policy, DateTimeOffset? now = null) =>
-        new EvidenceAppraiser(new TdxEvidenceVerifier(_tdx.Anchor, _gpu.Roots), new SnpEvidenceVerifier(_snp.Roots, _gpu.Roots)).Appraise(
-            bundle.Encode(), new AppraisalSubject(_peer.Memory, EvidenceSamples.Model), policy, now ?? Now);
+        new EvidenceAppraiser(new TdxEvidenceVerifier(_hardware.Tdx.Anchor, _hardware.Gpu.Roots), new SnpEvidenceVerifier(_hardware.Snp.Roots, _hardware.Gpu.Roots)).Appraise(
+            bundle.Encode(), new AppraisalSubject(_hardware.Peer.Memory, EvidenceSamples.Model), policy, now ?? Now);
 }
