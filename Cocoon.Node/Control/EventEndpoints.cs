@@ -17,7 +17,7 @@ internal static class EventEndpoints
         string[]? wanted = types?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, lifetime.ApplicationStopping);
         ServerSentEvents.Start(context.Response);
-        using ServerSentEvents events = new(context.Response.BodyWriter);
+        using ServerSentEvents events = new(context.Response.BodyWriter, time);
         await using PendingItems<JsonObject> items = new(leaving => feed.WatchAsync(last ?? 0, item => IsWanted(item, wanted), leaving), ending.Token);
 
         // Before the answer begins: whoever has seen it begin misses nothing from there on.

@@ -77,7 +77,7 @@ internal abstract partial class AskEndpoint<TRequest>(AskServices services)
             return;
         }
 
-        using ServerSentEvents events = new(context.Response.BodyWriter);
+        using ServerSentEvents events = new(context.Response.BodyWriter, Time);
         events.Write(error.Write);
         await events.FlushAsync(cancellationToken);
     }

@@ -45,7 +45,7 @@ internal sealed class ChatCompletionsEndpoint(AskServices services) : AskEndpoin
 
     private async Task StreamAsync(HttpContext context, bool usage, Ask ask, ChatCompletionWriter writer, CancellationToken cancellationToken)
     {
-        using ServerSentEvents events = new(context.Response.BodyWriter);
+        using ServerSentEvents events = new(context.Response.BodyWriter, Time);
         HashSet<uint> begun = [];
         await foreach (AnswerPart part in StreamAsync(context, ask, events, cancellationToken))
         {

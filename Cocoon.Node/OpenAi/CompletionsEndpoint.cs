@@ -110,7 +110,7 @@ internal sealed class CompletionsEndpoint(AskServices services) : AskEndpoint<Co
 
     private async Task StreamAsync(HttpContext context, Request request, ApiCaller caller, CompletionWriter writer, CancellationToken cancellationToken)
     {
-        using ServerSentEvents events = new(context.Response.BodyWriter);
+        using ServerSentEvents events = new(context.Response.BodyWriter, Time);
         List<WholeAnswer> ends = [];
         for (int i = 0; i < request.Bodies.Count; i++)
         {

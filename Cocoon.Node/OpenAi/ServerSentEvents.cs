@@ -5,9 +5,9 @@ using System.Text.Json;
 namespace Cocoon.Node.OpenAi;
 
 /// <summary>Writes <c>data:</c> events into a response (WHATWG HTML, server-sent events). One owner at a time.</summary>
-internal sealed class ServerSentEvents(PipeWriter output) : IDisposable
+internal sealed class ServerSentEvents(PipeWriter output, TimeProvider time) : IDisposable
 {
-    private static readonly TimeSpan _toldWithin = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_toldWithin = TimeSpan.FromSeconds(10);
 
     private readonly Utf8JsonWriter _json = new(output);
 
@@ -53,7 +53,7 @@ internal sealed class ServerSentEvents(PipeWriter output) : IDisposable
         {
             // What is written to a lost connection is thrown away at once, and the request hears of the loss only when the pool has a
             // thread for it: until then everything would be made for nobody, as fast as it can be.
-            await Task.Delay(_toldWithin, cancellationToken);
+            await Task.Delay(s_toldWithin, time, cancellationToken);
             throw new IOException("The client is gone.");
         }
     }

@@ -88,7 +88,7 @@ internal sealed class ResponsesEndpoint(AskServices services, ResponseStore stor
     private async Task StreamAsync(
         HttpContext context, string id, long created, ResponsesRequest request, Ask ask, ApiCaller caller, CancellationToken cancellationToken)
     {
-        using ServerSentEvents events = new(context.Response.BodyWriter);
+        using ServerSentEvents events = new(context.Response.BodyWriter, Time);
         ResponseBuilder builder = new(id, created, request, (type, write) => events.Write(write, type));
         bool begun = false;
         try
