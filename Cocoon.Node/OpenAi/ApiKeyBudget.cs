@@ -5,7 +5,7 @@ namespace Cocoon.Node.OpenAi;
 /// <summary>The limits of one key as the budget of a request.</summary>
 internal sealed class ApiKeyBudget(ApiKeyStore store, string id) : ISpendBudget
 {
-    public Task<ulong> ReserveAsync(ulong wanted, CancellationToken cancellationToken) => store.ReserveAsync(id, wanted, cancellationToken);
+    public Task<SpendReservation> ReserveAsync(ulong wanted, CancellationToken cancellationToken) => store.ReserveAsync(id, wanted, cancellationToken);
 
-    public Task ReleaseAsync(ulong unspent) => unspent == 0 ? Task.CompletedTask : store.ReleaseAsync(id, unspent);
+    public Task ReleaseAsync(SpendReservation reservation, ulong unspent) => unspent == 0 ? Task.CompletedTask : store.ReleaseAsync(id, reservation, unspent);
 }

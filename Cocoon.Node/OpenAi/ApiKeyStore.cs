@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Cocoon.Node.Sessions;
 using Cocoon.Node.Storage;
 using Microsoft.Data.Sqlite;
 
@@ -61,7 +62,7 @@ internal sealed class ApiKeyStore(CocoonDatabase database, TimeProvider time)
 
     /// <summary>Books up to <paramref name="wanted"/> for one request, durably.</summary>
     /// <returns>What was granted: less when the limits leave less, 0 when nothing is left or the key is gone.</returns>
-    public Task<ulong> ReserveAsync(string id, ulong wanted, CancellationToken cancellationToken)
+    public Task<SpendReservation> ReserveAsync(string id, ulong wanted, CancellationToken cancellationToken)
     {
         long today = Today;
         return database.WriteAsync(
@@ -69,22 +70,27 @@ internal sealed class ApiKeyStore(CocoonDatabase database, TimeProvider time)
             {
                 if (session.QueryFirst($"SELECT {Columns} FROM api_key WHERE id = $1", Read, id) is not { } key)
                 {
-                    return 0UL;
+                    return new SpendReservation(0, today);
                 }
 
                 ulong spentToday = key.Day == today ? key.SpentToday : 0;
                 ulong granted = Math.Min(wanted, Math.Min(Left(key.LimitNanoton, key.Spent), Left(key.DailyLimitNanoton, spentToday)));
-                session.Execute(
-                    "UPDATE api_key SET spent = spent + $1, spent_day = $2, day = $3, requests = requests + 1 WHERE id = $4", granted, spentToday + granted, today, id);
-                return granted;
+                if (granted > 0)
+                {
+                    session.Execute(
+                        "UPDATE api_key SET spent = spent + $1, spent_day = $2, day = $3, requests = requests + 1 WHERE id = $4", granted, spentToday + granted, today, id);
+                }
+
+                return new SpendReservation(granted, today);
             },
             cancellationToken);
     }
 
-    /// <summary>Gives back what a request did not cost.</summary>
-    public Task ReleaseAsync(string id, ulong unspent) => database.WriteAsync(
+    /// <summary>Gives back what a request did not cost: to the whole limit always, to the day's only while the day lasts.</summary>
+    public Task ReleaseAsync(string id, SpendReservation reservation, ulong unspent) => database.WriteAsync(
         session => session.Execute(
-            "UPDATE api_key SET spent = max(0, spent - $1), spent_day = max(0, spent_day - $1) WHERE id = $2", unspent, id),
+            "UPDATE api_key SET spent = max(0, spent - $1), spent_day = CASE WHEN day = $2 THEN max(0, spent_day - $1) ELSE spent_day END WHERE id = $3",
+            unspent, reservation.Day, id),
         CancellationToken.None);
 
     private static ulong Left(ulong? limit, ulong spent) => limit is not { } most ? ulong.MaxValue : most > spent ? most - spent : 0;

@@ -207,7 +207,8 @@ internal sealed partial class InferenceClient(
         await using Loan loan = new(session);
         course.Channel = channel;
         ulong bound = RequestBound.Due(ask, session.Enclave.Quote);
-        ulong granted = await ReserveAsync(ask, bound, cancellationToken);
+        SpendReservation? booked = await ReserveAsync(ask, bound, cancellationToken);
+        ulong granted = booked?.Granted ?? bound;
         course.IsCapped = granted < bound;
         long started = time.GetTimestamp();
         try
@@ -239,7 +240,7 @@ internal sealed partial class InferenceClient(
         {
             // What may still be owed to a lost provider stays booked.
             ulong spent = Math.Min(granted, course.Run?.Exposure ?? 0);
-            await (ask.Budget?.ReleaseAsync(granted - spent) ?? Task.CompletedTask);
+            await (booked is { } reservation ? ask.Budget!.ReleaseAsync(reservation, granted - spent) : Task.CompletedTask);
         }
 
         if (await warm.ReturnAsync(loan.Release(), ask.AllowOpenTier, Relays(ask)))
@@ -248,13 +249,16 @@ internal sealed partial class InferenceClient(
         }
     }
 
-    /// <summary>What this request may cost at most, booked on its application's key when it has one.</summary>
-    private static async Task<ulong> ReserveAsync(Ask ask, ulong bound, CancellationToken cancellationToken)
+    /// <summary>Books what this request may cost at most on its application's key; <c>null</c> where there is none.</summary>
+    private static async Task<SpendReservation?> ReserveAsync(Ask ask, ulong bound, CancellationToken cancellationToken)
     {
-        ulong granted = ask.Budget is null ? bound : await ask.Budget.ReserveAsync(bound, cancellationToken);
-        return granted > 0
-            ? granted
-            : throw SpendLimitReached();
+        if (ask.Budget is null || bound == 0)
+        {
+            return null;
+        }
+
+        SpendReservation booked = await ask.Budget.ReserveAsync(bound, cancellationToken);
+        return booked.Granted > 0 ? booked : throw SpendLimitReached();
     }
 
     private static InferenceException SpendLimitReached(Exception? inner = null) => new(

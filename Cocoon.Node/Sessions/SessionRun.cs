@@ -124,6 +124,8 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
                                     yield return new AnswerPart.Vector(happened.Embedding);
                                     break;
                                 case AnswerEvent.BodyOneofCase.Failed:
+                                    // The enclave's last word: it serves nothing more, so nothing more can be owed.
+                                    _mayOweMore = false;
                                     await ObserveAsync(happened.Failed.DueNanoton, cancellationToken);
                                     throw SessionFailures.FromEngine(happened.Failed);
                                 case AnswerEvent.BodyOneofCase.Finished:

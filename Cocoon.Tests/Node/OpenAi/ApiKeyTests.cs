@@ -30,19 +30,38 @@ public sealed class ApiKeyTests
         {
             ApiKeyStore store = new(database, time);
             id = (await store.CreateAsync("bot", [], limit: 100, dailyLimit: 60, default)).Key.Id;
-            Assert.That(await store.ReserveAsync(id, 50, default), Is.EqualTo(50UL));
-            await store.ReleaseAsync(id, 20);
-            Assert.That(await store.ReserveAsync(id, 50, default), Is.EqualTo(30UL), "the day's limit leaves less");
-            Assert.That(await store.ReserveAsync(id, 50, default), Is.Zero);
+            SpendReservation first = await store.ReserveAsync(id, 50, default);
+            Assert.That(first.Granted, Is.EqualTo(50UL));
+            await store.ReleaseAsync(id, first, 20);
+            Assert.That((await store.ReserveAsync(id, 50, default)).Granted, Is.EqualTo(30UL), "the day's limit leaves less");
+            Assert.That((await store.ReserveAsync(id, 50, default)).Granted, Is.Zero);
+            Assert.That(store.List().Single().Requests, Is.EqualTo(2), "one that was not admitted is none");
         }
 
         time.Advance(TimeSpan.FromDays(1));
         await using (CocoonDatabase database = CocoonDatabase.Open(path))
         {
             ApiKeyStore store = new(database, time);
-            Assert.That(await store.ReserveAsync(id, 50, default), Is.EqualTo(40UL), "a new day, but the whole limit leaves 40");
+            Assert.That((await store.ReserveAsync(id, 50, default)).Granted, Is.EqualTo(40UL), "a new day, but the whole limit leaves 40");
             Assert.That(store.List().Single().Spent, Is.EqualTo(100UL));
         }
+    }
+
+    [Test]
+    public async Task Release_AfterMidnight_GivesTheNewDayNothing()
+    {
+        ManualTimeProvider time = new();
+        await using CocoonDatabase database = CocoonDatabase.Open(Path.Combine(_folder, "node.db"));
+        ApiKeyStore store = new(database, time);
+        string id = (await store.CreateAsync("bot", [], limit: 1000, dailyLimit: 60, default)).Key.Id;
+        SpendReservation yesterday = await store.ReserveAsync(id, 60, default);
+        time.Advance(TimeSpan.FromDays(1));
+        await store.ReserveAsync(id, 50, default);
+
+        await store.ReleaseAsync(id, yesterday, 60);
+        ApiKey key = store.List().Single();
+        Assert.That((key.Spent, key.SpentToday), Is.EqualTo((50UL, 50UL)));
+        Assert.That((await store.ReserveAsync(id, 60, default)).Granted, Is.EqualTo(10UL), "what yesterday left over is not today's");
     }
 
     [Test]
@@ -51,8 +70,8 @@ public sealed class ApiKeyTests
         await using CocoonDatabase database = CocoonDatabase.Open(Path.Combine(_folder, "node.db"));
         ApiKeyStore store = new(database, TimeProvider.System);
         string id = (await store.CreateAsync("bot", [], limit: 1000, dailyLimit: null, default)).Key.Id;
-        ulong[] granted = await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => store.ReserveAsync(id, 30, default)));
-        Assert.That(granted.Aggregate(0UL, (sum, g) => sum + g), Is.EqualTo(1000UL));
+        SpendReservation[] booked = await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => store.ReserveAsync(id, 30, default)));
+        Assert.That(booked.Aggregate(0UL, (sum, b) => sum + b.Granted), Is.EqualTo(1000UL));
     }
 
     [Test]
@@ -91,12 +110,12 @@ public sealed class ApiKeyTests
         {
             Assert.That(asked.Tiers, Is.EquivalentTo(new[] { "cc-gpu", "cc-cpu" }));
             Assert.That(asked.AllowOpenTier, Is.False, "the key's tiers are stricter than the client's");
-            Assert.That(await asked.Budget!.ReserveAsync(5000, default), Is.EqualTo(1000UL));
+            Assert.That((await asked.Budget!.ReserveAsync(5000, default)).Granted, Is.EqualTo(1000UL));
             Assert.That(asked.TenantSecret, Is.Not.EqualTo(client.Asks.First().TenantSecret));
         }
 
         await api.Keys.RemoveAsync(key.Id, default);
-        Assert.That(await asked.Budget!.ReserveAsync(1, default), Is.Zero, "a removed key buys nothing more");
+        Assert.That((await asked.Budget!.ReserveAsync(1, default)).Granted, Is.Zero, "a removed key buys nothing more");
         Assert.That((await AskAsync(api, "anything")).Status, Is.EqualTo(HttpStatusCode.OK));
     }
 

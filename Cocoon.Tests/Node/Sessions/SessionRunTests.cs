@@ -50,6 +50,23 @@ internal sealed class SessionRunTests
         Assert.That(bench.Channel.Record.Due, Is.EqualTo(vouched));
     }
 
+    [Test]
+    public async Task RunAsync_EngineRefuses_OwesWhatTheEnclaveSaidAndNoMore()
+    {
+        await using SessionBench bench = new(static (_, _, _) => Task.CompletedTask);
+        InferenceException? refused = await AskAsync(bench, async (link, request, enclave, ct) =>
+        {
+            await link.WriteAsync(new ProviderMessage { Accepted = new Accepted() }, ct);
+            using ResponseSealer sealer = enclave.Open(request).Response;
+            AnswerEvent failed = new() { Failed = new Failed { HttpStatus = 402, Code = "max_due_exceeded", Message = "too long", DueNanoton = 0 } };
+            await link.WriteAsync(new ProviderMessage { Sealed = new SealedFrame { Data = ByteString.CopyFrom(Frame(sealer, failed)) } }, ct);
+        });
+        Assert.That((refused!.Code, bench.Channel.HasLiveSessions), Is.EqualTo(("max_due_exceeded", false)));
+        ClientChannelRecord record = bench.Channel.Record;
+        Assert.That((record.Due, record.MayOwe), Is.EqualTo((0UL, 0UL)), "what was refused costs nothing");
+        await Assert.ThrowsAsync<PaymentException>(() => bench.Channel.ReconcileAsync(record.HighestTotal, 1, asking: null, CancellationToken.None));
+    }
+
     /// <summary>In tier open an enclave is whatever its owner makes it: one that talks for ever must not fill the client's memory.</summary>
     [Test]
     public async Task RunAsync_EnclaveThatNeverStopsTalking_IsLostOnceItSaidMoreThanAnAnswerHas()
