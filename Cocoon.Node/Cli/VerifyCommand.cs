@@ -41,6 +41,7 @@ internal static class VerifyCommand
                 ["evidence_kind"] = verdict.EvidenceKind,
                 ["total_nanoton"] = ControlJson.Nanoton(verdict.TotalNanoton),
                 ["checks"] = new JsonArray([.. verdict.Checks.Select(c => new JsonObject { ["name"] = c.Name, ["ok"] = c.Ok, ["detail"] = c.Detail })]),
+                ["not_covered"] = new JsonArray([.. ReceiptVerifier.NotCovered.Select(w => JsonValue.Create(w))]),
             };
             RowWriter.WriteObject(document, parse.GetValue(output), Lines, Console.Out);
             if (verdict.Checks.Any(c => c.Name == "evidence" && c.Detail.Contains(ReasonWords.PolicySimulated, StringComparison.Ordinal)))
@@ -63,6 +64,9 @@ internal static class VerifyCommand
         }
 
         yield return ("VERDICT", $"{(document["valid"]!.GetValue<bool>() ? "valid" : "NOT VALID")} (tier {document["tier"]}, evidence {document["evidence_kind"]})");
-        yield return ("", "not covered: physical attacks on the host, traffic timing; in tier open, the machine's owner");
+        foreach (JsonNode? words in document["not_covered"]!.AsArray())
+        {
+            yield return ("", $"not covered: {words}");
+        }
     }
 }

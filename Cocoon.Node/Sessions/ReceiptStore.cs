@@ -1,5 +1,4 @@
 using Cocoon.Node.Storage;
-using Cocoon.Protocol.Payments.Proto;
 using Cocoon.Protocol.Receipts;
 using Cocoon.Protocol.Sessions;
 using Cocoon.Protocol.Sessions.Proto;
@@ -24,9 +23,9 @@ internal sealed class ReceiptStore(DataDirectory directory)
 
     /// <returns>The receipt's id and where it is.</returns>
     public (string Id, string Path) Save(
-        AppraisedEnclave enclave, string provider, SignedReceipt receipt, SignedSettlement settlement, VoucherMessage? voucher)
+        AppraisedEnclave enclave, string provider, SignedReceipt receipt, SignedSettlement settlement, PaidVoucher? paid)
     {
-        ReceiptFile file = ReceiptFile.Create(enclave, provider, receipt, settlement, voucher?.Statement.Memory ?? default);
+        ReceiptFile file = ReceiptFile.Create(enclave, provider, receipt, settlement, paid);
         string path = Path.Combine(_folder, file.Session + ".json");
         bool isFull;
         lock (_lock)

@@ -2,9 +2,11 @@ using System.Runtime.CompilerServices;
 using Cocoon.Node.Diagnostics;
 using Cocoon.Node.Payments;
 using Cocoon.Protocol.Buffers;
+using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Inference;
 using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Payments.Proto;
+using Cocoon.Protocol.Receipts;
 using Cocoon.Protocol.Sessions;
 using Cocoon.Protocol.Sessions.Proto;
 using Cocoon.Protocol.Ton;
@@ -503,7 +505,10 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
     {
         try
         {
-            return receipts.Save(session.Enclave, session.Offer.Peer.ToString(), receipt, settlement, _lastVoucher);
+            PaidVoucher? paid = _lastVoucher is { } last && VoucherVerifier.Read(last, channel.Channel, out SignedVoucher? voucher) is null
+                ? new PaidVoucher(voucher!, channel.Record.Terms)
+                : null;
+            return receipts.Save(session.Enclave, session.Offer.Peer.ToString(), receipt, settlement, paid);
         }
         catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
         {

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Sessions.Proto;
 
 namespace Cocoon.Protocol.Receipts;
@@ -57,7 +58,15 @@ internal sealed record ReceiptFile
     [JsonPropertyName("voucher_statement")]
     public byte[]? VoucherStatement { get; init; }
 
-    public static readonly JsonSerializerOptions Options = new() { WriteIndented = true, MaxDepth = 8, UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip, AllowDuplicateProperties = false };
+    /// <summary>64 bytes by the channel's pay key.</summary>
+    [JsonPropertyName("voucher_signature")]
+    public byte[]? VoucherSignature { get; init; }
+
+    /// <summary>The channel's terms, a bag of cells: its address follows from them, and they name the key that signs its vouchers.</summary>
+    [JsonPropertyName("channel_terms")]
+    public byte[]? ChannelTerms { get; init; }
+
+    public static readonly JsonSerializerOptions Options = new() { WriteIndented = true, MaxDepth = 8, UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip, AllowDuplicateProperties = false, RespectNullableAnnotations = true };
 
     public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, Options);
 
@@ -79,7 +88,7 @@ internal sealed record ReceiptFile
         }
     }
 
-    public static ReceiptFile Create(Sessions.AppraisedEnclave enclave, string provider, SignedReceipt signed, SignedSettlement settlement, ReadOnlyMemory<byte> voucher)
+    public static ReceiptFile Create(Sessions.AppraisedEnclave enclave, string provider, SignedReceipt signed, SignedSettlement settlement, PaidVoucher? paid)
     {
         Receipt receipt = Sessions.Proto.Receipt.Parser.ParseFrom(signed.Receipt);
         return new ReceiptFile
@@ -96,7 +105,13 @@ internal sealed record ReceiptFile
             QuoteSignature = enclave.SignedQuote.Signature.ToByteArray(),
             Settlement = settlement.Settlement.IsEmpty ? null : settlement.Settlement.ToByteArray(),
             SettlementSignature = settlement.Signature.IsEmpty ? null : settlement.Signature.ToByteArray(),
-            VoucherStatement = voucher.IsEmpty ? null : voucher.ToArray(),
+            VoucherStatement = paid?.Voucher.Statement.ToBytes(),
+            VoucherSignature = paid?.Voucher.Signature,
+            ChannelTerms = paid?.Terms.Encode(),
         };
     }
 }
+
+/// <summary>What an answer was paid with.</summary>
+/// <param name="Terms">Of the channel that the voucher is drawn on.</param>
+internal sealed record PaidVoucher(SignedVoucher Voucher, ChannelTerms Terms);

@@ -4,6 +4,8 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using Cocoon.Protocol.Attestation;
+using Cocoon.Protocol.Contracts;
+using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Receipts;
 using Cocoon.Protocol.Ton;
 using Cocoon.Protocol.Ton.Messages;
@@ -70,6 +72,7 @@ public sealed class MainJobTests
         string path = Path.Combine(SharedNetwork.Client.DataDirectory, "receipts", $"{answer.Cocoon?["receipt"]}.json");
         byte[] whole = await File.ReadAllBytesAsync(path, cancellationToken);
         AssertReadableFieldsAreChecked(whole);
+        AssertPaymentIsChecked(whole);
         JsonObject receipt = JsonNode.Parse(whole)!.AsObject();
         byte[] signed = Convert.FromBase64String((string)receipt["receipt"]!);
         signed[signed.Length / 2] ^= 1;
@@ -114,6 +117,53 @@ public sealed class MainJobTests
         }
 
         Assert.That(ReceiptFile.Parse(Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(whole).Replace("\"total_nanoton\"", "\"total_nanoton\":\"1\",\"total_nanoton\"", StringComparison.Ordinal))), Is.Null, "a field twice");
+    }
+
+    /// <summary>That it was paid is the pay key's word, not the file's: one changed byte, or one that is missing, and it is not shown.</summary>
+    private static void AssertPaymentIsChecked(byte[] whole)
+    {
+        AppraisalPolicy policy = AppraisalPolicy.Default with { AllowSimulated = true };
+        ReceiptFile good = ReceiptFile.Parse(whole)!;
+        List<ReceiptFile> changed =
+        [
+            good with { VoucherStatement = null },
+            good with { VoucherSignature = null },
+            good with { ChannelTerms = null },
+            .. Enumerable.Range(0, good.VoucherStatement!.Length).Select(i => good with { VoucherStatement = Flipped(good.VoucherStatement, i) }),
+            .. Enumerable.Range(0, good.VoucherSignature!.Length).Select(i => good with { VoucherSignature = Flipped(good.VoucherSignature, i) }),
+            .. Enumerable.Range(0, good.ChannelTerms!.Length).Select(i => Flipped(good.ChannelTerms, i)).Where(t => !SaysTheSame(t, good.ChannelTerms)).Select(t => good with { ChannelTerms = t }),
+            SignedByAnother(good),
+        ];
+        foreach (ReceiptFile file in changed)
+        {
+            ReceiptVerdict verdict = ReceiptVerifier.Verify(file, policy, TimeProvider.System);
+            Assert.That((verdict.Valid, verdict.Checks.Single(check => check.Name == "payment").Ok), Is.EqualTo((false, (bool?)false)));
+        }
+
+        ReceiptVerdict unsettled = ReceiptVerifier.Verify(good with { Settlement = null, SettlementSignature = null }, policy, TimeProvider.System);
+        Assert.That((unsettled.Valid, unsettled.Checks.Single(check => check.Name == "settlement").Ok), Is.EqualTo((true, (bool?)null)), "a host that left first tells nothing");
+        Assert.That(ReceiptVerifier.Verify(good with { SettlementSignature = null }, policy, TimeProvider.System).Valid, Is.False, "half of it is a file that was changed");
+    }
+
+    /// <summary>A voucher that is right in itself, drawn by somebody else on terms of his own.</summary>
+    private static ReceiptFile SignedByAnother(ReceiptFile good)
+    {
+        using Ed25519PrivateKey other = Ed25519PrivateKey.Generate();
+        Assert.That(ChannelTerms.TryDecode(good.ChannelTerms, out ChannelTerms? terms), Is.True);
+        ChannelTerms own = terms! with { PayKey = other.PublicKey };
+        VoucherStatement voucher = new(new ChannelContract(own).Address.Id, 1_000_000_000, 1);
+        return good with { ChannelTerms = own.Encode(), VoucherStatement = voucher.ToBytes(), VoucherSignature = voucher.Sign(other) };
+    }
+
+    /// <summary>A bag of cells has bits that mean nothing to its reader.</summary>
+    private static bool SaysTheSame(byte[] terms, byte[] others) =>
+        ChannelTerms.TryDecode(terms, out ChannelTerms? one) && ChannelTerms.TryDecode(others, out ChannelTerms? other) && one == other;
+
+    private static byte[] Flipped(byte[] bytes, int index)
+    {
+        byte[] changed = [.. bytes];
+        changed[index] ^= 1;
+        return changed;
     }
 
     [Test, CancelAfter(60_000)]
