@@ -58,7 +58,7 @@ internal static class StatusCommand
         yield return ("SERVED", $"{served["requests"]} requests  earned {Words.Ton(served["earned_nanoton"])} TON  declined {served["declined"]}");
         if (d["api_url"] is { } api)
         {
-            yield return ("API", api.ToString());
+            yield return ("API", (int?)d["least_relays"] is > 0 and var relays ? $"{api}  (over {relays} privacy {(relays == 1 ? "relay" : "relays")} at least)" : api.ToString());
         }
     }
 }

@@ -17,6 +17,7 @@ internal static class ControlJson
     public static string Nanoton(ulong amount) => amount.ToString(System.Globalization.CultureInfo.InvariantCulture);
 }
 
+/// <param name="LeastRelays">Privacy relays below which this client never goes; <c>null</c> on a node that asks no providers.</param>
 /// <param name="Engine">The first of <paramref name="Engines"/>, one for each model served; <c>null</c> on a node that serves none.</param>
 internal sealed record StatusDocument(
     int Schema,
@@ -27,6 +28,7 @@ internal sealed record StatusDocument(
     IReadOnlyList<string> Addresses,
     double UptimeSeconds,
     string? ApiUrl,
+    int? LeastRelays,
     StatusDocument.PeerCounts Peers,
     int OffersSeen,
     StatusDocument.ChainState Chain,

@@ -2,6 +2,7 @@ using Cocoon.Node.Discovery;
 using Cocoon.Node.Enclaves;
 using Cocoon.Node.Hosting;
 using Cocoon.Node.Peers;
+using Cocoon.Node.PrivacyRelay;
 using Cocoon.Node.Serving;
 using Cocoon.Protocol.Enclaves.Proto;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -19,7 +20,8 @@ internal sealed class StatusReporter(
     TimeProvider time,
     OfferedModels? models = null,
     ServingMetrics? metrics = null,
-    ServingSwitch? serving = null)
+    ServingSwitch? serving = null,
+    IProviderStreams? streams = null)
 {
     private readonly DateTimeOffset _started = System.Diagnostics.Process.GetCurrentProcess().StartTime.ToUniversalTime();
 
@@ -32,6 +34,7 @@ internal sealed class StatusReporter(
         [.. network.Host.Addresses.Select(a => a.WithPeer(network.Host.LocalPeer).ToString())],
         (time.GetUtcNow() - _started).TotalSeconds,
         NodeUrls.Api(server),
+        streams?.LeastRelays,
         new StatusDocument.PeerCounts(
             network.Host.Connections.Select(c => c.Peer).Distinct().Count(),
             network.Host.Connections.Where(c => c.IsRelayed).Select(c => c.Peer).Distinct().Count(),

@@ -82,7 +82,8 @@ internal static class NodeServices
             provider.GetRequiredService<TimeProvider>(),
             provider.GetService<OfferedModels>(),
             provider.GetService<ServingMetrics>(),
-            provider.GetService<ServingSwitch>()));
+            provider.GetService<ServingSwitch>(),
+            provider.GetService<IProviderStreams>()));
         services.AddHostedService(provider => provider.GetRequiredService<PeerNetwork>());
         services.AddHostedService<OfferedRelays>();
         services.AddHostedService<OfferedAddresses>();

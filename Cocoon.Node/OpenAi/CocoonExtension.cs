@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.PrivacyRelay;
 using Cocoon.Protocol.Sessions.Proto;
 
@@ -8,9 +9,15 @@ namespace Cocoon.Node.OpenAi;
 /// <param name="Shape"><c>steady</c>, <c>fast</c> or <c>batch</c>.</param>
 /// <param name="AllowOpenTier"><c>allow_open</c>: whether a provider without hardware protection may see the prompt.</param>
 /// <param name="Provider">Peer id to use, and no other.</param>
-/// <param name="Relays">Privacy relays between here and the provider, 0 to 2.</param>
+/// <param name="Relays">The least number of privacy relays between here and the provider, 0 to 2; a client that used more before does not go below that.</param>
 internal sealed record CocoonExtension(Shape? Shape, bool? AllowOpenTier, string? Provider, int Relays)
 {
+    /// <summary>Of a stranger's field name in our answer.</summary>
+    private const int MaxShown = 64;
+
+    private static readonly HashSet<string> s_known = ["shape", "allow_open", "provider", "relays"];
+
+    /// <remarks>A field that nobody here knows is an error, unlike in the rest of a request: a misspelled <c>relays</c> must not show an address.</remarks>
     public static OpenAiError? TryParse(JsonElement root, out CocoonExtension extension)
     {
         extension = new CocoonExtension(null, null, null, 0);
@@ -22,6 +29,12 @@ internal sealed record CocoonExtension(Shape? Shape, bool? AllowOpenTier, string
         if (element.ValueKind != JsonValueKind.Object)
         {
             return OpenAiError.BadRequest("'cocoon' must be an object.", "cocoon");
+        }
+
+        if (element.EnumerateObject().Select(f => f.Name).FirstOrDefault(n => !s_known.Contains(n)) is { } unknown)
+        {
+            string field = unknown.Length > MaxShown ? unknown[..MaxShown] + "…" : unknown;
+            return OpenAiError.BadRequest($"'cocoon.{field}' is no field of 'cocoon', which has {string.Join(", ", s_known)}.", $"cocoon.{field}");
         }
 
         Shape? shape = null;
@@ -49,12 +62,12 @@ internal sealed record CocoonExtension(Shape? Shape, bool? AllowOpenTier, string
         string? provider = null;
         if (element.TryGetProperty("provider", out JsonElement providerElement))
         {
-            if (providerElement.ValueKind != JsonValueKind.String || providerElement.GetString() is not { Length: > 0 and <= 128 } id)
+            if (providerElement.ValueKind != JsonValueKind.String || !PeerId.TryParse(providerElement.GetString()!, out PeerId? peer))
             {
-                return OpenAiError.BadRequest("'cocoon.provider' must be a peer id.", "cocoon.provider");
+                return OpenAiError.BadRequest("'cocoon.provider' must be a whole peer id (12D3KooW…), as 'cocoon peers --no-trunc' prints it.", "cocoon.provider");
             }
 
-            provider = id;
+            provider = peer.ToString();
         }
 
         int relays = 0;

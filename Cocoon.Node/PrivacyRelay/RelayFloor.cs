@@ -31,19 +31,23 @@ internal sealed class RelayFloor
     public int Value => _value;
 
     /// <summary>At least this many from now on; durable when it returns.</summary>
-    public void RaiseTo(int relays)
+    /// <returns>Whether it was fewer before.</returns>
+    public bool RaiseTo(int relays)
     {
         if (relays <= _value)
         {
-            return;
+            return false;
         }
 
         lock (_lock)
         {
-            if (relays > _value)
+            bool isMore = relays > _value;
+            if (isMore)
             {
                 Store(relays);
             }
+
+            return isMore;
         }
     }
 

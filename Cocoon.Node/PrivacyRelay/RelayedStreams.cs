@@ -32,7 +32,11 @@ internal sealed partial class RelayedStreams(ILibp2pHost host, RelayPicker picke
             IReadOnlyList<CircuitHop> relays = picker.Pick(count, target.Peer, failed);
 
             // Not before: a request for which there were no relays went nowhere, and must not bind those that come after it.
-            floor.RaiseTo(count);
+            if (floor.RaiseTo(count))
+            {
+                Log.FloorRaised(logger, count);
+            }
+
             try
             {
                 IPeerStream stream = await Circuit.OpenAsync(host, relays, target, protocol, cancellationToken);
@@ -55,6 +59,9 @@ internal sealed partial class RelayedStreams(ILibp2pHost host, RelayPicker picke
 
     private static partial class Log
     {
+        [LoggerMessage(1512, LogLevel.Warning, "From now on every request of this data directory goes over {Relays} privacy relays at least. A provider that was asked or paid without them knows this address, and recognises the channel and the wallet: for one that should not, use a data directory and a wallet of their own")]
+        public static partial void FloorRaised(ILogger logger, int relays);
+
         [LoggerMessage(1511, LogLevel.Debug, "A privacy relay failed ({Status}); trying another")]
         public static partial void RelayFailed(ILogger logger, OpenStatus status);
     }

@@ -413,6 +413,12 @@ internal sealed partial class InferenceClient(
             };
         }
 
+        if (ranked.All(r => r.Rejection == "provider"))
+        {
+            return new InferenceException(
+                InferenceFailure.NoOffer, $"provider {ask.Provider} does not offer '{ask.Model}'", $"{ranked.Count} other offers of it are known", "See 'cocoon offers', or leave cocoon.provider out.");
+        }
+
         bool tier = ranked.Any(r => r.Rejection == "tier");
         return new InferenceException(
             tier ? InferenceFailure.TierRefused : InferenceFailure.NoOffer,

@@ -85,6 +85,26 @@ public sealed class ChatCompletionsTests
         }
     }
 
+    /// <summary>What is misspelled here would otherwise be a request without the protection that was asked for.</summary>
+    [TestCase("""{"relay":2}""", "cocoon.relay")]
+    [TestCase("""{"relays":2,"zzz":1}""", "cocoon.zzz")]
+    [TestCase("""{"relays":3}""", "cocoon.relays")]
+    [TestCase("""{"relays":"2"}""", "cocoon.relays")]
+    [TestCase("""{"relays":null}""", "cocoon.relays")]
+    [TestCase("""{"Allow_open":true}""", "cocoon.Allow_open")]
+    [TestCase("""{"provider":"x"}""", "cocoon.provider")]
+    [TestCase("""{"provider":"E4kHfo"}""", "cocoon.provider")]
+    [TestCase("""{"provider":""}""", "cocoon.provider")]
+    public async Task CocoonObject_WithAMistake_IsA400ThatNamesIt(string extension, string param)
+    {
+        ScriptedClient client = new("never");
+        await using OpenAiApi api = await OpenAiApi.StartAsync(client);
+        (HttpStatusCode status, string answer, _) = await PostAsync(api, $$"""{"model":"m","messages":[{}],"cocoon":{{extension}}}""");
+        using JsonDocument document = JsonDocument.Parse(answer);
+        Assert.That((status, document.RootElement.GetProperty("error").GetProperty("param").GetString()), Is.EqualTo((HttpStatusCode.BadRequest, param)));
+        Assert.That(client.Asks, Is.Empty);
+    }
+
     [Test]
     public async Task FailureBeforeTheFirstByte_HasItsStatus()
     {
