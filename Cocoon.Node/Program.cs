@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using Cocoon.Node.Cli;
 using Cocoon.Node.Hosting;
 using Cocoon.Protocol.Cryptography.Hpke;
@@ -24,9 +23,9 @@ catch (CliException exception)
 ParseResult parsed = RootCommandBuilder.Build().Parse(arguments);
 if (parsed.Errors.Count > 0)
 {
-    foreach (ParseError error in parsed.Errors)
+    foreach (string mistake in ParseErrorWords.Of(parsed))
     {
-        await Console.Error.WriteLineAsync($"error: {error.Message}");
+        await Console.Error.WriteLineAsync($"error: {mistake}");
     }
 
     await Console.Error.WriteLineAsync("  fix  add --help to see what the command takes");

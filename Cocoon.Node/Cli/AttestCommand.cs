@@ -63,11 +63,11 @@ internal static class AttestCommand
         Option<string> data = CommonOptions.Data();
         Command command = new(
             "policy",
-            $"Print the policy in force, every field of it: the start of a file of one's own\n\nExample: cocoon attest policy > {PolicyFiles.FileName}") { policyFile, data };
-        command.Run((parse, _) =>
+            $"Print the policy in force, every field of it: that of the light client that runs here, else its file, else the built-in one\n\nExample: cocoon attest policy > {PolicyFiles.FileName}") { policyFile, data };
+        command.Run(async (parse, cancellationToken) =>
         {
-            Console.WriteLine(AppraisalPolicyFile.Format(PolicyFiles.Read(parse.GetValue(policyFile), parse.GetValue(data)!)));
-            return Task.FromResult(ExitCode.Ok);
+            Console.WriteLine(AppraisalPolicyFile.Format(await PolicySource.ReadAsync(parse.GetValue(policyFile), parse.GetValue(data)!, cancellationToken)));
+            return ExitCode.Ok;
         });
         return command;
     }

@@ -19,13 +19,13 @@ internal static class AttestShowCommand
         Option<string?> policyFile = AttestCommand.PolicyOption();
         Option<string> data = CommonOptions.Data();
         Option<OutputFormat> output = CommonOptions.Output();
-        Command command = new("show", "Evidence of a running node's enclave, appraised here\n\nExample: cocoon attest show 12D3…QeLQJ4 -o json")
+        Command command = new("show", "Evidence of a running node's enclave, appraised here by the policy of the light client that runs here (or --policy); exit code 7 when it is refused\n\nExample: cocoon attest show 12D3…QeLQJ4 -o json")
         {
             peer, allowOpen, save, policyFile, data, output,
         };
         command.Run(async (parse, cancellationToken) =>
         {
-            AppraisalPolicy policy = PolicyFiles.Read(parse.GetValue(policyFile), parse.GetValue(data)!).AllowingSimulated(parse.GetValue(allowOpen));
+            AppraisalPolicy policy = (await PolicySource.ReadAsync(parse.GetValue(policyFile), parse.GetValue(data)!, cancellationToken)).AllowingSimulated(parse.GetValue(allowOpen));
             using ControlClient client = new(parse.GetValue(data)!);
             string query = parse.GetValue(peer) is { } named ? "?peer=" + Uri.EscapeDataString(named) : "";
             JsonObject answer = await client.GetAsync("/control/attestation" + query, cancellationToken);
@@ -58,7 +58,7 @@ internal static class AttestShowCommand
         }
 
         yield return ("EVIDENCE", $"{document["evidence_kind"] ?? "-"}  tier {document["tier"] ?? "-"}  {document["evidence_bytes"]} bytes  sha256 {document["evidence_digest"]}");
-        yield return ("ISSUED", $"{document["issued_at"] ?? "-"}  valid until {document["valid_until"] ?? "-"}");
+        yield return ("ISSUED", $"{Words.Time(document["issued_at"])}  valid until {Words.Time(document["valid_until"])}");
         yield return ("RULES", $"{document["enclave_policy"]?["profile"] ?? "-"}  sha256 {document["policy_digest"] ?? "-"}");
         foreach (JsonNode? model in document["models"]?.AsArray() ?? [])
         {

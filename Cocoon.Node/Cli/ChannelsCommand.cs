@@ -62,7 +62,7 @@ internal static class ChannelsCommand
         command.Run(async (parse, cancellationToken) =>
         {
             using ControlClient client = new(parse.GetValue(data)!);
-            JsonObject document = await client.GetAsync($"/control/channels/{Uri.EscapeDataString(parse.GetValue(id)!)}", cancellationToken);
+            JsonObject document = await client.GetAsync($"/control/channels/{ControlClient.Segment(parse.GetValue(id)!, "channel")}", cancellationToken);
             ChannelStatement.Write(document, parse.GetValue(output), Console.Out);
             return document["exact"]!.GetValue<bool>() ? ExitCode.Ok : ExitCode.CheckFailed;
         });
@@ -94,7 +94,7 @@ internal static class ChannelsCommand
         chain.AddTo(command);
         command.Run((parse, cancellationToken) => chain.RunAsync(
             parse,
-            $"/control/channels/{Uri.EscapeDataString(parse.GetValue(id)!)}/topup",
+            $"/control/channels/{ControlClient.Segment(parse.GetValue(id)!, "channel")}/topup",
             new JsonObject { ["amount_nanoton"] = TonAmount.ToText(parse.GetValue(amount)) },
             Opened,
             cancellationToken));
@@ -110,7 +110,7 @@ internal static class ChannelsCommand
         chain.AddTo(command);
         command.Run((parse, cancellationToken) => chain.RunAsync(
             parse,
-            $"/control/channels/{Uri.EscapeDataString(parse.GetValue(id)!)}/close",
+            $"/control/channels/{ControlClient.Segment(parse.GetValue(id)!, "channel")}/close",
             new JsonObject { ["alone"] = parse.GetValue(alone) },
             d => d["claimable_until"] is { } until
                 ? [("CHANNEL", $"{d["channel"]}"), ("CLOSES AT", $"chain time {until}"), ("", $"{d["words"]}")]
@@ -134,7 +134,7 @@ internal static class ChannelsCommand
         chain.AddTo(command);
         command.Run(async (parse, cancellationToken) =>
         {
-            if (await chain.AskAndPostAsync(parse, $"/control/channels/{Uri.EscapeDataString(parse.GetValue(id)!)}/claim", [], cancellationToken) is not { } claim)
+            if (await chain.AskAndPostAsync(parse, $"/control/channels/{ControlClient.Segment(parse.GetValue(id)!, "channel")}/claim", [], cancellationToken) is not { } claim)
             {
                 return ExitCode.Ok;
             }
@@ -164,7 +164,7 @@ internal static class ChannelsCommand
         command.Run(async (parse, cancellationToken) =>
         {
             using ControlClient client = new(parse.GetValue(data)!);
-            JsonObject document = await client.GetAsync("/control/channels/export", cancellationToken);
+            JsonObject document = await client.GetAsync("/control/export/channels", cancellationToken);
             string path = parse.GetValue(file)!;
             if (path == "-")
             {

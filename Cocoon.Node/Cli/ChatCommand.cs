@@ -80,9 +80,13 @@ internal static class ChatCommand
         JsonObject? cocoon = result.Cocoon;
         await Console.Error.WriteLineAsync(
             $"{result.Usage?["prompt_tokens"]} in · {result.Usage?["completion_tokens"]} out · TTFT {result.TimeToFirstToken.TotalMilliseconds:0} ms · " +
-            $"{result.TokensPerSecond:0.0} tok/s · tier {cocoon?["tier"]} ({cocoon?["evidence_kind"]}) · {Words.Short(cocoon?["provider"])} · " +
+            $"{result.TokensPerSecond:0.0} tok/s · tier {cocoon?["tier"]} ({cocoon?["evidence_kind"]}) · {Words.Short(cocoon?["provider"])}{Relays(cocoon)} · " +
             $"cost {cocoon?["cost_nanoton"]} nanoTON · receipt {cocoon?["receipt"] ?? "-"}");
     }
+
+    private static string Relays(JsonObject? cocoon) => cocoon?["relays"] is JsonArray { Count: > 0 } relays
+        ? $" over {relays.Count} {(relays.Count == 1 ? "relay" : "relays")}"
+        : "";
 
     private static async Task<string> ChooseModelAsync(ControlClient client, string? wanted, CancellationToken cancellationToken)
     {

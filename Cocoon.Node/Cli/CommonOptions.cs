@@ -11,6 +11,8 @@ internal static class CommonOptions
             ? configured
             : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cocoon");
 
+    public static string[] OutputWords { get; } = ["table", "json", "jsonl", "csv"];
+
     public static Option<string> Data() => new("--data")
     {
         Description = "Data directory of the node (default: $COCOON_DATA, else ~/.cocoon)",
@@ -25,7 +27,7 @@ internal static class CommonOptions
             Description = "table (for people), json (one document), jsonl (one object per row) or csv",
             DefaultValueFactory = _ => OutputFormat.Table,
         };
-        return option.AcceptOnlyFromAmong(["table", "json", "jsonl", "csv"]);
+        return option.AcceptOnlyFromAmong(OutputWords);
     }
 
     public static Option<bool> Yes() => new("--yes", "-y") { Description = "Do not ask before an on-chain action" };

@@ -31,7 +31,9 @@ internal sealed class EventTape
 
     public static Option<int?> Count() => new("--count") { Description = "End after this many" };
 
-    public static Option<OutputFormat?> Output() => new("--output", "-o") { Description = "table (for people), jsonl (default in a pipe), csv, or with --count json" };
+    public static Option<OutputFormat?> Output() =>
+        new Option<OutputFormat?>("--output", "-o") { Description = "table (for people), jsonl (default in a pipe), csv, or with --count json" }
+            .AcceptOnlyFromAmong(CommonOptions.OutputWords);
 
     public async Task<int> PrintAsync(IAsyncEnumerable<JsonObject> events, Func<JsonObject, bool> isWanted)
     {

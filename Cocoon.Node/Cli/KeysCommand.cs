@@ -90,12 +90,19 @@ internal static class KeysCommand
         Option<string> data = CommonOptions.Data();
         Option<OutputFormat> output = CommonOptions.Output();
         Argument<string> key = new("key") { Description = "Id or name" };
-        Command command = new("rm", "Remove a key; what runs under it goes on to its end\n\nExample: cocoon keys rm telegram-bot") { key, data, output };
+        Command command = new("rm", "Remove a key; what runs under it goes on to its end. With the last one gone, applications need none\n\nExample: cocoon keys rm telegram-bot") { key, data, output };
         command.Run(async (parse, cancellationToken) =>
         {
             using ControlClient client = new(parse.GetValue(data)!);
-            JsonObject document = await client.PostAsync($"/control/keys/{Uri.EscapeDataString(parse.GetValue(key)!)}/remove", [], cancellationToken);
-            RowWriter.WriteObject(document, parse.GetValue(output), d => [("KEYS LEFT", d["keys"]!.AsArray().Count.ToString(CultureInfo.InvariantCulture))], Console.Out);
+            JsonObject document = await client.PostAsync($"/control/keys/{ControlClient.Segment(parse.GetValue(key)!, "key")}/remove", [], cancellationToken);
+            int left = document["keys"]!.AsArray().Count;
+            RowWriter.WriteObject(document, parse.GetValue(output), _ => [("KEYS LEFT", left.ToString(CultureInfo.InvariantCulture))], Console.Out);
+            if (left == 0)
+            {
+                await Console.Error.WriteLineAsync("warning: no key is left, so the API asks for none from now on: every program on this machine may ask, and spend this wallet's money");
+                await Console.Error.WriteLineAsync("  fix  if that is not meant, make one at once: cocoon keys new NAME");
+            }
+
             return ExitCode.Ok;
         });
         return command;

@@ -37,7 +37,7 @@ internal static class OffersCommand
         new("payout", "PAYOUT", IsHidden: true) { IsId = true },
         new("expected_ms", "TIME EST", r => Words.Number(r["expected_ms"], "0", " ms"), IsRight: true, IsHidden: true) { IsVolatile = true },
         new("expected_cost_nanoton", "COST EST", IsRight: true, IsHidden: true),
-        new("score", "SCORE", r => Words.Number(r["score"], "0.000e0"), IsRight: true, IsHidden: true),
+        new("score", "SCORE", r => (double?)r["score"] is > 0 ? Words.Number(r["score"], "0.000e0") : "-", IsRight: true, IsHidden: true),
         new("verdict", "VERDICT", IsHidden: true),
     ];
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using Cocoon.Node.Cli.Rendering;
+using Cocoon.Node.Control;
 
 namespace Cocoon.Node.Cli;
 
@@ -25,7 +26,7 @@ internal static class PeerCommand
         command.Run(async (parse, cancellationToken) =>
         {
             await using ObservedNode node = await source.OpenAsync(parse, cancellationToken);
-            JsonObject document = await node.Client.GetAsync($"/control/peers/{Uri.EscapeDataString(parse.GetValue(peer)!)}", ListCommand.Wait, cancellationToken);
+            JsonObject document = await node.Client.GetAsync($"/control/peers/{ControlClient.Segment(parse.GetValue(peer)!, "peer")}", ListCommand.Wait, cancellationToken);
             RowWriter.WriteObject(document, parse.GetValue(output), PeerSections.Lines, Console.Out);
             return ExitCode.Ok;
         });
@@ -49,7 +50,7 @@ internal static class PeerCommand
 
             using Control.ControlClient client = new(parse.GetValue(data)!);
             JsonObject document = await client.PostAsync(
-                $"/control/peers/{Uri.EscapeDataString(parse.GetValue(peer)!)}/name", new JsonObject { ["name"] = parse.GetValue(name) }, ListCommand.Wait, cancellationToken);
+                $"/control/peers/{ControlClient.Segment(parse.GetValue(peer)!, "peer")}/name", new JsonObject { ["name"] = parse.GetValue(name) }, ListCommand.Wait, cancellationToken);
             RowWriter.WriteObject(document, parse.GetValue(output), d => [("PEER", $"{d["peer"]}"), ("NAME", $"{d["name"] ?? "-"}")], Console.Out);
             return ExitCode.Ok;
         });

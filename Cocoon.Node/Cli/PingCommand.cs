@@ -61,7 +61,7 @@ internal static class PingCommand
         string limit = $"timeout_ms={(int)wait.TotalMilliseconds}";
         if (!target.StartsWith('/'))
         {
-            return $"/control/peers/{Uri.EscapeDataString(target)}/ping?{limit}";
+            return $"/control/peers/{ControlClient.Segment(target, "peer")}/ping?{limit}";
         }
 
         Multiaddr address = Multiaddr.Parse(target);

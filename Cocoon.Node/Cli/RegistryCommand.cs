@@ -40,7 +40,7 @@ internal static class RegistryCommand
     private static Command BuildShow()
     {
         WalletDesk desk = new();
-        Argument<string> address = Address();
+        Argument<string> address = Address(isOptional: true);
         Command command = new("show", "What a registry says now\n\nExample: cocoon registry show EQ…") { address };
         desk.AddTo(command);
         command.Run(async (parse, cancellationToken) =>
@@ -61,7 +61,7 @@ internal static class RegistryCommand
                 ["revoked"] = state.Measurements.Concat(state.Models).Count(e => e.Value.IsRevoked),
                 ["pending"] = state.Pending.Count,
             };
-            RowWriter.WriteObject(document, parse.GetValue(desk.Chain.Output), d => d.Where(e => e.Key != "schema").Select(e => (e.Key, e.Value!.ToString())), Console.Out);
+            RowWriter.WriteObject(document, parse.GetValue(desk.Chain.Output), d => d.Where(e => e.Key != "schema").Select(e => (e.Key, e.Value is JsonArray list ? string.Join("  ", list.Select(i => $"{i}")) : e.Value!.ToString())), Console.Out);
             return ExitCode.Ok;
         });
         return command;
@@ -70,7 +70,7 @@ internal static class RegistryCommand
     private static Command BuildList()
     {
         WalletDesk desk = new();
-        Argument<string> address = Address();
+        Argument<string> address = Address(isOptional: true);
         RowOptionSet rows = new();
         Command command = new("list", "Everything in a registry's lists, and the changes that wait\n\nExample: cocoon registry list EQ… --filter list=model") { address };
         rows.AddTo(command);
@@ -238,7 +238,9 @@ internal static class RegistryCommand
     private static async Task<(TonAddress Registry, RegistryState State)> ReadAsync(
         ParseResult parse, WalletDesk desk, Argument<string> address, CancellationToken cancellationToken)
     {
-        TonAddress registry = TonAddress.TryParse(parse.GetValue(address), out TonAddress parsed) ? parsed : throw new CliException(ExitCode.Usage, "that is no TON address");
+        string named = parse.GetValue(address) ?? await desk.RegistryAsync(parse, cancellationToken) ?? throw new CliException(
+            ExitCode.Usage, "which registry?", "no node that follows one runs here", "Give its address.");
+        TonAddress registry = TonAddress.TryParse(named, out TonAddress parsed) ? parsed : throw new CliException(ExitCode.Usage, $"'{named}' is no TON address");
         using HttpClient http = new();
         TonAccount account = await WalletDesk.Client(http, await desk.ProfileAsync(parse, readsOnly: true, cancellationToken)).GetAccountAsync(registry, cancellationToken);
         return account.Data is { } data && account.Code?.Hash == RegistryContract.CodeHash
@@ -274,5 +276,7 @@ internal static class RegistryCommand
     private static IEnumerable<(string Label, string Value)> Outcome(JsonObject d) =>
         [("RESULT", $"{d["words"]}"), ("FEES", $"{Words.Ton(d["wallet_fees_nanoton"])} TON by the wallet"), ("TRANSACTION", $"{d["transaction"]}")];
 
-    private static Argument<string> Address() => new("address") { Description = "The registry's address" };
+    private static Argument<string> Address(bool isOptional = false) => isOptional
+        ? new("address") { Description = "The registry's address (default: the one that the node here follows)", Arity = ArgumentArity.ZeroOrOne }
+        : new("address") { Description = "The registry's address" };
 }

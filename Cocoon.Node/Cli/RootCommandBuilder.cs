@@ -10,7 +10,7 @@ internal static class RootCommandBuilder
 
     /// <param name="accepted">Suites that a light client seals to.</param>
     /// <param name="offered">Suites that an enclave makes keys for, best first.</param>
-    internal static RootCommand Build(IReadOnlyList<HpkeSuite> accepted, IReadOnlyList<HpkeSuite> offered) => new("Cocoon: private, paid, peer-to-peer AI inference on TON.")
+    internal static RootCommand Build(IReadOnlyList<HpkeSuite> accepted, IReadOnlyList<HpkeSuite> offered) => new RootCommand("Cocoon: private, paid, peer-to-peer AI inference on TON.")
     {
         UpCommand.Build(),
         ClientCommand.Build(accepted),
@@ -41,5 +41,5 @@ internal static class RootCommandBuilder
         VerifyCommand.Build(),
         AttestCommand.Build(),
         EnclaveCommand.Build(offered),
-    };
+    }.RefuseBlankValues();
 }

@@ -41,7 +41,10 @@ internal static class WalletCommand
         yield return ("BALANCE", $"{Words.Ton(d["balance_nanoton"])} TON");
         yield return ("IN CHANNELS", $"{Words.Ton(d["tied_up_nanoton"])} TON of ours that can be spent or come back");
         yield return ("REDEEMABLE", $"{Words.Ton(d["redeemable_nanoton"])} TON vouched to us and not claimed");
-        yield return ("SPENT TODAY", $"{Words.Ton(d["spent_today_nanoton"])} TON vouched (UTC)");
+        if (d["spent_today_nanoton"] is { } spent)
+        {
+            yield return ("SPENT TODAY", $"{Words.Ton(spent)} TON vouched (UTC)");
+        }
     }
 
     private static Command BuildNew()

@@ -63,6 +63,10 @@ internal sealed class WalletDesk
         return Networks.Resolve(network, endpoints, confirmed);
     }
 
+    /// <summary>The registry that the node here follows; <c>null</c> when none runs, or it follows none.</summary>
+    public async Task<string?> RegistryAsync(ParseResult parse, CancellationToken cancellationToken) =>
+        (string?)(await AskNodeAsync(parse, "/control/chain", cancellationToken))?["registry"];
+
     public static ToncenterClient Client(HttpClient http, NetworkProfile profile)
     {
         string? keys = Environment.GetEnvironmentVariable("COCOON_TON_API_KEY");

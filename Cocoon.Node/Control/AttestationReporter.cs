@@ -3,8 +3,10 @@ using Cocoon.Node.Discovery;
 using Cocoon.Node.Peers;
 using Cocoon.Node.Serving;
 using Cocoon.Node.Sessions;
+using Cocoon.Protocol.Attestation;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Offers;
+using Microsoft.Extensions.Options;
 
 namespace Cocoon.Node.Control;
 
@@ -12,9 +14,17 @@ namespace Cocoon.Node.Control;
 /// <param name="Bundle">Base64.</param>
 internal sealed record EvidenceDocument(int Schema, string PeerId, string Bundle);
 
+/// <summary>The policy by which this client appraises when a request does not say otherwise.</summary>
+/// <param name="Policy">As in a policy file; <c>null</c> where nobody is appraised.</param>
+internal sealed record PolicyDocument(int Schema, string? Policy);
+
 /// <summary>Gets the evidence of this node's enclave, or of a provider's, fresh from the provider.</summary>
-internal sealed class AttestationReporter(PeerNetwork network, PeerResolver resolver, OfferBook book, OfferedModels? models = null, InferenceClient? client = null)
+internal sealed class AttestationReporter(PeerNetwork network, PeerResolver resolver, OfferBook book, IOptions<ClientOptions> options, OfferedModels? models = null, InferenceClient? client = null)
 {
+    public PolicyDocument Policy() => new(
+        ControlJson.Schema,
+        client is null ? null : AppraisalPolicyFile.Format(options.Value.Policy.AllowingSimulated(options.Value.AllowOpenTier)));
+
     /// <param name="peer">As people name it; <c>null</c>: this node.</param>
     /// <exception cref="CliException">There is no enclave here, no offer of that peer, or the peer showed none.</exception>
     public async Task<EvidenceDocument> ShowAsync(string? peer, CancellationToken cancellationToken)

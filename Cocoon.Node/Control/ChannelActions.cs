@@ -172,7 +172,7 @@ internal sealed class ChannelActions(IServiceProvider services, Previews preview
             if (found.Length > 1 || time.GetElapsedTime(since) > OfferWait)
             {
                 throw new CliException(
-                    ExitCode.NotFound, found.Length > 1 ? $"'{provider}' names several providers" : $"no offer of '{provider}' is known", null, "See 'cocoon offers'.");
+                    found.Length > 1 ? ExitCode.Usage : ExitCode.NotFound, found.Length > 1 ? $"'{provider}' names several providers" : $"no offer of '{provider}' is known", null, "See 'cocoon offers'.");
             }
 
             await Task.Delay(OfferPoll, time, cancellationToken);

@@ -48,6 +48,13 @@ internal sealed class ControlClient : IDisposable
         };
     }
 
+    /// <summary>What a person typed, as one segment of a path.</summary>
+    /// <param name="what">What it should name, for the refusal.</param>
+    /// <exception cref="CliException">Empty, or a step in a path, which would ask another question.</exception>
+    public static string Segment(string typed, string what) => string.IsNullOrWhiteSpace(typed) || typed is "." or ".."
+        ? throw new CliException(ExitCode.Usage, $"'{typed}' names no {what}")
+        : Uri.EscapeDataString(typed);
+
     public async Task<JsonObject> GetAsync(string path, CancellationToken cancellationToken) =>
         await SendAsync(new HttpRequestMessage(HttpMethod.Get, path), cancellationToken);
 
@@ -133,8 +140,7 @@ internal sealed class ControlClient : IDisposable
             using HttpResponseMessage response = await _http.SendAsync(request, cancellationToken);
             if (response.StatusCode == HttpStatusCode.NotFound && response.Content.Headers.ContentType is null)
             {
-                throw new CliException(
-                    ExitCode.Usage, "this node cannot do that", "the node that runs here has another role, or another version", "Name the data directory of a provider ('cocoon up') or a light client ('cocoon client') with --data.");
+                throw new CliException(ExitCode.Usage, "this node cannot do that", "the node that runs here has another version", "Start it again with this one.");
             }
 
             JsonObject document = await response.Content.ReadFromJsonAsync<JsonObject>(cancellationToken) ?? [];

@@ -1,5 +1,7 @@
 using System.Text.Json;
 using Cocoon.Node.Cli;
+using Cocoon.Node.Discovery;
+using Cocoon.Node.Hosting;
 using Cocoon.Node.Payments;
 using Cocoon.Protocol.Ton;
 
@@ -13,13 +15,14 @@ internal static class ControlEndpoints
         app.MapGet("/control/status", (StatusReporter reporter, CancellationToken ct) => Answer(() => reporter.StatusAsync(ct)));
         app.MapNetwork();
         app.MapGet("/control/attestation", (AttestationReporter reporter, string? peer, CancellationToken ct) => Answer(() => reporter.ShowAsync(peer, ct)));
-        app.MapGet("/control/chain", (NetworkProfile network) => Answer(() => Task.FromResult(
-            new ChainDocument(ControlJson.Schema, network.Name, [.. network.Endpoints.Select(e => e.ToString())]))));
+        app.MapGet("/control/policy", (AttestationReporter reporter) => Answer(() => Task.FromResult(reporter.Policy())));
+        app.MapGet("/control/chain", (NetworkProfile network, NodeOptions node) => Answer(() => Task.FromResult(
+            new ChainDocument(ControlJson.Schema, network.Name, [.. network.Endpoints.Select(e => e.ToString())], node.Registry))));
         app.MapGet("/control/wallet", (MoneyReporter reporter, CancellationToken ct) => Answer(() => reporter.WalletAsync(ct)));
         app.MapPost("/control/wallet/send", (IServiceProvider services, SendRequest request, CancellationToken ct) => Answer(() => Wallet<WalletActions>(services).SendAsync(request, ct)));
         app.MapPost("/control/wallet/messages", (IServiceProvider services, MessagesRequest request, CancellationToken ct) => Answer(() => Wallet<WalletActions>(services).SendMessagesAsync(request, ct)));
         app.MapGet("/control/channels", (MoneyReporter reporter) => Answer(() => Task.FromResult(reporter.Channels())));
-        app.MapGet("/control/channels/export", (IServiceProvider services) => Answer(() => Task.FromResult(Wallet<ChannelActions>(services).Export())));
+        app.MapGet("/control/export/channels", (IServiceProvider services) => Answer(() => Task.FromResult(Wallet<ChannelActions>(services).Export())));
         app.MapGet("/control/channels/{id}", (MoneyReporter reporter, string id, CancellationToken ct) => Answer(() => reporter.StatementAsync(id, ct)));
         app.MapPost("/control/channels/open", (IServiceProvider services, OpenChannelRequest request, CancellationToken ct) => Answer(() => Wallet<ChannelActions>(services).OpenAsync(request, ct)));
         app.MapPost("/control/channels/{id}/topup", (IServiceProvider services, string id, TopUpRequest request, CancellationToken ct) => Answer(() => Wallet<ChannelActions>(services).TopUpAsync(id, request, ct)));
@@ -34,6 +37,26 @@ internal static class ControlEndpoints
             return Results.Json(new { schema = ControlJson.Schema, stopping = true }, ControlJson.Options);
         });
     }
+
+    /// <summary>What another role does: said as such, with the role that this node has.</summary>
+    /// <param name="paths">Route patterns that nothing else answers.</param>
+    public static void MapOtherRoles(this WebApplication app, params string[] paths)
+    {
+        foreach (string path in paths)
+        {
+            app.MapFallback(path, (NodeOptions node) => Failure(
+                ExitCode.Usage, "this node cannot do that", $"it is {RoleWords(node.Role)}, version {NodeAgent.Version}",
+                "Name the data directory of a provider ('cocoon up') or a light client ('cocoon client'), whichever does it, with --data."));
+        }
+    }
+
+    private static string RoleWords(NodeRole role) => role switch
+    {
+        NodeRole.Provider => "a provider",
+        NodeRole.Client => "a light client",
+        NodeRole.Bootstrap => "a bootstrap node, which serves no model and asks none",
+        _ => "a throwaway peer",
+    };
 
     /// <summary>What needs a wallet, which a node that neither serves nor pays has not.</summary>
     private static T Wallet<T>(IServiceProvider services)

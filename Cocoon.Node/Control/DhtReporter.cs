@@ -86,9 +86,9 @@ internal sealed class DhtReporter(
             key = SignedValue.Key(identity.Peer, request.Name ?? "");
             sealedValue = SignedValue.Seal(identity.Key, key, sequence, data);
         }
-        catch (ArgumentException exception)
+        catch (ArgumentException)
         {
-            throw new CliException(ExitCode.Usage, "that value cannot be stored", exception.Message, $"Names have 1 to {SignedValue.MaxNameLength} letters, digits, '.', '_' or '-'; values at most {SignedValue.MaxData} bytes.");
+            throw new CliException(ExitCode.Usage, "that value cannot be stored", $"it has {data.Length} bytes and the name '{request.Name}'", $"Names have 1 to {SignedValue.MaxNameLength} letters, digits, '.', '_' or '-'; values at most {SignedValue.MaxData} bytes.");
         }
 
         (int peers, double took) = await MeasureAsync(t => network.Dht.PutValueAsync(key, sealedValue, t), wait, cancellationToken);

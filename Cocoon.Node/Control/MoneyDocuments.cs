@@ -18,7 +18,8 @@ internal sealed record PreviewDocument(
     string FeeSource);
 
 /// <summary>Where this node reads the chain over HTTP, for commands beside it.</summary>
-internal sealed record ChainDocument(int Schema, string Network, IReadOnlyList<string> Endpoints);
+/// <param name="Registry">The registry contract that this node follows, if any.</param>
+internal sealed record ChainDocument(int Schema, string Network, IReadOnlyList<string> Endpoints, string? Registry);
 
 internal sealed record OpenChannelRequest(string Provider, string DepositNanoton, bool DryRun = false);
 

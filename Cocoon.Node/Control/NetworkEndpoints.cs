@@ -18,7 +18,7 @@ internal static class NetworkEndpoints
         app.MapGet("/control/peers/{peer}", (PeerDetailReporter reporter, PeerResolver resolver, string peer) =>
             Answer(() => Task.FromResult(reporter.Show(resolver.Resolve(peer)))));
         app.MapPost("/control/peers/{peer}/name", (PeerNames names, PeerResolver resolver, string peer, PeerNameRequest request) =>
-            Answer(() => Task.FromResult(Name(names, resolver.Resolve(peer), request.Name))));
+            Answer(() => Task.FromResult(Name(names, resolver, resolver.Resolve(peer), request.Name))));
         app.MapGet("/control/peers/{peer}/ping", (PeerProbe probe, PeerResolver resolver, string peer, string? address, int? timeout_ms, CancellationToken ct) =>
             Answer(() => probe.PingAsync(resolver.Resolve(peer), address is null ? null : Multiaddr.Parse(address), Wait(timeout_ms), ct)));
         app.MapGet("/control/offers", (OfferReporter reporter, OfferFinder finder, string? model, bool? explain, int? wait_ms, CancellationToken ct) =>
@@ -80,11 +80,16 @@ internal static class NetworkEndpoints
         }
     }
 
-    private static PeerNameDocument Name(PeerNames names, PeerId peer, string? name)
+    private static PeerNameDocument Name(PeerNames names, PeerResolver resolver, PeerId peer, string? name)
     {
         if (name is not null && !PeerNames.IsName(name))
         {
             throw new CliException(ExitCode.Usage, $"'{name}' is no name for a peer", $"1 to {PeerNames.MaxLength} letters, digits, '.', '_' or '-', and nothing like a peer id");
+        }
+
+        if (name is not null && resolver.FindOther(peer, name) is { } other)
+        {
+            throw new CliException(ExitCode.Usage, $"'{name}' was not given", $"it is a part of the id of {other}, which every command would take for {peer} then", "Choose another name.");
         }
 
         return names.Set(peer, name)

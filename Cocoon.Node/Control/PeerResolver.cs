@@ -34,7 +34,7 @@ internal sealed class PeerResolver(PeerNetwork network, OfferBook book, PeerName
         PeerId[] found = [.. known.Where(p => Matches(p.ToString(), text))];
         if (found.Length == 0)
         {
-            found = [.. known.Where(p => text.Length >= MinPart && p.ToString().Contains(text, StringComparison.Ordinal))];
+            found = [.. known.Where(p => IsPart(p.ToString(), text))];
         }
 
         return found.Length switch
@@ -44,6 +44,11 @@ internal sealed class PeerResolver(PeerNetwork network, OfferBook book, PeerName
             _ => throw new CliException(ExitCode.Usage, $"'{text}' could be {found.Length} peers", string.Join(", ", found.Take(MaxListed).Select(Describe)) + (found.Length > MaxListed ? ", …" : ""), "Write more of the id."),
         };
     }
+
+    /// <summary>A peer other than <paramref name="peer"/> that <paramref name="text"/> could mean as a part of its id.</summary>
+    public PeerId? FindOther(PeerId peer, string text) => Known().FirstOrDefault(p => p != peer && (Matches(p.ToString(), text) || IsPart(p.ToString(), text)));
+
+    private static bool IsPart(string id, string text) => text.Length >= MinPart && id.Contains(text, StringComparison.Ordinal);
 
     private IEnumerable<PeerId> Known() => network.Host.Connections.Select(c => c.Peer)
         .Concat(book.All().Select(o => o.Peer))

@@ -16,6 +16,7 @@ internal sealed class EphemeralNode : IAsyncDisposable
 
     private readonly DataDirectory _directory;
     private readonly WebApplication _app;
+    private bool _isStarted;
 
     private EphemeralNode(DataDirectory directory, WebApplication app) => (_directory, _app) = (directory, app);
 
@@ -37,6 +38,7 @@ internal sealed class EphemeralNode : IAsyncDisposable
         try
         {
             await started._app.StartAsync(cancellationToken);
+            started._isStarted = true;
             ControlSocket.Protect(ControlSocket.PathIn(directory.Path));
             if (options.NeedsJoining)
             {
@@ -57,7 +59,8 @@ internal sealed class EphemeralNode : IAsyncDisposable
         using CancellationTokenSource limit = new(StopWait);
         try
         {
-            await _app.StopAsync(limit.Token);
+            // One that did not come up has nothing to stop, and what stopped it is to be told.
+            await (_isStarted ? _app.StopAsync(limit.Token) : Task.CompletedTask);
         }
         catch (OperationCanceledException)
         {

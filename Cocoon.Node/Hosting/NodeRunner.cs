@@ -103,6 +103,7 @@ internal static class NodeRunner
             app.MapOpenAi();
         }
 
+        app.MapOtherRoles(client is null ? ["/control/{**path}", "/v1/{**path}"] : ["/control/{**path}"]);
         return app;
     }
 

@@ -120,14 +120,21 @@ public sealed class CommandLineTests
     {
         string file = Path.Combine(SharedNetwork.Client.DataDirectory, "shown.bundle");
         string[] ask = ["attest", "show", SharedNetwork.Cheap.PeerId, "-o", "json", "--data", SharedNetwork.Client.DataDirectory];
-        CommandResult strict = await CocoonProgram.RunAsync(cancellationToken, ask);
-        CommandResult allowed = await CocoonProgram.RunAsync(cancellationToken, [.. ask, "--allow-open", "--save", file]);
+        string builtIn = Path.Combine(SharedNetwork.Client.DataDirectory, "built-in.json");
+        await File.WriteAllTextAsync(builtIn, (await CocoonProgram.RunAsync(cancellationToken, "attest", "policy", "--data", Path.Combine(SharedNetwork.Client.DataDirectory, "nobody"))).Output, cancellationToken);
+        CommandResult strict = await CocoonProgram.RunAsync(cancellationToken, [.. ask, "--policy", builtIn]);
+        CommandResult allowed = await CocoonProgram.RunAsync(cancellationToken, [.. ask, "--policy", builtIn, "--allow-open", "--save", file]);
+        CommandResult asTheClient = await CocoonProgram.RunAsync(cancellationToken, ask);
+        CommandResult inForce = await CocoonProgram.RunAsync(cancellationToken, "attest", "policy", "--data", SharedNetwork.Client.DataDirectory);
         CommandResult own = await CocoonProgram.RunAsync(cancellationToken, "attest", "show", "--allow-open", "-o", "json", "--data", SharedNetwork.Cheap.DataDirectory);
         Assert.That((strict.ExitCode, allowed.ExitCode, own.ExitCode), Is.EqualTo((7, 0, 0)), strict.Error + allowed.Error + own.Error);
         JsonObject refused = JsonNode.Parse(strict.Output)!.AsObject(), accepted = JsonNode.Parse(allowed.Output)!.AsObject(), seen = JsonNode.Parse(own.Output)!.AsObject();
         CommandResult pinned = await PinnedAsync((string)accepted["policy_digest"]!), other = await PinnedAsync(new string('0', 64));
         using (Assert.EnterMultipleScope())
         {
+            Assert.That((asTheClient.ExitCode, (string)JsonNode.Parse(asTheClient.Output)!["verdict"]!), Is.EqualTo((0, "accepted")), "the client that runs here was started with --allow-open");
+            Assert.That((bool)JsonNode.Parse(inForce.Output)!["allow_simulated"]!, Is.True, "the policy in force is the running client's");
+            Assert.That((bool)JsonNode.Parse(await File.ReadAllTextAsync(builtIn, cancellationToken))!["allow_simulated"]!, Is.False);
             Assert.That((string)refused["verdict"]!, Is.EqualTo("refused"));
             Assert.That(refused["reasons"]!.AsArray().Select(r => (string)r!), Is.EqualTo(new[] { ReasonWords.PolicySimulated }));
             Assert.That(((string)accepted["verdict"]!, (string)seen["verdict"]!), Is.EqualTo(("accepted", "accepted")));

@@ -46,7 +46,7 @@ internal sealed class RowOptionSet
 
     /// <summary>Fetches and prints the list, with <c>--watch</c> until cancelled.</summary>
     /// <param name="rowsField">The array of the document that holds the rows.</param>
-    /// <param name="footnote">For people, on stderr.</param>
+    /// <param name="footnote">For people, on stderr: what the star behind a header means.</param>
     public async Task<int> PrintAsync(
         ParseResult parse, Func<CancellationToken, Task<JsonObject>> fetch, string rowsField, IReadOnlyList<Column> columns, string? footnote, CancellationToken cancellationToken)
     {
@@ -54,7 +54,7 @@ internal sealed class RowOptionSet
         if (!IsWatched(parse))
         {
             RowWriter.Write(await fetch(cancellationToken), rowsField, columns, options, Console.Out);
-            if (footnote is not null && options is { Format: OutputFormat.Table, IsQuiet: false })
+            if (footnote is not null && options is { Format: OutputFormat.Table, IsQuiet: false } && options.Select(columns).Any(c => c.Header.EndsWith('*')))
             {
                 await Console.Error.WriteLineAsync(footnote);
             }

@@ -57,6 +57,12 @@ internal static class Words
         };
     }
 
+    /// <summary>An ISO 8601 time to the second, UTC.</summary>
+    public static string Time(JsonNode? time) =>
+        DateTimeOffset.TryParse(time?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset at)
+            ? at.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture) + " UTC"
+            : "-";
+
     /// <summary>Bytes in binary units.</summary>
     public static string Bytes(JsonNode? bytes)
     {

@@ -9,6 +9,9 @@ namespace Cocoon.Tests.Node.Cli;
 [CancelAfter(120_000)]
 public sealed class InspectionCommandTests
 {
+    /// <summary>Commands that make what is named, or wait for it.</summary>
+    private static readonly string[] s_namesAnything = ["dht put", "keys new", "gossip tail"];
+
     private string _directory = null!;
     private CocoonNode _hub = null!;
     private CocoonNode _left = null!;
@@ -129,6 +132,62 @@ public sealed class InspectionCommandTests
             Assert.That((string)JsonNode.Parse(after[6].Output)!["peer"]!, Is.EqualTo(_right.PeerId), "a part of the middle");
             Assert.That(after[5].Error, Does.Match("could be [0-9]+ peers").And.Contain(_left.PeerId).And.Contain($"{_right.PeerId} (rack-7)"), "the candidates are listed");
         }
+    }
+
+    /// <summary>Every command would take it for the peer that has the name.</summary>
+    [Test]
+    public async Task PeerName_ThatIsAPartOfAnothersId_IsRefused(CancellationToken cancellationToken)
+    {
+        CommandResult[] results = await RunAllAsync(
+            _hub, cancellationToken, ["peer", "name", _left.PeerId, _right.PeerId[^6..]], ["peer", "name", _left.PeerId, _right.PeerId[20..25]]);
+        Assert.That(results.Select(r => r.ExitCode), Is.All.EqualTo(2));
+        Assert.That(results.Select(r => r.Error), Is.All.Contain(_right.PeerId));
+    }
+
+    [Test]
+    public async Task AnotherRolesCommand_SaysWhichRoleThisIs(CancellationToken cancellationToken)
+    {
+        CommandResult[] results = await RunAllAsync(_hub, cancellationToken, ["price"], ["pause"], ["chat", "Hello?"]);
+        Assert.That(results.Select(r => r.ExitCode), Is.All.EqualTo(2), string.Join('\n', results.Select(r => r.Error)));
+        Assert.That(results.Select(r => r.Error), Is.All.Contain("bootstrap node"));
+    }
+
+    [Test]
+    public async Task Ephemeral_WithAnAddressThatIsNone_SaysSo(CancellationToken cancellationToken)
+    {
+        CommandResult result = await CocoonProgram.RunAsync(cancellationToken, "peers", "--ephemeral", "--bootstrap", "nonsense");
+        Assert.That((result.ExitCode, result.Output), Is.EqualTo((2, "")));
+        Assert.That(result.Error, Does.StartWith("error: ").And.Contain("'nonsense'"));
+    }
+
+    /// <summary>Steps of a path, the names of routes, and nothing that anybody could mean: a refusal each time, never a trace.</summary>
+    [TestCase("..")]
+    [TestCase("export")]
+    public async Task EveryCommand_WithNamesOfNothing_RefusesInWords(string name, CancellationToken cancellationToken)
+    {
+        string home = Directory.CreateDirectory(Path.Combine(_directory, "home")).FullName;
+        string[][] lines =
+        [
+            .. CommandTree.All().Where(c => c.Command.Arguments.Count > 0 && !s_namesAnything.Contains(c.Line))
+                .Select(c => (string[])[.. c.Path, .. c.Command.Arguments.Select(_ => name), .. c.Command.Options.Any(o => o.Name == "--data") ? ["--data", _hub.DataDirectory] : (string[])[]]),
+        ];
+        List<string> traces = [];
+        await Parallel.ForEachAsync(lines, new ParallelOptions { MaxDegreeOfParallelism = 4, CancellationToken = cancellationToken }, async (line, token) =>
+        {
+            ProcessStartInfo start = CocoonProgram.Launch(line);
+            start.Environment["HOME"] = home;
+            CommandResult result = await CocoonProgram.RunAsync(start, token);
+            if (result.ExitCode is not (>= 1 and <= 7) || !result.Error.StartsWith("error: ", StringComparison.Ordinal)
+                || result.Error.Contains("   at ", StringComparison.Ordinal) || result.Error.Contains("COCOON_TRACE", StringComparison.Ordinal))
+            {
+                lock (traces)
+                {
+                    traces.Add($"{string.Join(' ', line)}: {result.ExitCode}\n{result.Output}{result.Error}");
+                }
+            }
+        });
+        Assert.That(lines, Has.Length.GreaterThan(20));
+        Assert.That(traces, Is.Empty);
     }
 
     [Test]
