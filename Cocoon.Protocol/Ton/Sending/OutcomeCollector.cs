@@ -1,21 +1,28 @@
 using System.Globalization;
 using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Ton.Messages;
+using Cocoon.Protocol.Ton.Wallets;
 
 namespace Cocoon.Protocol.Ton.Sending;
 
+/// <summary>What a wallet's history shows since an external was signed.</summary>
+/// <param name="Ours">The transaction of one of our externals; <c>null</c> when an unbroken chain of hashes shows that there is none.</param>
+/// <param name="IsTaken">The sequence number was used by another message that the wallet's key signed: nobody else can make one up.</param>
+internal readonly record struct WalletHistory(TonTransaction? Ours, bool IsTaken);
+
 /// <summary>Finds the transactions that an external caused and says what happened, per request.</summary>
-internal sealed class OutcomeCollector(ITonClient client, WalletSenderOptions options)
+internal sealed class OutcomeCollector(WalletContract contract, ITonClient client, WalletSenderOptions options)
 {
     private const int Page = 32;
     private const int MaxScanned = 10_000;
     private const uint VanishedReceiverSeconds = 15;
 
-    /// <summary>One of our externals in the wallet's history since signing; <c>null</c> when an unbroken chain of hashes shows that it is not there.</summary>
-    public async Task<TonTransaction?> FindWalletTransactionAsync(TonAccount account, OutboxBatch batch, CancellationToken cancellationToken)
+    /// <exception cref="TonException">The server does not show the history.</exception>
+    public async Task<WalletHistory> ReadHistoryAsync(TonAccount account, OutboxBatch batch, CancellationToken cancellationToken)
     {
         TransactionId next = account.LastTransaction;
         int scanned = 0;
+        bool isTaken = false;
         while (next.LogicalTime > batch.LastBefore.LogicalTime)
         {
             IReadOnlyList<TonTransaction> page = await client.GetTransactionsAsync(account.Address, Page, next, cancellationToken);
@@ -23,8 +30,10 @@ internal sealed class OutcomeCollector(ITonClient client, WalletSenderOptions op
             {
                 if (transaction.InMessage is { Kind: TonMessageKind.ExternalIn } message && batch.IsOurs(message.NormalizedHash))
                 {
-                    return transaction;
+                    return new WalletHistory(transaction, isTaken);
                 }
+
+                isTaken |= transaction.InMessage is { } other && contract.ReadSignedSeqno(other.Body) == batch.Seqno;
             }
 
             scanned += page.Count;
@@ -36,7 +45,7 @@ internal sealed class OutcomeCollector(ITonClient client, WalletSenderOptions op
             next = page[^1].Previous;
         }
 
-        return null;
+        return new WalletHistory(null, isTaken);
     }
 
     /// <summary>An outcome for each request, or <c>null</c> while a receiver's transaction may still come.</summary>

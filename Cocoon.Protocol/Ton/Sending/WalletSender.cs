@@ -53,7 +53,7 @@ internal sealed partial class WalletSender
         _options = options;
         _time = time;
         _logger = logger;
-        _collector = new OutcomeCollector(client, options);
+        _collector = new OutcomeCollector(wallet, client, options);
     }
 
     public WalletContract Wallet => _wallet;
@@ -190,9 +190,14 @@ internal sealed partial class WalletSender
 
             OutboxBatch signed = new([request], [], refused.Hashes[^1], refused.Seqno, ValidUntil: 0, refused.LastBefore) { Earlier = refused.Hashes };
             TonTransaction? transaction;
+            bool isPast = SeqnoOf(account) > refused.Seqno;
             try
             {
-                transaction = await _collector.FindWalletTransactionAsync(account, signed, cancellationToken);
+                (transaction, bool isTaken) = await _collector.ReadHistoryAsync(account, signed, cancellationToken);
+                if (isPast && transaction is null && !isTaken)
+                {
+                    throw Unexplained(refused.Seqno);
+                }
             }
             catch (TonException fault) when (fault.Code == TonErrorCode.Malformed)
             {
@@ -207,7 +212,7 @@ internal sealed partial class WalletSender
                 return await TryFinishAsync(signed, transaction, account, cancellationToken) ? Resolution.Changed : Resolution.Pending;
             }
 
-            if (SeqnoOf(account) > refused.Seqno)
+            if (isPast)
             {
                 await _store.ForgetRefusedAsync(_wallet.Address, request.Key, cancellationToken);
                 return Resolution.Changed;
@@ -322,9 +327,15 @@ internal sealed partial class WalletSender
 
     private async Task<TimeSpan> ConcludeAsync(OutboxBatch batch, TonAccount account, CancellationToken cancellationToken)
     {
-        TonTransaction? transaction = await _collector.FindWalletTransactionAsync(account, batch, cancellationToken);
+        (TonTransaction? transaction, bool isTaken) = await _collector.ReadHistoryAsync(account, batch, cancellationToken);
         if (transaction is null)
         {
+            if (!isTaken)
+            {
+                // A server that hides ours and makes up another: signed for the next number, both could happen.
+                throw Unexplained(batch.Seqno);
+            }
+
             // Another message took the number, for example from the same wallet used elsewhere. Ours can never happen any more.
             Log.Superseded(_logger, _wallet.Address, batch.Seqno);
             await _store.ReturnAsync(_wallet.Address, batch, cancellationToken);
@@ -334,6 +345,9 @@ internal sealed partial class WalletSender
         _rejectedAttempts = 0;
         return await TryFinishAsync(batch, transaction, account, cancellationToken) ? TimeSpan.Zero : _options.PollInterval;
     }
+
+    private static TonException Unexplained(uint seqno) =>
+        new(TonErrorCode.Malformed, $"the server says that sequence number {seqno} was used, and shows no message of this wallet's key that used it");
 
     /// <returns><c>false</c> while a receiver's transaction may still come.</returns>
     private async Task<bool> TryFinishAsync(OutboxBatch batch, TonTransaction transaction, TonAccount account, CancellationToken cancellationToken)

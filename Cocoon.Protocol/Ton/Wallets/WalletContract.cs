@@ -33,6 +33,26 @@ internal abstract class WalletContract
     /// <param name="validUntil">Chain time, Unix seconds, after which the wallet refuses it.</param>
     public abstract Cell CreateTransferBody(Ed25519PrivateKey key, uint seqno, uint validUntil, IReadOnlyList<WalletTransfer> transfers);
 
+    /// <summary>The sequence number that this wallet's key signed a body for; <c>null</c> of every other body.</summary>
+    public uint? ReadSignedSeqno(Cell body)
+    {
+        try
+        {
+            return TryReadSigned(body.BeginParse(), out Cell unsigned, out byte[] signature, out uint seqno) && PublicKey.Verify(unsigned.Hash.ToArray(), signature)
+                ? seqno
+                : null;
+        }
+        catch (TonException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Takes a body apart.</summary>
+    /// <returns><c>false</c> when it is for another wallet, or no signed one.</returns>
+    /// <exception cref="TonException">Too short.</exception>
+    protected abstract bool TryReadSigned(CellSlice body, out Cell unsigned, out byte[] signature, out uint seqno);
+
     /// <summary>The external message; carries the state init while the wallet is not deployed.</summary>
     public ExternalMessage CreateExternal(
         Ed25519PrivateKey key, uint seqno, uint validUntil, IReadOnlyList<WalletTransfer> transfers, bool deploy) =>

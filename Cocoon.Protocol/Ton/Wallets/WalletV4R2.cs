@@ -45,6 +45,17 @@ internal sealed class WalletV4R2 : WalletContract
         return new CellBuilder().StoreBytes(Sign(key, unsigned)).StoreCell(unsigned.Build()).Build();
     }
 
+    protected override bool TryReadSigned(CellSlice body, out Cell unsigned, out byte[] signature, out uint seqno)
+    {
+        signature = body.LoadBytes(Ed25519.SignatureSize);
+        unsigned = body.RemainderToCell();
+        CellSlice signed = unsigned.BeginParse();
+        bool isOurs = signed.LoadUInt32() == WalletId;
+        signed.Skip(32);
+        seqno = signed.LoadUInt32();
+        return isOurs;
+    }
+
     private static StateInit Init(Ed25519PublicKey publicKey, uint walletId) =>
         new(s_code, new CellBuilder().StoreUInt(0, 32).StoreUInt(walletId, 32).StoreBytes(publicKey.Bytes).StoreBit(false).Build());
 }

@@ -8,6 +8,7 @@ namespace Cocoon.Protocol.Ton.Wallets;
 internal sealed class WalletV5R1 : WalletContract
 {
     private const uint SignedExternal = 0x7369676E;
+    private const uint SignedInternal = 0x73696E74;
     private const uint ActionSendMessage = 0x0EC3C86D;
 
     private static readonly Cell s_code = BocReader.ReadSingle(Convert.FromHexString(
@@ -61,6 +62,33 @@ internal sealed class WalletV5R1 : WalletContract
             .StoreMaybeReference(actions)
             .StoreBit(false);
         return body.StoreBytes(Sign(key, body)).Build();
+    }
+
+    /// <remarks>The signature is at the end; a signed body may also come in an internal message.</remarks>
+    protected override bool TryReadSigned(CellSlice body, out Cell unsigned, out byte[] signature, out uint seqno)
+    {
+        int length = body.RemainingBits - (8 * Ed25519.SignatureSize);
+        if (length < 4 * 32)
+        {
+            throw TonException.Malformed("a signed body is too short");
+        }
+
+        byte[] bits = new byte[(length + 7) / 8];
+        body.LoadBits(bits, length);
+        signature = body.LoadBytes(Ed25519.SignatureSize);
+        CellBuilder builder = new CellBuilder().StoreBits(bits, length);
+        while (body.RemainingReferences > 0)
+        {
+            builder.StoreReference(body.LoadReference());
+        }
+
+        unsigned = builder.Build();
+        CellSlice signed = unsigned.BeginParse();
+        bool isOurs = signed.LoadUInt32() is SignedExternal or SignedInternal && signed.LoadUInt32() == WalletId;
+        signed = unsigned.BeginParse();
+        signed.Skip(3 * 32);
+        seqno = signed.LoadUInt32();
+        return isOurs;
     }
 
     /// <summary>global_id XOR (client context 1 · workchain int8 · version 0 uint8 · subwallet uint15).</summary>

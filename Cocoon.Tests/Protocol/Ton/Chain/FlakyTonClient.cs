@@ -15,6 +15,9 @@ internal sealed class FlakyTonClient(ITonClient inner) : ITonClient
     /// <summary>What a reading of an account becomes.</summary>
     public Func<TonAccount, TonAccount> OnAccount { get; set; } = account => account;
 
+    /// <summary>Transactions of an account in the place of its own; <c>null</c>: its own.</summary>
+    public Func<TonAddress, IReadOnlyList<TonTransaction>?> OnTransactions { get; set; } = _ => null;
+
     /// <summary>Completes when the first external was to be sent.</summary>
     public Task FirstSend => _sent.Task;
 
@@ -41,7 +44,7 @@ internal sealed class FlakyTonClient(ITonClient inner) : ITonClient
         OnAccount(await inner.GetAccountAsync(address, cancellationToken));
 
     public Task<IReadOnlyList<TonTransaction>> GetTransactionsAsync(TonAddress address, int limit, TransactionId? from, CancellationToken cancellationToken) =>
-        inner.GetTransactionsAsync(address, limit, from, cancellationToken);
+        OnTransactions(address) is { } shown ? Task.FromResult(shown) : inner.GetTransactionsAsync(address, limit, from, cancellationToken);
 
     public Task<TonTransaction?> FindReceiverTransactionAsync(TonAddress source, TonAddress destination, ulong createdLt, CancellationToken cancellationToken) =>
         inner.FindReceiverTransactionAsync(source, destination, createdLt, cancellationToken);

@@ -350,6 +350,59 @@ internal sealed class WalletSenderTests : ChainFixture
         Assert.That((await ArrivalsAsync(receiver), await ArrivalsAsync(other)), Is.EqualTo((1, 1)));
     }
 
+    /// <summary>A server keeps the external, and shows its number taken by a message that the wallet's key never signed.</summary>
+    [Test, CancelAfter(60_000)]
+    public async Task Seqno_SaidToBeUsedByAMessageThatTheWalletNeverSigned_IsNotPaidTwice()
+    {
+        Person stranger = await NewPersonAsync(1 * Ton);
+        SendOutcome strange = await stranger.SendAsync("pay", Payment(Nobody()));
+        byte[]? held = null;
+        bool holds = false, lies = false;
+        int looks = 0;
+        TonTransaction? forged = null;
+        FlakyTonClient client = new(Devnet.Client)
+        {
+            OnSend = async (chain, boc, token) =>
+            {
+                if (holds && held is null)
+                {
+                    (held, lies) = (boc.ToArray(), true);
+                    return;
+                }
+
+                if (held is not null && lies)
+                {
+                    // Signed again, for the number after it: now both are let go.
+                    lies = false;
+                    await chain.SendBocAsync(held, token);
+                }
+
+                await chain.SendBocAsync(boc, token);
+            },
+        };
+        Person payer = await NewPersonAsync(2 * Ton, client);
+        client.OnAccount = account =>
+        {
+            // In the end the server is well again, should it not have been believed.
+            if (account.Address != payer.Address || !(lies = lies && ++looks < 5))
+            {
+                return account;
+            }
+
+            CellSlice data = account.Data!.BeginParse();
+            CellBuilder moved = new CellBuilder().StoreBit(data.LoadBit()).StoreUInt(data.LoadUInt32() + 1, 32).StoreCell(data.RemainderToCell());
+            return account with { Data = moved.Build(), LastTransaction = new TransactionId(account.LastTransaction.LogicalTime + 1, forged!.Id.Hash) };
+        };
+        client.OnTransactions = address => lies && address == payer.Address ? [forged!] : null;
+        Assert.That((await payer.SendAsync("first", Payment(Nobody()))).Succeeded, Is.True);
+        forged = (await HistoryAsync(stranger.Address)).Single(transaction => transaction.Id == strange.WalletTransaction);
+        holds = true;
+        TonAddress receiver = Nobody();
+        SendOutcome outcome = await payer.SendAsync("pay", Payment(receiver));
+        SendOutcome next = await payer.SendAsync("pay again", Payment(Nobody()));
+        Assert.That((outcome.Succeeded, next.Succeeded, await ArrivalsAsync(receiver)), Is.EqualTo((true, true, 1)), outcome.Words);
+    }
+
     [Test, CancelAfter(120_000)]
     public async Task Requests_ManyAtOnce_ShareAnExternal()
     {
