@@ -37,6 +37,10 @@ internal sealed partial class ClientChannel : IDisposable
     private ulong _unconfirmed;
     private int _refusals;
 
+    /// <summary>The newest chain time that a reading had, and that of the first which showed no account.</summary>
+    private uint _readAt;
+    private uint? _goneSince;
+
     internal ClientChannel(ClientChannelStore store, ClientChannelRecord record, Ed25519PrivateKey payKey, SpendOptions options, TimeProvider time)
     {
         if (!payKey.PublicKey.Equals(record.PayKey))
@@ -107,6 +111,27 @@ internal sealed partial class ClientChannel : IDisposable
     /// <summary>How often, in this run, its provider turned it away or would not close it, and neither chain nor signature told why.</summary>
     public int Refusals => Volatile.Read(ref _refusals);
 
+    /// <summary>Whether a reading of the chain is to be taken in: not one that is late, nor one server's word that the account is gone before its end.</summary>
+    internal bool Believes(ChannelAccount account)
+    {
+        lock (_lock)
+        {
+            bool isLate = account.ChainTime < _readAt;
+            _readAt = Math.Max(_readAt, account.ChainTime);
+            if (account.State is not null)
+            {
+                _goneSince = null;
+                return true;
+            }
+
+            bool isItsEnd = _record is { State: ChannelPhase.Opening } or { CloseAck: not null }
+                || (_record.CloseAt != 0 && account.ChainTime >= _record.CloseAt)
+                || (_record.ExpiresAt != 0 && account.ChainTime >= _record.ExpiresAt);
+            _goneSince ??= account.ChainTime;
+            return !isLate && (account.Corroborated || isItsEnd || account.ChainTime >= _goneSince + (long)ClientChannels.GoneAfter.TotalSeconds);
+        }
+    }
+
     internal int CountRefusal() => Interlocked.Increment(ref _refusals);
 
     internal Ed25519PrivateKey PayKey => _payKey;
@@ -163,10 +188,18 @@ internal sealed partial class ClientChannel : IDisposable
     /// because the provider consents to this total.
     /// </summary>
     /// <param name="agreed">The total of an earlier agreement; <c>null</c> before one.</param>
+    /// <exception cref="PaymentException">More is said to be paid out than was ever vouched: nothing is signed on such a word.</exception>
     public SignedVoucher FinalVoucher(ulong? agreed)
     {
         ClientChannelRecord record = Record;
-        ulong total = agreed ?? Math.Clamp(record.Due, record.Claimed, Math.Max(record.HighestTotal, record.Claimed));
+        if (agreed is null && record.Claimed > record.HighestTotal)
+        {
+            throw new PaymentException(
+                PaymentErrorCode.Provider,
+                $"{record.Claimed} nanoTON are said to be paid out, this wallet vouched {record.HighestTotal}: a voucher for the difference is not signed.");
+        }
+
+        ulong total = agreed ?? Math.Clamp(record.Due, record.Claimed, record.HighestTotal);
         VoucherStatement statement = new(record.Channel, total, record.Nonce + 1);
         return new SignedVoucher(statement, statement.Sign(_payKey));
     }

@@ -318,7 +318,7 @@ internal sealed partial class ClientChannels
             if (channel.Peer == peer)
             {
                 ClientChannelRecord record = channel.Record;
-                tied = checked(tied + record.Deposit - Math.Min(record.Deposit, Math.Max(record.Claimed, record.Due)));
+                tied = checked(tied + record.Deposit - Math.Min(record.Deposit, Math.Max(Math.Min(record.Claimed, record.HighestTotal), record.Due)));
             }
         }
 

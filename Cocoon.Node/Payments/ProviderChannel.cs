@@ -25,6 +25,9 @@ internal sealed class ProviderChannel
     private (SignedVoucher Voucher, Task<bool> Task)? _storing;
     private Task _saving = Task.CompletedTask;
     private bool _isDueQueued;
+    private bool _isAgreeing;
+    private bool _isRetired;
+    private int _vouchersUnderWay;
     private long? _extraReading;
 
     internal ProviderChannel(ProviderChannelStore store, ProviderChannelRecord record, ProviderOptions options, ChannelClock clock)
@@ -175,6 +178,20 @@ internal sealed class ProviderChannel
         return new VoucherOutcome.Held(HighestTotal, grew);
     }
 
+    /// <summary>Takes the book out of use for good, for another channel to have its place: from now on nothing is served or agreed to by it.</summary>
+    /// <remarks>Requests may hold it still, and the channel may be met again: two books that serve would give everything twice.</remarks>
+    /// <param name="gone">Whether this is asked of channels whose account is gone, or of those that hold no unclaimed money.</param>
+    /// <returns><c>false</c> for another channel, and while something runs on it or is being written.</returns>
+    internal bool TryRetire(bool gone)
+    {
+        lock (_lock)
+        {
+            bool isInUse = _ledger.LiveSessions > 0 || _vouchersUnderWay > 0 || _isAgreeing || _isDueQueued || !_saving.IsCompleted;
+            _isRetired |= !isInUse && (gone ? _record.Gone : _ledger.Paid <= _record.Claimed);
+            return _isRetired;
+        }
+    }
+
     /// <summary>Whether this channel may be read once more than the rules of freshness ask for.</summary>
     internal bool TryTakeExtraReading(TimeProvider time, TimeSpan interval)
     {
@@ -277,10 +294,17 @@ internal sealed class ProviderChannel
                 return PayRefusal.BelowDue;
             }
 
+            if (_isRetired)
+            {
+                return PayRefusal.Rate;
+            }
+
             if (_ledger.TryBeginClose(total) is { } refusal)
             {
                 return refusal;
             }
+
+            _isAgreeing = true;
         }
 
         try
@@ -291,6 +315,7 @@ internal sealed class ProviderChannel
         {
             lock (_lock)
             {
+                _isAgreeing = false;
                 _ledger.AbandonClose();
             }
 
@@ -299,6 +324,7 @@ internal sealed class ProviderChannel
 
         lock (_lock)
         {
+            _isAgreeing = false;
             _record = _record with { Closing = true, AckTotal = total, AckAt = (uint)_clock.Now };
         }
 
@@ -341,12 +367,19 @@ internal sealed class ProviderChannel
                 VerifiedAt = account.ChainTime,
                 ClaimQueued = _record.ClaimQueued && claimed < _ledger.Paid,
             };
+
+            // What was paid out comes of our own claims: more than is vouched was not, whatever one server says.
             _ledger.Capacity = account.Corroborated
                 ? account.Capacity
-                : Math.Min(account.Capacity, claimed + _options.UncorroboratedLimit);
+                : Math.Min(account.Capacity, Math.Min(claimed, _ledger.Paid) + _options.UncorroboratedLimit);
             if (state.CloseAt != 0)
             {
                 _ledger.MarkClosing();
+            }
+            else if (!_record.Closing && !_isAgreeing)
+            {
+                // It was said to be gone, and is there.
+                _ledger.AbandonClose();
             }
         }
     }
@@ -365,8 +398,24 @@ internal sealed class ProviderChannel
 
     internal TimeSpan Age => _account is null ? TimeSpan.MaxValue : TimeSpan.FromSeconds(_clock.Since(_account.ChainTime));
 
+    /// <summary>Whether the account may have ended since it was last seen: by our consent, after a challenge, or at its expiry.</summary>
+    internal bool MayBeGone(uint chainTime)
+    {
+        lock (_lock)
+        {
+            return _record.Gone || _record.Closing || _isAgreeing
+                || chainTime >= (_record.CloseAt != 0 ? _record.CloseAt : _record.VerifiedAt + (long)_record.Challenge)
+                || (_record.ExpiresAt != 0 && chainTime >= _record.ExpiresAt);
+        }
+    }
+
     private (DeclineReason Reason, string Detail)? Unfit()
     {
+        if (_isRetired)
+        {
+            return (DeclineReason.DeclineRate, "this node holds as many channels as it can; ask again");
+        }
+
         if (_record.Gone)
         {
             return (DeclineReason.DeclineChannel, "the channel is closed");
@@ -393,10 +442,29 @@ internal sealed class ProviderChannel
     /// <returns>Whether the total grew.</returns>
     private async Task<bool> StoreAsync(SignedVoucher voucher, SessionAllocation[] allocations)
     {
-        await _store.SaveVoucherAsync(voucher, CurrentDue, CancellationToken.None);
+        lock (_lock)
+        {
+            _vouchersUnderWay++;
+        }
+
+        try
+        {
+            await _store.SaveVoucherAsync(voucher, CurrentDue, CancellationToken.None);
+        }
+        catch
+        {
+            lock (_lock)
+            {
+                _vouchersUnderWay--;
+            }
+
+            throw;
+        }
+
         CrashPoint.Reach(CrashPoint.ProviderVoucherStored);
         lock (_lock)
         {
+            _vouchersUnderWay--;
             bool grew = _ledger.Apply(voucher.Statement.Total, allocations);
             if (grew)
             {

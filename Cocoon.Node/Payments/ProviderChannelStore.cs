@@ -19,9 +19,15 @@ internal sealed class ProviderChannelStore(CocoonDatabase database)
         database.Read(session => session.QueryFirst($"SELECT {Columns} FROM provider_channel WHERE channel = $1", Map, channel.ToArray()));
 
     /// <summary>Channels that can still pay, those with the most unclaimed money first.</summary>
-    public IReadOnlyList<ProviderChannelRecord> ListOpen(int limit) =>
+    /// <remarks>Also those whose account was said to be gone with money of ours in it, until they would have expired: it may have been a lie.</remarks>
+    public IReadOnlyList<ProviderChannelRecord> ListOpen(int limit, DateTimeOffset now) =>
         database.Read(session => session.Query(
-            $"SELECT {Columns} FROM provider_channel WHERE gone = 0 ORDER BY total - claimed DESC LIMIT $1", Map, limit));
+            $"""
+            SELECT {Columns} FROM provider_channel
+            WHERE gone = 0 OR (ack_total IS NULL AND total - claimed >= $2 AND (expires_at = 0 OR expires_at > $3))
+            ORDER BY total - claimed DESC LIMIT $1
+            """,
+            Map, limit, ClaimPolicy.Minimum, now.ToUnixTimeSeconds()));
 
     public IReadOnlyList<ProviderChannelRecord> List(int limit) =>
         database.Read(session => session.Query($"SELECT {Columns} FROM provider_channel ORDER BY created_at DESC LIMIT $1", Map, limit));

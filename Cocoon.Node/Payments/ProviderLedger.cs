@@ -37,7 +37,7 @@ internal sealed partial class ProviderLedger : IAsyncDisposable
         _time = time;
         _logger = logger;
         _clock = new ChannelClock(time);
-        foreach (ProviderChannelRecord record in store.ListOpen(options.MaxChannels))
+        foreach (ProviderChannelRecord record in store.ListOpen(options.MaxChannels, time.GetUtcNow()))
         {
             _channels.Add(record.Channel, new ProviderChannel(store, record, options, _clock));
         }
@@ -144,7 +144,10 @@ internal sealed partial class ProviderLedger : IAsyncDisposable
     public async Task RefreshAsync(ProviderChannel channel, CancellationToken cancellationToken)
     {
         ChannelAccount account = await _chain.ReadAsync(channel.Channel, cancellationToken);
-        if (account.State is { } state && Mismatch(channel.Record, account, state) is { } mismatch)
+        string? contradiction = account.State is { } state ? Mismatch(channel.Record, account, state)
+            : !account.Corroborated && !channel.MayBeGone(account.ChainTime) ? "an account that is gone before it can have ended"
+            : null;
+        if (contradiction is { } mismatch)
         {
             Log.Contradiction(_logger, channel.Channel, mismatch);
             throw new TonException(TonErrorCode.Malformed, $"The endpoint contradicts what was verified before: {mismatch}.");
@@ -339,13 +342,17 @@ internal sealed partial class ProviderLedger : IAsyncDisposable
         : record.CloseAt != 0 && state.CloseAt != record.CloseAt ? "other closing time"
         : null;
 
+    /// <summary>Those that have ended first, then those without money to claim. A book that is in use stays.</summary>
     private bool TryMakeRoom()
     {
-        foreach ((CellHash id, ProviderChannel channel) in _channels)
+        foreach (bool gone in new[] { true, false })
         {
-            if (channel.IsIdle && channel.Unclaimed == 0)
+            foreach ((CellHash id, ProviderChannel channel) in _channels)
             {
-                return _channels.Remove(id);
+                if (channel.TryRetire(gone))
+                {
+                    return _channels.Remove(id);
+                }
             }
         }
 

@@ -15,6 +15,9 @@ internal sealed class FakeChannelChain : IChannelChain
 
     public bool Unreachable { get; set; }
 
+    /// <summary>Whether what it says of an account that is not there is more than one server's word.</summary>
+    public bool Corroborated { get; set; } = true;
+
     public int Reads { get; private set; }
 
     public Task<ChannelAccount> ReadAsync(CellHash channel, CancellationToken cancellationToken)
@@ -23,7 +26,7 @@ internal sealed class FakeChannelChain : IChannelChain
         Check();
         return Task.FromResult(Accounts.TryGetValue(channel, out ChannelAccount? account)
             ? account with { ChainTime = Now }
-            : new ChannelAccount(channel, null, null, 0, Now, Corroborated: true));
+            : new ChannelAccount(channel, null, null, 0, Now, Corroborated));
     }
 
     public Task<uint> GetTimeAsync(CancellationToken cancellationToken)

@@ -5,6 +5,7 @@ using Cocoon.Protocol.Payments.Proto;
 using Cocoon.Protocol.Sessions.Proto;
 using Cocoon.Protocol.Ton;
 using Cocoon.Protocol.Ton.Cells;
+using Cocoon.Tests.EndToEnd;
 using Google.Protobuf;
 using NUnit.Framework;
 
@@ -273,6 +274,55 @@ internal sealed class ProviderLedgerTests
         VoucherOutcome outcome = await accepted.Channel.AcceptVoucherAsync(
             fixture.Voucher(account.Channel, fixture.Options.UncorroboratedLimit + 1), CancellationToken.None);
         Assert.That((outcome as VoucherOutcome.Refused)?.Fault, Is.EqualTo(VoucherFault.Overdraft));
+    }
+
+    /// <summary>A request holds the channel that it was shown while another channel takes its place: there must never be two books of one channel.</summary>
+    [TestCase(false)]
+    [TestCase(true)]
+    public async Task VerifyAsync_AFullTable_NeverKeepsTwoBooksOfOneChannel(bool whileStoring)
+    {
+        await using ProviderFixture fixture = new() { Options = new ProviderOptions { MaxChannels = 1 } };
+        await fixture.RestartAsync();
+        ProviderChannel held = await fixture.AcceptAsync();
+        VoucherMessage voucher = fixture.Voucher(held.Channel, 20 * Step);
+        CellHash other = fixture.Chain.Open(fixture.Terms with { Salt = 8 }, 1_000_000_000).Channel;
+        using ManualResetEventSlim disk = new();
+        Task busy = fixture.Database.WriteAsync(_ => disk.Wait(), CancellationToken.None);
+        Task<VoucherOutcome>? storing = whileStoring ? held.AcceptVoucherAsync(voucher, CancellationToken.None) : null;
+        Task<ChannelAcceptance> another = fixture.Ledger.VerifyAsync(other, CancellationToken.None);
+        try
+        {
+            await Eventually.TrueAsync(
+                "its place is asked for", () => another.IsCompleted || fixture.Ledger.Find(held.Channel) is null, TimeSpan.FromSeconds(60), CancellationToken.None);
+        }
+        finally
+        {
+            disk.Set();
+        }
+
+        await busy;
+        Assert.That(await another is ChannelAcceptance.Accepted, Is.Not.EqualTo(whileStoring), "a place in use is not given away");
+        await (storing ?? held.AcceptVoucherAsync(voucher, CancellationToken.None));
+        ProviderChannel known = ((ChannelAcceptance.Accepted)await fixture.Ledger.VerifyAsync(held.Channel, CancellationToken.None)).Channel;
+        await known.AcceptVoucherAsync(voucher, CancellationToken.None);
+        Assert.That(known.TryReserveSession(new SessionId(1), Step), Is.InstanceOf<ReservationOutcome.Reserved>());
+        Assert.That(ReferenceEquals(known, held), Is.EqualTo(whileStoring));
+        Assert.That(held.TryReserveSession(new SessionId(2), Step) is ReservationOutcome.Reserved, Is.EqualTo(whileStoring));
+        Assert.That(await held.BeginCloseAsync(20 * Step, CancellationToken.None), Is.Not.Null, "nor is its end agreed to on the one that is not kept");
+    }
+
+    /// <summary>The lead that a client never used stays unclaimed when a channel closes: that must not fill the table for ever.</summary>
+    [Test]
+    public async Task VerifyAsync_ATableFullOfEndedChannels_MakesRoom()
+    {
+        await using ProviderFixture fixture = new() { Options = new ProviderOptions { MaxChannels = 1 } };
+        await fixture.RestartAsync();
+        ProviderChannel ended = await fixture.AcceptAsync();
+        await ended.AcceptVoucherAsync(fixture.Voucher(ended.Channel, Step), CancellationToken.None);
+        fixture.Chain.Accounts.Clear();
+        await fixture.Ledger.RefreshAsync(ended, CancellationToken.None);
+        CellHash other = fixture.Chain.Open(fixture.Terms with { Salt = 8 }, 1_000_000_000).Channel;
+        Assert.That(await fixture.Ledger.VerifyAsync(other, CancellationToken.None), Is.InstanceOf<ChannelAcceptance.Accepted>());
     }
 
     private static DeclineReason? Reason(ReservationOutcome outcome) => (outcome as ReservationOutcome.Declined)?.Reason;

@@ -1,0 +1,195 @@
+using Cocoon.Node.Payments;
+using Cocoon.Node.Storage;
+using Cocoon.Protocol.Contracts;
+using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Payments.Proto;
+using Cocoon.Protocol.Ton;
+using Cocoon.Protocol.Ton.Cells;
+using Cocoon.Protocol.Ton.Sending;
+using Cocoon.Tests.Node.Storage;
+using Cocoon.Tests.Support;
+using Microsoft.Extensions.Logging.Abstractions;
+using NUnit.Framework;
+
+namespace Cocoon.Tests.Node.Payments;
+
+/// <summary>A server that says what the chain does not: that money was paid out, that an account is gone, or what was so a while ago.</summary>
+internal sealed class LyingChainTests
+{
+    private const ulong Deposit = 200_000_000;
+    private const ulong Step = 1_000_000;
+
+    /// <summary>Whoever runs the server may be the provider: a voucher for what was "paid out already" would be the whole deposit.</summary>
+    [Test]
+    public async Task CloseTogetherAsync_ToldThatMoreWasPaidOutThanVouched_SignsNothing()
+    {
+        await using Client client = new();
+        await client.Channel.SignVoucherAsync(1_000, [], CancellationToken.None);
+        client.Show(account => account with { State = account.State! with { Claimed = Deposit } });
+        PaymentException? refused = await Assert.ThrowsAsync<PaymentException>(() => client.Closer.CloseTogetherAsync(client.Channel, CancellationToken.None));
+        Assert.That((refused!.Code, client.AskedToClose), Is.EqualTo((PaymentErrorCode.Provider, 0)), refused.Message);
+        Assert.That(client.Channel.HighestTotal, Is.EqualTo(1_000));
+    }
+
+    [Test]
+    public async Task RefreshAsync_AnAnswerOlderThanTheLast_ChangesNothing()
+    {
+        await using Client client = new();
+        await client.Channels.RefreshAsync(client.Channel, CancellationToken.None);
+        client.Chain.Now -= 60;
+        client.Chain.Accounts.Clear();
+        await client.Channels.RefreshAsync(client.Channel, CancellationToken.None);
+        Assert.That(client.Channel.Phase, Is.EqualTo(ChannelPhase.Open), "a server that lags behind has not seen it opened");
+    }
+
+    [Test]
+    public async Task RefreshAsync_OneServerSaysOnceThatTheAccountIsGone_TheDepositIsNotForgotten()
+    {
+        await using Client client = new();
+        ClientChannel channel = client.Channel;
+        client.Chain.Corroborated = false;
+        ChannelAccount account = client.Chain.Accounts[channel.Channel];
+        client.Chain.Accounts.Clear();
+        await client.Channels.RefreshAsync(channel, CancellationToken.None);
+        Assert.That((client.Channels.Find(channel.Channel), channel.Phase), Is.EqualTo((channel, ChannelPhase.Open)));
+        client.Chain.Accounts[channel.Channel] = account;
+        client.Chain.Now += 10;
+        await client.Channels.RefreshAsync(channel, CancellationToken.None);
+        Assert.That(channel.Phase, Is.EqualTo(ChannelPhase.Open));
+    }
+
+    [TestCase(true, 1)]
+    [TestCase(false, 3)]
+    public async Task RefreshAsync_TheAccountIsGone_IsBelievedWhenItIsProvenOrStaysSo(bool corroborated, int looks)
+    {
+        await using Client client = new();
+        ClientChannel channel = client.Channel;
+        client.Chain.Corroborated = corroborated;
+        client.Chain.Accounts.Clear();
+        for (int i = 1; i <= looks; i++)
+        {
+            Assert.That(channel.Phase, Is.EqualTo(ChannelPhase.Open), $"look {i}");
+            await client.Channels.RefreshAsync(channel, CancellationToken.None);
+            client.Chain.Now += (uint)ClientChannels.GoneAfter.TotalSeconds / 2;
+        }
+
+        Assert.That((channel.Phase, client.Channels.Find(channel.Channel)), Is.EqualTo((ChannelPhase.Closed, (ClientChannel?)null)));
+    }
+
+    /// <summary>What the contract has paid out comes of our own claims, so that what counts for it is no more than what was vouched.</summary>
+    [Test]
+    public async Task VerifyAsync_OneServerSaysThatMuchWasPaidOutAlready_CountsForNoMoreThanItsLimit()
+    {
+        await using ProviderFixture fixture = new();
+        ChannelAccount account = fixture.Chain.Open(fixture.Terms, 1_000_000_000);
+        fixture.Chain.Accounts[account.Channel] = account with { Corroborated = false, State = account.State! with { Claimed = 10_000_000_000 } };
+        ChannelAcceptance.Accepted accepted = (ChannelAcceptance.Accepted)await fixture.Ledger.VerifyAsync(account.Channel, CancellationToken.None);
+        VoucherOutcome outcome = await accepted.Channel.AcceptVoucherAsync(
+            fixture.Voucher(account.Channel, 10_000_000_000 + fixture.Options.UncorroboratedLimit), CancellationToken.None);
+        Assert.That((outcome as VoucherOutcome.Refused)?.Fault, Is.EqualTo(VoucherFault.Overdraft));
+        Assert.That(accepted.Channel.Exposure.Capacity, Is.EqualTo(fixture.Options.UncorroboratedLimit));
+    }
+
+    /// <summary>A channel ends by the provider's own consent, after a challenge, or when it expires: not from one moment to the next.</summary>
+    [Test]
+    public async Task Provider_ToldThatAnAccountIsGoneBeforeItCanBe_DoesNotBelieveOneServer()
+    {
+        await using ProviderFixture fixture = new();
+        ProviderChannel channel = await fixture.AcceptAsync();
+        await channel.AcceptVoucherAsync(fixture.Voucher(channel.Channel, 5 * Step), CancellationToken.None);
+        fixture.Chain.Accounts.Clear();
+        fixture.Chain.Corroborated = false;
+        fixture.Chain.Now += 3_000;
+        Assert.That(async () => await fixture.Ledger.RefreshAsync(channel, CancellationToken.None), Throws.InstanceOf<TonException>());
+        Assert.That((channel.Record.Gone, channel.Exposure.Closing), Is.EqualTo((false, false)));
+        fixture.Chain.Now += 601;
+        await fixture.Ledger.RefreshAsync(channel, CancellationToken.None);
+        Assert.That(channel.Record.Gone, Is.True, "a whole challenge passed unseen");
+    }
+
+    [Test]
+    public async Task Provider_ThatBelievedAnAccountGone_ForgetsNoVoucherOfItAndGoesOnWhenItIsThere()
+    {
+        await using ProviderFixture fixture = new();
+        ProviderChannel channel = await fixture.AcceptAsync();
+        await channel.AcceptVoucherAsync(fixture.Voucher(channel.Channel, 5 * Step), CancellationToken.None);
+        ChannelAccount account = fixture.Chain.Accounts[channel.Channel];
+        fixture.Chain.Accounts.Clear();
+        await fixture.Ledger.RefreshAsync(channel, CancellationToken.None);
+        await fixture.RestartAsync();
+        ProviderChannel? after = fixture.Ledger.Find(channel.Channel);
+        Assert.That(after?.Unclaimed, Is.EqualTo(5 * Step), "it is watched on");
+        fixture.Chain.Accounts[channel.Channel] = account;
+        await fixture.Ledger.RefreshAsync(after!, CancellationToken.None);
+        Assert.That(after!.Record.Gone, Is.False);
+        Assert.That(after.TryReserveSession(new SessionId(1), Step), Is.InstanceOf<ReservationOutcome.Reserved>());
+    }
+
+    /// <summary>A client with one open channel, on a chain that the test controls.</summary>
+    private sealed class Client : IChainWallet, IPayClient, IAsyncDisposable
+    {
+        private readonly TemporaryDirectory _directory = new();
+        private readonly Ed25519PrivateKey _provider = Ed25519PrivateKey.Generate();
+        private readonly CocoonDatabase _database;
+
+        public Client()
+        {
+            _database = CocoonDatabase.Open(_directory.File("client.db"));
+            const ulong salt = 5;
+            using Ed25519PrivateKey payKey = ChannelTerms.DerivePayKey(Key, _provider.PublicKey, Networks.DevnetGlobalId, salt);
+            ChannelTerms terms = new(
+                Address, payKey.PublicKey, new TonAddress(0, ProviderFixture.Hash(1)), _provider.PublicKey, 3_600, Chain.Now + 60, Chain.Now + 604_800,
+                Networks.DevnetGlobalId, salt);
+            Chain.Open(terms, Deposit);
+            ManualTimeProvider time = new();
+            ClientChannelStore store = new(_database);
+            ClientChannelRecord record = ClientChannelRecord.Of(terms, PeerId.FromPublicKey(_provider.PublicKey), Deposit, time.GetUtcNow());
+            store.AddAsync(record with { State = ChannelPhase.Open }, CancellationToken.None).GetAwaiter().GetResult();
+            Channels = new ClientChannels(store, Chain, this, new SpendOptions(), time, NullLogger<ClientChannels>.Instance);
+            Closer = new ChannelCloser(Channels, Chain, this, this, time, NullLogger<ChannelCloser>.Instance);
+            Channel = Channels.Channels.Single();
+        }
+
+        public FakeChannelChain Chain { get; } = new();
+
+        public ClientChannels Channels { get; }
+
+        public ChannelCloser Closer { get; }
+
+        public ClientChannel Channel { get; }
+
+        public int AskedToClose { get; private set; }
+
+        public TonAddress Address { get; } = new(0, ProviderFixture.Hash(2));
+
+        public Ed25519PrivateKey Key { get; } = Ed25519PrivateKey.Generate();
+
+        public ulong FeeReserve => 10_000_000;
+
+        public void Show(Func<ChannelAccount, ChannelAccount> change) => Chain.Accounts[Channel.Channel] = change(Chain.Accounts[Channel.Channel]);
+
+        public Task<ulong> GetBalanceAsync(CancellationToken cancellationToken) => Task.FromResult(10_000_000_000UL);
+
+        public Task<IReadOnlyList<SendOutcome>> SendAsync(IReadOnlyList<PaymentIntent> intents, CancellationToken cancellationToken) =>
+            throw new InvalidOperationException("nothing may be sent");
+
+        public Task<PayResponse> GetStateAsync(PeerId provider, CellHash channel, Ed25519PrivateKey payKey, CancellationToken cancellationToken) =>
+            throw new IOException("not asked");
+
+        public Task<PayResponse> RequestCloseAsync(PeerId provider, CellHash channel, VoucherMessage voucher, CancellationToken cancellationToken)
+        {
+            AskedToClose++;
+            throw new IOException("it has what it wanted");
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await Channels.DisposeAsync();
+            await _database.DisposeAsync();
+            Key.Dispose();
+            _provider.Dispose();
+            _directory.Dispose();
+        }
+    }
+}
