@@ -14,9 +14,11 @@ internal sealed class SessionPayer(ReadOnlyMemory<byte> sessionId)
     /// <summary>Whether the request's sender may sign the channel's vouchers. Nothing of the request may be counted before.</summary>
     public bool IsProven(ProviderChannel channel, Request request)
     {
-        if (_proven == channel.Channel)
+        // What is vouched beyond the cap of a session key is not its holder's to spend.
+        bool isUsedUp = request.Voucher?.Grant is { } grant && VoucherVerifier.CapOf(grant) < channel.HighestTotal;
+        if (isUsedUp || _proven == channel.Channel)
         {
-            return true;
+            return !isUsedUp;
         }
 
         bool isProven = VoucherVerifier.SignerOf(request.Voucher, channel.Channel, channel.PayKey) is { } key

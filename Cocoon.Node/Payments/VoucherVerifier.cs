@@ -58,6 +58,10 @@ internal static class VoucherVerifier
         { } message => TryReadGrant(message, channel, out SignedGrant? grant) && grant.Verify(channel, payKey) ? grant.SessionKey : null,
     };
 
+    /// <summary>Up to which total a granted key may sign; 0 of a grant that cannot be read.</summary>
+    public static ulong CapOf(Grant grant) =>
+        grant.Statement.Length == GrantStatement.Size ? BinaryPrimitives.ReadUInt64BigEndian(grant.Statement.Span[68..]) : 0;
+
     private static bool TryReadGrant(Grant message, CellHash channel, [NotNullWhen(true)] out SignedGrant? grant)
     {
         ReadOnlySpan<byte> statement = message.Statement.Span;

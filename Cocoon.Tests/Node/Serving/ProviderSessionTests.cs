@@ -101,6 +101,27 @@ internal sealed class ProviderSessionTests
         Assert.That((channel.Exposure.LiveSessions, channel.Exposure.Due), Is.EqualTo((0, 700UL)));
     }
 
+    /// <summary>A session key is worth its cap: what was vouched beyond it is not its holder's to spend.</summary>
+    [Test]
+    public async Task Request_OfAKeyWhoseGrantIsUsedUp_SpendsNothing()
+    {
+        await using ProviderFixture fixture = new();
+        ProviderChannel channel = await fixture.AcceptAsync();
+        await channel.AcceptVoucherAsync(fixture.Voucher(channel.Channel, 20 * Step), CancellationToken.None);
+        using Ed25519PrivateKey sessionKey = Ed25519PrivateKey.Generate();
+        Request request = new() { Voucher = fixture.Voucher(channel.Channel, Step, sessionKey) };
+        GrantStatement grant = new(channel.Channel, sessionKey.PublicKey, Step);
+        request.Voucher.Grant = new Grant
+        {
+            Statement = ByteString.CopyFrom(grant.ToBytes()), Signature = ByteString.CopyFrom(grant.Sign(fixture.PayKey).Signature),
+        };
+        await using Call call = new(fixture, channel);
+        request.PayerSignature = ByteString.CopyFrom(PayerStatement.Sign(sessionKey, call.Enclave.SessionId.Span, channel.Channel));
+        Assert.That((await call.AskAsync(request))!.Declined?.Reason, Is.EqualTo(DeclineReason.DeclineChannel));
+        await call.EndAsync();
+        Assert.That((call.Enclave.IsStarted, channel.Exposure.LiveSessions), Is.EqualTo((false, 0)));
+    }
+
     [Test]
     public async Task Session_AfterASettlement_ServesTheNextRequestAndNoOther()
     {
