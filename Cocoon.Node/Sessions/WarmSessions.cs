@@ -1,5 +1,6 @@
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Offers;
+using Cocoon.Protocol.Sessions;
 
 namespace Cocoon.Node.Sessions;
 
@@ -37,7 +38,8 @@ internal sealed class WarmSessions(TimeProvider time) : IAsyncDisposable
         }
     }
 
-    /// <summary>A session that can still be used and quotes prices no dearer than the offer, or <c>null</c>.</summary>
+    /// <summary>A session that can still be used, quotes prices no dearer than the offer and has the tier that it claims, or <c>null</c>.</summary>
+    /// <remarks>The offer is a newer one than that of the session: what the request was routed by has to be so of the enclave that answers.</remarks>
     public async ValueTask<OpenedSession?> TakeAsync(VerifiedOffer offer, bool allowOpenTier, int relays)
     {
         while (Remove(new Place(offer.Peer, offer.ModelIdHex, allowOpenTier, relays)) is var (kept, opening) && (kept is not null || opening is not null))
@@ -47,7 +49,9 @@ internal sealed class WarmSessions(TimeProvider time) : IAsyncDisposable
                 continue;
             }
 
-            if (IsUsable(session) && Protocol.Sessions.Metering.NotDearer(session.Enclave.Quote.Prices, offer.Offer.Prices))
+            if (IsUsable(session)
+                && Metering.NotDearer(session.Enclave.Quote.Prices, offer.Offer.Prices)
+                && WelcomeVerifier.HasTierOf(session.Enclave.Claims, offer.Offer.Tier))
             {
                 return session;
             }

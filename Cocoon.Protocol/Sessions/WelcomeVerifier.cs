@@ -138,7 +138,7 @@ internal sealed class WelcomeVerifier(
         }
 
         (KeyRecord key, HpkeSuite suite)? chosen = ChooseKey(reasons, body, claims, expectation.Policy, now);
-        AddIf(reasons, AttestationWords.TryParseTier(expectation.OfferTier, out Tier offered) && offered > claims.Tier, ReasonWords.OfferTier);
+        AddIf(reasons, !HasTierOf(claims, expectation.OfferTier), ReasonWords.OfferTier);
         Quote? quote = CheckQuote(reasons, body.Quote, sent, expectation, now);
         reasons.AddRange(attestation.Reasons);
         if (reasons.Count > 0 || chosen is not var (key, suite) || quote is null)
@@ -166,6 +166,9 @@ internal sealed class WelcomeVerifier(
             [],
             attestation);
     }
+
+    /// <summary>Whether evidence gives at least what an offer claims.</summary>
+    public static bool HasTierOf(EnclaveClaims claims, string offerTier) => !AttestationWords.TryParseTier(offerTier, out Tier offered) || offered <= claims.Tier;
 
     /// <summary>The digest of key records that offers carry: SHA-256 over the records, newest first, each with a u32 length.</summary>
     public static byte[] KeySetDigest(IEnumerable<SignedKeyRecord> keys)

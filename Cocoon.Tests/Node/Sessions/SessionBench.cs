@@ -29,6 +29,7 @@ internal sealed class SessionBench : IAsyncDisposable
     private readonly DataDirectory _data;
     private readonly TestOffers _offers;
     private readonly MemoryHost _client;
+    private readonly MemoryHost _provider;
     private readonly CancellationTokenSource _guard = new(Guard);
 
     /// <param name="serve">What the provider does once it has welcomed the client.</param>
@@ -36,7 +37,7 @@ internal sealed class SessionBench : IAsyncDisposable
     {
         Serve = serve;
         _data = DataDirectory.Open(_directory.File("client"));
-        MemoryHost provider = _network.AddHost();
+        MemoryHost provider = _provider = _network.AddHost();
         _client = _network.AddHost();
         _network.IntroduceAll();
         _offers = new TestOffers(Time.GetUtcNow());
@@ -62,6 +63,15 @@ internal sealed class SessionBench : IAsyncDisposable
     public VerifiedOffer Offer { get; }
 
     public StubEnclave Enclave { get; }
+
+    /// <summary>The same provider's next offer.</summary>
+    public VerifiedOffer Claiming(string tier)
+    {
+        Offer next = Offer.Offer.Clone();
+        next.Tier = tier;
+        next.Sequence++;
+        return OfferWriter.Sign(next, _provider.LocalPeer, _provider.Key);
+    }
 
     public ClientChannel Channel => _fixture.Channel;
 

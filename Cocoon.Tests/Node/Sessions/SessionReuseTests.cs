@@ -1,5 +1,6 @@
 using Cocoon.Node.Serving;
 using Cocoon.Node.Sessions;
+using Cocoon.Protocol.Attestation;
 using Cocoon.Protocol.Sessions;
 using Cocoon.Protocol.Sessions.Proto;
 using Cocoon.Tests.EndToEnd;
@@ -195,6 +196,18 @@ internal sealed class SessionReuseTests
         await warm.ForgetAsync(bench.Offer.Peer);
         Assert.That(warm.Count, Is.Zero);
         Assert.That(await warm.TakeAsync(bench.Offer, allowOpenTier: true, relays: 0), Is.Null);
+    }
+
+    /// <summary>Requests choose by the tier of an offer, which evidence is held against when a session is opened under it: not when another was.</summary>
+    [Test]
+    public async Task WarmSessions_OfALowerTierThanTheOfferNowClaims_AreNotUsed()
+    {
+        await using SessionBench bench = new(static (_, _, ct) => new TaskCompletionSource().Task.WaitAsync(ct));
+        await using WarmSessions warm = new(bench.Time);
+        OpenedSession open = await bench.RestingAsync();
+        Assert.That(open.Enclave.Claims.Tier, Is.EqualTo(Tier.Open));
+        await warm.ReturnAsync(open, allowOpenTier: true, relays: 0);
+        Assert.That(await warm.TakeAsync(bench.Claiming("cc-cpu"), allowOpenTier: true, relays: 0), Is.Null);
     }
 
     private static ProviderMessage Declined() => ClientLine.Declined(DeclineReason.DeclineSlots, "full", 0);
