@@ -42,7 +42,8 @@ internal sealed class AppraisalCache(EvidenceAppraiser appraiser, int capacity =
         AttestationResult result = appraiser.Appraise(bundle, subject, policy, now);
         if (result is { IsAccepted: true, Claims.IssuedAt: null })
         {
-            result = Aged(result, FirstSeen(Convert.ToHexString(result.EvidenceDigest.AsSpan()), now) + policy.MaxEvidenceAge, now);
+            // By what the hardware signed: its host can write the rest of a bundle in many ways.
+            result = Aged(result, FirstSeen(Convert.ToHexString(result.Claims.ReportData.AsSpan()), now) + policy.MaxEvidenceAge, now);
         }
 
         if (result.IsAccepted)

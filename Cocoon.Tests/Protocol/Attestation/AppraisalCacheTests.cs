@@ -62,6 +62,19 @@ public sealed class AppraisalCacheTests
         Assert.That(Appraise(end.AddDays(30)).Reasons, Is.EqualTo(new[] { ReasonWords.EvidenceStale }), "it does not become new again");
     }
 
+    /// <summary>Names of collateral, spare bytes behind a quote: a host can write the same evidence in many ways, and none of them is younger.</summary>
+    [Test]
+    public void EvidenceWithoutATime_WrappedAnew_IsAsOldAsBefore()
+    {
+        _verifier.HasTime = false;
+        Assert.That(Appraise(Now).IsAccepted);
+        EvidenceBundle bundle = EvidenceBundle.Decode(_bundle);
+        byte[] again = (bundle with { Collateral = [new CollateralItem("spare", [1])] }).Encode();
+        DateTimeOffset end = Now + Policy.MaxEvidenceAge;
+        AttestationResult result = _cache.Appraise(again, new AppraisalSubject(_peer.Memory, EvidenceSamples.Model), Policy, end.AddSeconds(1));
+        Assert.That(result.Reasons, Is.EqualTo(new[] { ReasonWords.EvidenceStale }));
+    }
+
     [Test]
     public void OtherPeerChallengeOrPolicy_IsAppraisedForItself()
     {
