@@ -142,7 +142,7 @@ public sealed class Multiaddr : IEquatable<Multiaddr>
     }
 
     /// <summary>This address with <c>/p2p/peer</c> at its end, once.</summary>
-    public Multiaddr WithPeer(PeerId peer) => Parse($"{WithoutPeer()}/p2p/{peer}");
+    public Multiaddr WithPeer(PeerId peer) => WithoutPeer().Concat(Parse($"/p2p/{peer}"));
 
     /// <summary>This address without its trailing <c>/p2p/…</c>; itself when it has none or is nothing else.</summary>
     public Multiaddr WithoutPeer()
@@ -152,12 +152,13 @@ public sealed class Multiaddr : IEquatable<Multiaddr>
             return this;
         }
 
-        string text = ToString();
-        return Parse(text[..text.LastIndexOf("/p2p/", StringComparison.Ordinal)]);
+        ArrayBufferWriter<byte> last = new(64);
+        MultiaddrCodec.TryWrite(MultiaddrProtocol.P2P, _components[^1].Value, last, out _);
+        return new Multiaddr(_bytes[..^last.WrittenCount], _components[..^1]);
     }
 
-    /// <summary>Appends the components of <paramref name="tail"/>.</summary>
-    public Multiaddr Concat(Multiaddr tail) => Parse(ToString() + tail);
+    /// <summary>Appends the components of <paramref name="tail"/>. However long that becomes: the bounds are for what is read.</summary>
+    public Multiaddr Concat(Multiaddr tail) => new([.. _bytes, .. tail._bytes], [.. _components, .. tail._components]);
 
     public bool Equals([NotNullWhen(true)] Multiaddr? other) => other is not null && Bytes.SequenceEqual(other.Bytes);
 

@@ -24,6 +24,24 @@ public sealed class MultiaddrTests
         }
     }
 
+    /// <summary>What strangers send is as long as it may be, and we append to it.</summary>
+    [Test]
+    public void WithPeer_OfTheLongestAddress_IsLongerAndTheSame()
+    {
+        PeerId peer = PeerId.Parse(Peer);
+        Multiaddr longest = LongAddresses.Relayed, named = longest.WithPeer(peer);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(longest.Bytes.Length, Is.EqualTo(Multiaddr.MaxLength));
+            Assert.That(named.ToString(), Is.EqualTo($"{longest}/p2p/{Peer}"));
+            Assert.That(named.Peer, Is.EqualTo(peer));
+            Assert.That(named.WithPeer(peer), Is.EqualTo(named));
+            Assert.That(named.WithoutPeer(), Is.EqualTo(longest));
+            Assert.That(Multiaddr.TryFromBytes(named.Bytes, out _), Is.False, "nor is it read from anybody");
+            Assert.That(Multiaddr.Parse("/ip4/1.2.3.4/tcp/5").WithPeer(peer), Is.EqualTo(Multiaddr.Parse($"/ip4/1.2.3.4/tcp/5/p2p/{Peer}")));
+        }
+    }
+
     [TestCase("/ip4/127.0.0.1/tcp/4001", "047f000001060fa1")]
     [TestCase("/ip4/10.0.0.1/udp/53", "040a00000191020035")]
     [TestCase("/dnsaddr/bootstrap.example", "3811626f6f7473747261702e6578616d706c65")]

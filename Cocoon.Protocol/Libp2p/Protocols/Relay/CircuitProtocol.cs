@@ -1,6 +1,7 @@
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p.Protocols.Relay.Proto;
 using Cocoon.Protocol.Libp2p.Transports;
+using Cocoon.Protocol.Multiformats;
 using Google.Protobuf;
 
 namespace Cocoon.Protocol.Libp2p.Protocols.Relay;
@@ -10,6 +11,9 @@ internal static class CircuitProtocol
 {
     public const string HopId = "/libp2p/circuit/relay/0.2.0/hop";
     public const string StopId = "/libp2p/circuit/relay/0.2.0/stop";
+
+    /// <summary>Follows a relay's address and peer.</summary>
+    public static Multiaddr Suffix { get; } = Multiaddr.Parse("/p2p-circuit");
 
     /// <summary>The specification's limit of a message.</summary>
     public const int MaxMessageLength = 4 * 1024;

@@ -63,7 +63,7 @@ internal sealed partial class CircuitTransport : ITransport
         return relay is not null;
     }
 
-    private static Multiaddr RemoteAddress(PeerConnection relay) => Multiaddr.Parse($"{relay.RemoteAddress.WithPeer(relay.RemotePeer)}/p2p-circuit");
+    private static Multiaddr RemoteAddress(PeerConnection relay) => relay.RemoteAddress.WithPeer(relay.RemotePeer).Concat(CircuitProtocol.Suffix);
 
     private async ValueTask<PeerConnection> ConnectAsync(Multiaddr relay, bool isExplicit, CancellationToken cancellationToken)
     {

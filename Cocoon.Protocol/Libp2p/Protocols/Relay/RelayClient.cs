@@ -15,6 +15,9 @@ namespace Cocoon.Protocol.Libp2p.Protocols.Relay;
 /// </remarks>
 internal sealed partial class RelayClient : IAsyncDisposable
 {
+    /// <summary>Own choice: what a relay calls itself we announce to everybody, who read no more than a few KiB of us. A name has seldom 60 bytes.</summary>
+    private const int MaxAddressLength = 128;
+
     private readonly RelayClientOptions _options;
     private readonly PeerSwarm _swarm;
     private readonly ConnectionContext _context;
@@ -112,15 +115,28 @@ internal sealed partial class RelayClient : IAsyncDisposable
         {
             while (true)
             {
-                await RenewAsync();
-                await ReserveNamedAsync();
-                await ChooseAsync();
+                await LookAsync();
                 await WaitAsync();
             }
         }
         catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
         {
             // Stopping.
+        }
+    }
+
+    /// <summary>What relays answer is at work here: it must not be what ends the search for others.</summary>
+    private async Task LookAsync()
+    {
+        try
+        {
+            await RenewAsync();
+            await ReserveNamedAsync();
+            await ChooseAsync();
+        }
+        catch (Exception exception) when (!_stopping.IsCancellationRequested)
+        {
+            Log.LookFailed(_context.Logger, exception);
         }
     }
 
@@ -307,8 +323,8 @@ internal sealed partial class RelayClient : IAsyncDisposable
         }
 
         return told
-            .Where(address => !address.IsRelayed && _swarm.Dialer.IsAllowed(address))
-            .Select(address => Multiaddr.Parse($"{address.WithPeer(connection.RemotePeer)}/p2p-circuit"));
+            .Where(address => !address.IsRelayed && address.Bytes.Length <= MaxAddressLength && _swarm.Dialer.IsAllowed(address))
+            .Select(address => address.WithPeer(connection.RemotePeer).Concat(CircuitProtocol.Suffix));
     }
 
     private void Keep(HeldReservation reservation, Multiaddr? named)
@@ -406,6 +422,9 @@ internal sealed partial class RelayClient : IAsyncDisposable
 
         [LoggerMessage(3172, LogLevel.Information, "No longer reachable through the relay {Relay}")]
         public static partial void Dropped(ILogger logger, PeerId relay);
+
+        [LoggerMessage(3174, LogLevel.Error, "Looking after relays failed; the next round is tried all the same")]
+        public static partial void LookFailed(ILogger logger, Exception exception);
 
         [LoggerMessage(3173, LogLevel.Debug, "No reservation at {Relay}: {Reason}")]
         public static partial void Failed(ILogger logger, PeerId relay, string reason);
