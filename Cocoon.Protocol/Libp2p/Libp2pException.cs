@@ -1,3 +1,5 @@
+using Cocoon.Protocol.Identity;
+
 namespace Cocoon.Protocol.Libp2p;
 
 /// <summary>A remote broke a protocol or a limit, or a connection or stream ended early.</summary>
@@ -8,4 +10,7 @@ public sealed class Libp2pException : IOException
         : base(message, innerException) => Code = code;
 
     public Libp2pErrorCode Code { get; }
+
+    /// <summary>Who answered where somebody else was dialled, of <see cref="Libp2pErrorCode.PeerMismatch"/>.</summary>
+    public PeerId? Answered { get; init; }
 }

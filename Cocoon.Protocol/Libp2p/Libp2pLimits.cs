@@ -19,6 +19,9 @@ public sealed record Libp2pLimits
     /// <summary>Connections from one IPv4 address or IPv6 /56; not on loopback and private ones in LAN mode. go-libp2p.</summary>
     public int ConnectionsPerIp { get; init; } = 8;
 
+    /// <summary>Of these and of handshakes, in one IPv4 /24 or IPv6 /48, which have many addresses and often one owner. go-libp2p (64 connections of a /48).</summary>
+    public int ConnectionsPerNetwork { get; init; } = 64;
+
     /// <summary>Connections with one peer; both sides dialling at once makes two. Own choice.</summary>
     public int ConnectionsPerPeer { get; init; } = 4;
 
@@ -27,6 +30,9 @@ public sealed record Libp2pLimits
 
     /// <summary>The same, from one IP. Own choice.</summary>
     public int PendingUpgradesPerIp { get; init; } = 4;
+
+    /// <summary>The same, from one IPv4 /24 or IPv6 /48. Own choice: a quarter of all.</summary>
+    public int PendingUpgradesPerNetwork { get; init; } = 16;
 
     /// <summary>When all are taken, a newcomer gets the place of the oldest handshake that has had this time: silence costs nothing. Own choice.</summary>
     public TimeSpan PendingUpgradePatience { get; init; } = TimeSpan.FromSeconds(2);
@@ -42,8 +48,11 @@ public sealed record Libp2pLimits
     /// <summary>From first SYN to multiplexer. js-libp2p.</summary>
     public TimeSpan DialTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Dials under way in the whole node. Own choice (js 100).</summary>
-    public int ParallelDials { get; init; } = 32;
+    /// <summary>
+    /// Dials under way in the whole node. Own choice (js 100): a lookup in the DHT that strangers lead to addresses where nobody answers has
+    /// 10 × <see cref="ParallelDialsPerPeer"/>, and must leave some to others.
+    /// </summary>
+    public int ParallelDials { get; init; } = 128;
 
     /// <summary>Addresses of one peer dialled at a time. Own choice.</summary>
     public int ParallelDialsPerPeer { get; init; } = 8;

@@ -77,12 +77,12 @@ internal static class NoiseHandshake
 
         if (remote == identity.LocalPeer)
         {
-            throw new Libp2pException(Libp2pErrorCode.PeerMismatch, "The remote is this node itself.");
+            throw new Libp2pException(Libp2pErrorCode.PeerMismatch, "The remote is this node itself.") { Answered = remote };
         }
 
         if (expected is not null && remote != expected)
         {
-            throw new Libp2pException(Libp2pErrorCode.PeerMismatch, $"The remote is {remote}, not {expected}.");
+            throw new Libp2pException(Libp2pErrorCode.PeerMismatch, $"The remote is {remote}, not {expected}.") { Answered = remote };
         }
 
         return (remote, muxers);

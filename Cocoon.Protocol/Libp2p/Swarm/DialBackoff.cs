@@ -1,3 +1,4 @@
+using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Multiformats;
 
 namespace Cocoon.Protocol.Libp2p.Swarm;
@@ -12,16 +13,20 @@ internal sealed class DialBackoff(Libp2pLimits limits, TimeProvider time)
     private readonly Dictionary<Multiaddr, Entry> _entries = [];
 
     /// <summary>Time until the address may be dialled again; zero when it may.</summary>
-    public TimeSpan WaitFor(Multiaddr address)
+    /// <param name="expected">Who is looked for there. Whoever answered is at home: that others were not found there is no failure of its.</param>
+    public TimeSpan WaitFor(Multiaddr address, PeerId? expected = null)
     {
         lock (_lock)
         {
-            TimeSpan left = _entries.TryGetValue(address, out Entry entry) ? entry.Until - time.GetUtcNow() : TimeSpan.Zero;
+            TimeSpan left = _entries.TryGetValue(address, out Entry entry) && (entry.Answered is null || entry.Answered != expected)
+                ? entry.Until - time.GetUtcNow()
+                : TimeSpan.Zero;
             return left > TimeSpan.Zero ? left : TimeSpan.Zero;
         }
     }
 
-    public void Fail(Multiaddr address)
+    /// <param name="answered">Who answered instead of the one who was dialled; <c>null</c>: nobody did.</param>
+    public void Fail(Multiaddr address, PeerId? answered = null)
     {
         DateTimeOffset now = time.GetUtcNow();
         lock (_lock)
@@ -30,7 +35,7 @@ internal sealed class DialBackoff(Libp2pLimits limits, TimeProvider time)
             if (_entries.Count < MaxEntries || _entries.ContainsKey(address))
             {
                 double delay = Math.Min(limits.DialBackoff.TotalSeconds * Math.Pow(2, failures - 1), limits.DialBackoffMax.TotalSeconds);
-                _entries[address] = new Entry(failures, now, now.AddSeconds(delay));
+                _entries[address] = new Entry(failures, now, now.AddSeconds(delay), answered);
             }
         }
     }
@@ -71,5 +76,5 @@ internal sealed class DialBackoff(Libp2pLimits limits, TimeProvider time)
         }
     }
 
-    private readonly record struct Entry(int Failures, DateTimeOffset FailedAt, DateTimeOffset Until);
+    private readonly record struct Entry(int Failures, DateTimeOffset FailedAt, DateTimeOffset Until, PeerId? Answered);
 }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using Cocoon.Protocol.Identity;
@@ -38,17 +39,12 @@ internal sealed partial class Dialer(TcpTransport tcp, Upgrader upgrader, Connec
 
         using CancellationTokenSource timeout = new(context.Limits.DialTimeout, context.Time);
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
-        List<Multiaddr> tried = [];
+        ConcurrentQueue<Multiaddr> tried = new();
         StaggeredRace<NoiseChannel> race = new(context.Limits.ParallelDialsPerPeer, context.Time);
         foreach ((Multiaddr address, TimeSpan at) in schedule)
         {
             // A direct address that fails makes room for the next direct one; relays keep their distance from those that still run.
-            race.Add(at, token =>
-            {
-                tried.Add(address);
-                return DialOneAsync(expected, address, isExplicit, token);
-            },
-            track: address.IsRelayed ? 1 : 0);
+            race.Add(at, token => DialOneAsync(expected, address, isExplicit, () => tried.Enqueue(address), token), track: address.IsRelayed ? 1 : 0);
         }
 
         if (await race.RunAsync(stop.Token) is { } channel)
@@ -60,8 +56,11 @@ internal sealed partial class Dialer(TcpTransport tcp, Upgrader upgrader, Connec
         cancellationToken.ThrowIfCancellationRequested();
         if (timeout.IsCancellationRequested)
         {
-            // Silence is a failure too; an address that refused was counted already and only waits longer.
-            tried.ForEach(address => Backoff.Fail(BackoffKey(expected, address)));
+            // Silence is a failure too; an address that refused was counted already and only waits longer. One that had no place is not.
+            foreach (Multiaddr address in tried.Distinct())
+            {
+                Backoff.Fail(BackoffKey(expected, address));
+            }
         }
 
         throw new Libp2pException(
@@ -137,26 +136,27 @@ internal sealed partial class Dialer(TcpTransport tcp, Upgrader upgrader, Connec
         _ => allowPrivate,
     };
 
-    private async Task<NoiseChannel> DialOneAsync(PeerId? expected, Multiaddr address, bool isExplicit, CancellationToken cancellationToken)
+    /// <param name="begun">Called when the dial has a place.</param>
+    private async Task<NoiseChannel> DialOneAsync(PeerId? expected, Multiaddr address, bool isExplicit, Action begun, CancellationToken cancellationToken)
     {
         expected ??= address.Peer;
         try
         {
             NoiseChannel channel = TcpTransport.IsName(address)
-                ? await DialNameAsync(expected, address, isExplicit, cancellationToken)
-                : await DialInPlaceAsync(expected, address, isExplicit, cancellationToken);
+                ? await DialNameAsync(expected, address, isExplicit, begun, cancellationToken)
+                : await DialInPlaceAsync(expected, address, isExplicit, begun, cancellationToken);
             Backoff.Succeed(BackoffKey(expected, address));
             return channel;
         }
         catch (Exception exception) when (exception is IOException or SocketException)
         {
-            Backoff.Fail(BackoffKey(expected, address));
+            Backoff.Fail(BackoffKey(expected, address), (exception as Libp2pException)?.Answered);
             Log.DialFailed(context.Logger, address, exception.Message);
             throw;
         }
     }
 
-    private async Task<NoiseChannel> DialNameAsync(PeerId? expected, Multiaddr name, bool isExplicit, CancellationToken cancellationToken)
+    private async Task<NoiseChannel> DialNameAsync(PeerId? expected, Multiaddr name, bool isExplicit, Action begun, CancellationToken cancellationToken)
     {
         IReadOnlyList<IPEndPoint> found;
         await _places.WaitAsync(cancellationToken);
@@ -178,7 +178,7 @@ internal sealed partial class Dialer(TcpTransport tcp, Upgrader upgrader, Connec
         StaggeredRace<NoiseChannel> race = new(context.Limits.ParallelDialsPerPeer, context.Time);
         foreach ((Multiaddr address, TimeSpan at) in DialSchedule.Of(chosen, context.Limits))
         {
-            race.Add(at, token => DialInPlaceAsync(expected, address, isExplicit, token));
+            race.Add(at, token => DialInPlaceAsync(expected, address, isExplicit, begun, token));
         }
 
         if (await race.RunAsync(cancellationToken) is { } channel)
@@ -188,7 +188,10 @@ internal sealed partial class Dialer(TcpTransport tcp, Upgrader upgrader, Connec
 
         cancellationToken.ThrowIfCancellationRequested();
         throw new Libp2pException(
-            (race.LastFailure as Libp2pException)?.Code ?? Libp2pErrorCode.DialFailed, $"{name} does not answer: {race.LastFailure?.Message}", race.LastFailure);
+            (race.LastFailure as Libp2pException)?.Code ?? Libp2pErrorCode.DialFailed, $"{name} does not answer: {race.LastFailure?.Message}", race.LastFailure)
+        {
+            Answered = (race.LastFailure as Libp2pException)?.Answered,
+        };
     }
 
     /// <summary>
@@ -199,11 +202,12 @@ internal sealed partial class Dialer(TcpTransport tcp, Upgrader upgrader, Connec
         found.Where(endPoint => isAllowed(endPoint.Address)).DistinctBy(endPoint => endPoint.AddressFamily);
 
     /// <summary>One socket, or one circuit, in a place of its own.</summary>
-    private async Task<NoiseChannel> DialInPlaceAsync(PeerId? expected, Multiaddr address, bool isExplicit, CancellationToken cancellationToken)
+    private async Task<NoiseChannel> DialInPlaceAsync(PeerId? expected, Multiaddr address, bool isExplicit, Action begun, CancellationToken cancellationToken)
     {
         // A relayed dial waits for a dial of its relay: with places of the same kind, enough of them would wait for each other.
         SemaphoreSlim places = address.IsRelayed ? _relayedPlaces : _places;
         await places.WaitAsync(cancellationToken);
+        begun();
         try
         {
             IRawConnection connection = await FindTransport(address)!.DialAsync(new DialTarget(address, expected, isExplicit), cancellationToken);
@@ -215,7 +219,7 @@ internal sealed partial class Dialer(TcpTransport tcp, Upgrader upgrader, Connec
         }
     }
 
-    private TimeSpan WaitFor(PeerId? expected, Multiaddr address) => Backoff.WaitFor(BackoffKey(expected, address));
+    private TimeSpan WaitFor(PeerId? expected, Multiaddr address) => Backoff.WaitFor(BackoffKey(expected, address), expected);
 
     private string NothingToDial(PeerId? expected, Multiaddr[] usable)
     {

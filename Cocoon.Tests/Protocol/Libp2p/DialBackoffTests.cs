@@ -1,7 +1,11 @@
+using System.Net;
+using System.Net.Sockets;
 using Cocoon.Protocol.Cryptography;
+using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Libp2p.Swarm;
 using Cocoon.Protocol.Multiformats;
+using Cocoon.Tests.EndToEnd;
 using Cocoon.Tests.Support;
 using NUnit.Framework;
 
@@ -79,6 +83,58 @@ public sealed class DialBackoffTests
         Assert.That(backoff.WaitFor(s_address).TotalSeconds, Is.EqualTo(5));
         backoff.Renew(s_address);
         Assert.That(backoff.WaitFor(s_address).TotalSeconds, Is.EqualTo(5));
+    }
+
+    /// <summary>Anybody may say that he lives where an honest peer does. That he is not found there is no failure of the one who is.</summary>
+    [Test, CancelAfter(60_000)]
+    public async Task Peer_WhoseAddressOthersClaim_IsReached_AndTheyAreNotLookedForThereAgain(CancellationToken cancellationToken)
+    {
+        await using Libp2pHost client = await TestHosts.StartAsync(), honest = await TestHosts.StartAsync();
+        for (int i = 0; i < 3; i++)
+        {
+            using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+            PeerId liar = PeerId.FromPublicKey(key.PublicKey);
+            client.AddAddresses(liar, honest.Addresses, TimeSpan.FromHours(1));
+            await Assert.ThatAsync(
+                () => client.ConnectAsync(liar, cancellationToken).AsTask(),
+                Throws.InstanceOf<Libp2pException>().With.Message.Contains(i == 0 ? $"The remote is {honest.LocalPeer}" : "failed a moment ago"));
+        }
+
+        client.AddAddresses(honest.LocalPeer, honest.Addresses, TimeSpan.FromHours(1));
+        await client.ConnectAsync(honest.LocalPeer, cancellationToken);
+    }
+
+    /// <summary>Who answers, and nobody asked: strangers lead us to as many such addresses as they like.</summary>
+    [Test, CancelAfter(60_000)]
+    public async Task Dials_OfAWholeLookup_ThatNobodyAnswers_LeaveRoomForAnother(CancellationToken cancellationToken)
+    {
+        await using Libp2pHost client = await TestHosts.StartAsync(), honest = await TestHosts.StartAsync();
+        List<TcpListener> silent = [];
+        List<Task> waiting = [];
+        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        for (int i = 0; i < 10; i++)
+        {
+            using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+            List<Multiaddr> addresses = [];
+            for (int j = 0; j < s_limits.ParallelDialsPerPeer; j++)
+            {
+                silent.Add(new TcpListener(IPAddress.Loopback, 0));
+                silent[^1].Start();
+                addresses.Add(Multiaddr.FromEndPoint((IPEndPoint)silent[^1].LocalEndpoint));
+            }
+
+            PeerId nobody = PeerId.FromPublicKey(key.PublicKey);
+            client.AddAddresses(nobody, addresses, TimeSpan.FromHours(1));
+            waiting.Add(client.ConnectAsync(nobody, stop.Token).AsTask());
+        }
+
+        await Eventually.TrueAsync("all are dialled", () => silent.TrueForAll(listener => listener.Pending()), TimeSpan.FromSeconds(9), cancellationToken);
+        client.AddAddresses(honest.LocalPeer, honest.Addresses, TimeSpan.FromHours(1));
+        await client.ConnectAsync(honest.LocalPeer, cancellationToken);
+        Assert.That(waiting.Exists(dial => dial.IsCompleted), Is.False, "the others still wait");
+        await stop.CancelAsync();
+        await Assert.ThatAsync(() => Task.WhenAll(waiting), Throws.InstanceOf<OperationCanceledException>());
+        silent.ForEach(listener => listener.Dispose());
     }
 
     /// <summary>The provider of a crash walk: away while it was dialled some times, then back under the same address.</summary>
