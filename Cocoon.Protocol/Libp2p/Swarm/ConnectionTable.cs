@@ -78,12 +78,13 @@ internal sealed class ConnectionTable(Libp2pLimits limits, TimeProvider time)
     {
         lock (_lock)
         {
-            connection = _byPeer.TryGetValue(peer, out List<PeerConnection>? list)
-                ? list.Where(c => c.Session.Error is null).OrderBy(c => c.IsRelayed).FirstOrDefault()
-                : null;
+            connection = _byPeer.TryGetValue(peer, out List<PeerConnection>? list) ? Used(list) : null;
             return connection is not null;
         }
     }
+
+    private static PeerConnection? Used(List<PeerConnection> connections) =>
+        connections.Where(c => c.Session.Error is null).OrderBy(c => c.IsRelayed).FirstOrDefault();
 
     /// <summary>The oldest connection to the peer that does not lead through a relay.</summary>
     public bool TryGetDirect(PeerId peer, [NotNullWhen(true)] out PeerConnection? connection) =>
@@ -134,8 +135,9 @@ internal sealed class ConnectionTable(Libp2pLimits limits, TimeProvider time)
     }
 
     /// <summary>
-    /// Connections to close when there are more than the high watermark: unprotected ones past their grace, those with the fewest streams
-    /// first, and of these the inbound and youngest (an old peer is not given up for a new one).
+    /// Connections to close when there are more than the high watermark: unprotected ones past their grace, those beside another one to the
+    /// same peer first, then those with the fewest streams, and of these the inbound and youngest (an old peer is not given up for a new one).
+    /// Of a protected peer only the connection that is used is: with more of them it could push everybody else out.
     /// </summary>
     public IReadOnlyList<PeerConnection> ChooseExcess()
     {
@@ -147,13 +149,18 @@ internal sealed class ConnectionTable(Libp2pLimits limits, TimeProvider time)
                 return [];
             }
 
-            return [.. _byPeer.Values
-                .SelectMany(list => list)
-                .Where(c => !_protected.ContainsKey(c.RemotePeer) && c.OpenedAt <= oldEnough)
-                .OrderBy(c => c.Session.StreamCount)
+            HashSet<PeerConnection> used = [.. _byPeer.Values.Select(Used).OfType<PeerConnection>()];
+            List<PeerConnection> open = [.. _byPeer.Values.SelectMany(list => list).Where(c => !(used.Contains(c) && _protected.ContainsKey(c.RemotePeer)))];
+
+            // However many are protected, and by whose doing: half of the places stay with the others.
+            int kept = Math.Max(limits.ConnectionsLow - (_count - open.Count), limits.ConnectionsLow / 2);
+            return [.. open
+                .Where(c => c.OpenedAt <= oldEnough)
+                .OrderBy(used.Contains)
+                .ThenBy(c => c.Session.StreamCount)
                 .ThenBy(c => c.IsOutbound)
                 .ThenByDescending(c => c.OpenedAt)
-                .Take(_count - limits.ConnectionsLow)];
+                .Take(Math.Max(0, open.Count - kept))];
         }
     }
 }

@@ -198,6 +198,64 @@ public sealed class HostileFloodTests
         flood.ForEach(socket => socket.Dispose());
     }
 
+    /// <summary>Who is protected, as a follower of a model we serve is, may have one connection for it: the others of his count like anybody's.</summary>
+    [Test]
+    public async Task Connections_OfAProtectedPeer_PushNobodyElseOut(CancellationToken cancellationToken)
+    {
+        ManualTimeProvider time = new();
+        Libp2pLimits limits = new() { ConnectionsLow = 4, ConnectionsHigh = 6, CloseTimeout = TimeSpan.Zero, KeepAliveInterval = TimeSpan.FromHours(1) };
+        await using Libp2pHost host = await TestHosts.StartAsync(limits, time: time);
+        using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+        List<RawPeer> peers = [];
+        for (int i = 0; i < 8; i++)
+        {
+            peers.Add(await RawPeer.ConnectAsync(host, cancellationToken, i < 4 ? key : null));
+        }
+
+        await Eventually.TrueAsync("all are open", () => host.Connections.Count == 8, Patience, cancellationToken);
+        host.Protect(Cocoon.Protocol.Identity.PeerId.FromPublicKey(key.PublicKey), "follower");
+        time.Advance(limits.ConnectionGrace + TimeSpan.FromSeconds(10));
+        await Eventually.TrueAsync("trimmed", () => host.Connections.Count <= 4, Patience, cancellationToken);
+        Assert.That(
+            host.Connections.GroupBy(connection => connection.Peer).Select(group => group.Count()), Is.EqualTo(new[] { 1, 1, 1, 1 }),
+            "one of the protected peer, and three others");
+        foreach (RawPeer peer in peers)
+        {
+            await peer.DisposeAsync();
+        }
+    }
+
+    /// <summary>However many are protected, half of the places stay with those who are not.</summary>
+    [Test]
+    public async Task Connections_OfManyProtectedPeers_LeaveHalfOfThePlaces(CancellationToken cancellationToken)
+    {
+        ManualTimeProvider time = new();
+        Libp2pLimits limits = new() { ConnectionsLow = 4, ConnectionsHigh = 6, CloseTimeout = TimeSpan.Zero, KeepAliveInterval = TimeSpan.FromHours(1) };
+        await using Libp2pHost host = await TestHosts.StartAsync(limits, time: time);
+        List<RawPeer> peers = [];
+        for (int i = 0; i < 10; i++)
+        {
+            using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+            peers.Add(await RawPeer.ConnectAsync(host, cancellationToken, key));
+            if (i < 6)
+            {
+                host.Protect(Cocoon.Protocol.Identity.PeerId.FromPublicKey(key.PublicKey), "follower");
+            }
+        }
+
+        await Eventually.TrueAsync("all are open", () => host.Connections.Count == 10, Patience, cancellationToken);
+        time.Advance(limits.ConnectionGrace + TimeSpan.FromSeconds(10));
+        await Eventually.TrueAsync("trimmed", () => host.Connections.Count <= 8, Patience, cancellationToken);
+        time.Advance(TimeSpan.FromSeconds(10));
+        await using RawPeer late = await RawPeer.ConnectAsync(host, cancellationToken);
+        Assert.That(await late.NextAsync(frame => frame.Type == YamuxFrameType.Ping, cancellationToken), Is.Not.Null);
+        Assert.That(host.Connections, Has.Count.EqualTo(9), "six that are protected, two that are not, and the newest");
+        foreach (RawPeer peer in peers)
+        {
+            await peer.DisposeAsync();
+        }
+    }
+
     /// <summary>Whoever closes a connection, its remote, its own end and the host come together: that is no error of anybody's.</summary>
     [Test]
     public async Task Host_DisposedWhileItsConnectionsEnd_EndsThemAll(CancellationToken cancellationToken)

@@ -105,4 +105,38 @@ public sealed class InboundGateTests
             Assert.That(gate.BeginUpgrade(IPAddress.Parse("8.8.4.4")), Is.EqualTo(InboundVerdict.Full));
         }
     }
+
+    /// <summary>A /48 is to be had for nothing, and has 256 customers' worth of addresses.</summary>
+    [TestCase("2606:4700:0:{0:x}00::1", "2606:4700:1::1")]
+    [TestCase("8.8.4.{0}", "8.8.5.1")]
+    public void BeginUpgrade_ManyAddressesOfOneNetwork_HaveTheNetworksShare(string within, string without)
+    {
+        ManualTimeProvider time = new();
+        InboundGate gate = new(new Libp2pLimits(), time, exemptPrivate: true);
+        IPAddress Address(int i) => IPAddress.Parse(string.Format(System.Globalization.CultureInfo.InvariantCulture, within, i));
+        Assert.That(Enumerable.Range(0, 64).Count(i => gate.BeginUpgrade(Address(i)) == InboundVerdict.Admitted), Is.EqualTo(16), "in their handshake");
+        for (int i = 0; i < 16; i++)
+        {
+            gate.EndUpgrade(Address(i), opened: true);
+        }
+
+        int open = 16;
+        for (int i = 16; i < 200; i++)
+        {
+            if (gate.BeginUpgrade(Address(i)) == InboundVerdict.Admitted)
+            {
+                gate.EndUpgrade(Address(i), opened: true);
+                open++;
+            }
+        }
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(open, Is.EqualTo(64));
+            Assert.That(gate.BeginUpgrade(IPAddress.Parse(without)), Is.EqualTo(InboundVerdict.Admitted), "another network");
+            gate.Close(Address(0));
+            gate.Sweep();
+            Assert.That(gate.BeginUpgrade(Address(199)), Is.EqualTo(InboundVerdict.Admitted), "a place is free");
+        }
+    }
 }
