@@ -5,7 +5,8 @@ namespace Cocoon.Protocol.Libp2p.Protocols.Kad;
 
 /// <summary>A peer that answered a query, nearest first in results.</summary>
 /// <param name="Hops">How many answers led to it; 0 for peers of our own table.</param>
-internal sealed record KadResponder(PeerId Peer, KadId Distance, int Hops);
+/// <param name="Groups">Address groups that it is said to be in.</param>
+internal sealed record KadResponder(PeerId Peer, KadId Distance, int Hops, IReadOnlyList<string> Groups);
 
 /// <summary>What a query did.</summary>
 /// <param name="Unasked">Peers that it heard of and did not ask itself, nearest first, at most k.</param>
@@ -19,8 +20,8 @@ internal sealed record KadQueryResult(
 /// among disjoint paths) have answered or the caller has what it wants.
 /// </summary>
 /// <remarks>
-/// Used by one caller. Peers named by others are only candidates: they count when they answer. More than three peers of one
-/// address group are not followed. Disjoint paths share <paramref name="tryClaim"/>, so that a peer of which several heard is asked by
+/// Used by one caller. Peers named by others are only candidates: they count when they answer. No more than three peers of one address group
+/// are asked, those that did not answer not counted: who only names peers of a group shuts nobody of it out. Disjoint paths share <paramref name="tryClaim"/>, so that a peer of which several heard is asked by
 /// one of them: who only hears of peers takes them from nobody. Cancelling ends it with what it has.
 /// </remarks>
 internal sealed class KadQuery(
@@ -35,8 +36,11 @@ internal sealed class KadQuery(
     private const int MaxCandidates = 1024;
     private const int MaxPerGroup = 3;
 
+    /// <summary>Groups remembered of one candidate: who names it may be wrong about its address.</summary>
+    private const int MaxGroups = 4;
+
     private readonly SortedList<KadId, Candidate> _candidates = [];
-    private readonly HashSet<PeerId> _heard = [];
+    private readonly Dictionary<PeerId, Candidate> _heard = [];
     private readonly Dictionary<string, int> _groups = [];
     private readonly List<(Task<KadMessage?> Answer, Candidate Candidate)> _running = [];
     private int _requests;
@@ -59,7 +63,7 @@ internal sealed class KadQuery(
     {
         foreach (PeerId seed in seeds)
         {
-            TryAdd(seed, 0);
+            Add(seed, 0, []);
         }
 
         return RunAsync(cancellationToken);
@@ -70,12 +74,12 @@ internal sealed class KadQuery(
     {
         foreach (KadResponder peer in paths.SelectMany(path => path.Closest))
         {
-            TryAdd(peer.Peer, peer.Hops, State.Answered);
+            Add(peer.Peer, peer.Hops, peer.Groups, State.Answered);
         }
 
         foreach (KadResponder peer in paths.SelectMany(path => path.Unasked))
         {
-            TryAdd(peer.Peer, peer.Hops);
+            Add(peer.Peer, peer.Hops, peer.Groups);
         }
 
         return RunAsync(cancellationToken);
@@ -116,7 +120,7 @@ internal sealed class KadQuery(
     private List<KadResponder> Nearest(State state) =>
     [
         .. _candidates.Where(item => item.Value.State == state).Take(options.BucketSize)
-            .Select(item => new KadResponder(item.Value.Peer, item.Key, item.Value.Hops)),
+            .Select(item => new KadResponder(item.Value.Peer, item.Key, item.Value.Hops, item.Value.Groups)),
     ];
 
     private void AskNext(CancellationToken cancellationToken)
@@ -129,13 +133,17 @@ internal sealed class KadQuery(
                 return;
             }
 
-            if (candidate.State == State.Heard)
+            if (candidate.State == State.Heard && TryEnterGroup(candidate))
             {
                 candidate.State = tryClaim(candidate.Peer) ? State.Asked : State.Elsewhere;
                 if (candidate.State == State.Asked)
                 {
                     _requests++;
                     _running.Add((ask(candidate.Peer, cancellationToken), candidate));
+                }
+                else
+                {
+                    LeaveGroup(candidate);
                 }
             }
 
@@ -149,50 +157,63 @@ internal sealed class KadQuery(
         {
             _failures++;
             candidate.State = State.Failed;
+            LeaveGroup(candidate);
             return false;
         }
 
         candidate.State = State.Answered;
         _lastHops = candidate.Hops;
-        foreach (KadPeer peer in answer.CloserPeers)
+        foreach (KadPeer peer in answer.CloserPeers.Take(MaxCloser))
         {
-            if (!_heard.Contains(peer.Peer) && AcceptsGroup(peer))
+            if (_heard.TryGetValue(peer.Peer, out Candidate? known))
             {
-                TryAdd(peer.Peer, candidate.Hops + 1);
+                known.Hear(GroupOf(peer));
+            }
+            else
+            {
+                Add(peer.Peer, candidate.Hops + 1, GroupOf(peer) is { } group ? [group] : []);
             }
         }
 
         return onAnswer(candidate.Peer, answer);
     }
 
-    private bool AcceptsGroup(KadPeer peer)
+    /// <summary>An honest answer has the k nearest, and may have the target itself besides. Who names more fills the query with peers that are none.</summary>
+    private int MaxCloser => options.BucketSize + 1;
+
+    private string? GroupOf(KadPeer peer) => options.AllowLocalAddresses ? null : peer.Addresses.Select(IpGroups.Wide).FirstOrDefault(static group => group is not null);
+
+    /// <summary>Whether a group that it may be in has a place left; takes it.</summary>
+    private bool TryEnterGroup(Candidate candidate)
     {
-        if (options.AllowLocalAddresses)
+        candidate.Group = candidate.Groups.FirstOrDefault(group => _groups.GetValueOrDefault(group) < MaxPerGroup);
+        if (candidate.Group is { } entered)
         {
-            return true;
+            _groups[entered] = _groups.GetValueOrDefault(entered) + 1;
         }
 
-        string? group = null;
-        foreach (Multiaddr address in peer.Addresses)
-        {
-            group ??= IpGroups.Wide(address);
-        }
-
-        if (group is null)
-        {
-            return true;
-        }
-
-        int count = _groups.GetValueOrDefault(group) + 1;
-        _groups[group] = count;
-        return count <= MaxPerGroup;
+        return candidate.Group is not null || candidate.Groups.Count == 0;
     }
 
-    private void TryAdd(PeerId peer, int hops, State state = State.Heard)
+    private void LeaveGroup(Candidate candidate)
     {
-        if (_candidates.Count < MaxCandidates && _heard.Add(peer))
+        if (candidate.Group is { } left)
         {
-            _candidates.Add(target.DistanceTo(KadId.Of(peer)), new Candidate(peer, hops) { State = state });
+            _groups[left]--;
+            candidate.Group = null;
+        }
+    }
+
+    private void Add(PeerId peer, int hops, IReadOnlyList<string> groups, State state = State.Heard)
+    {
+        Candidate added = new(peer, hops) { State = state, Groups = groups };
+        if (_candidates.Count < MaxCandidates && _heard.TryAdd(peer, added))
+        {
+            _candidates.Add(target.DistanceTo(KadId.Of(peer)), added);
+            if (state == State.Answered)
+            {
+                TryEnterGroup(added);
+            }
         }
     }
 
@@ -203,5 +224,19 @@ internal sealed class KadQuery(
         public int Hops { get; } = hops;
 
         public required State State { get; set; }
+
+        /// <summary>Those that others said it is in.</summary>
+        public required IReadOnlyList<string> Groups { get; set; }
+
+        /// <summary>The one in which it takes a place.</summary>
+        public string? Group { get; set; }
+
+        public void Hear(string? group)
+        {
+            if (group is not null && Groups.Count < MaxGroups && !Groups.Contains(group))
+            {
+                Groups = [.. Groups, group];
+            }
+        }
     }
 }

@@ -61,7 +61,7 @@ internal sealed partial class KadServer(
                     CloserPeers = Closest(sender, request.Key.Span),
                 };
             case KadMessageType.PutValue:
-                PutValue(request);
+                PutValue(sender, request);
                 return request;
             case KadMessageType.AddProvider:
                 AddProvider(sender, request);
@@ -134,7 +134,9 @@ internal sealed partial class KadServer(
     private KadPeer Shareable(KadPeer peer) =>
         peer with { Addresses = [.. peer.Addresses.Where(address => IpGroups.IsShareable(address, options.AllowLocalAddresses))] };
 
-    private void PutValue(KadMessage request)
+    private string? GroupOf(PeerId sender) => connected.Get(sender) is { } address ? IpGroups.Wide(address) : null;
+
+    private void PutValue(PeerId sender, KadMessage request)
     {
         if (request.Record is not { } record || !record.Key.Span.SequenceEqual(request.Key.Span))
         {
@@ -146,7 +148,7 @@ internal sealed partial class KadServer(
             throw new KadException(KadErrorCode.ValueTooLong);
         }
 
-        if (!records.Put(record.Key.Span, record.Value.Span))
+        if (!records.Put(record.Key.Span, record.Value.Span, GroupOf(sender)))
         {
             throw new KadException(KadErrorCode.ValueRefused);
         }
@@ -168,8 +170,7 @@ internal sealed partial class KadServer(
             ];
             if (provider.Peer == sender && addresses.Count > 0)
             {
-                string? group = connected.Get(sender) is { } remote ? IpGroups.Wide(remote) : null;
-                stored |= providers.Add(request.Key.Span, sender, addresses, group);
+                stored |= providers.Add(request.Key.Span, sender, addresses, GroupOf(sender));
                 host.AddAddresses(sender, addresses, options.ProviderAddressTimeToLive);
             }
         }

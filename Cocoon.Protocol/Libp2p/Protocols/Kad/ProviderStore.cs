@@ -12,6 +12,7 @@ internal sealed class ProviderStore(PeerId local, KadOptions options, TimeProvid
 {
     private readonly Lock _gate = new();
     private readonly DistanceBoundedMap<List<Entry>> _keys = new(KadId.Of(local), options.MaxProviderKeys);
+    private readonly GroupShares _shares = new(options.MaxProviderKeys);
 
     public int KeyCount
     {
@@ -25,19 +26,20 @@ internal sealed class ProviderStore(PeerId local, KadOptions options, TimeProvid
     }
 
     /// <param name="group">The address group the provider was seen in.</param>
-    /// <returns><c>false</c> when the store is full of keys nearer to us.</returns>
+    /// <returns><c>false</c> when the store is full of keys nearer to us, or the group has its share of it.</returns>
     public bool Add(ReadOnlySpan<byte> key, PeerId provider, IReadOnlyList<Multiaddr> addresses, string? group)
     {
         KadId id = KadId.Of(key);
         lock (_gate)
         {
-            if (!_keys.TryGet(id, out List<Entry>? entries) && !_keys.TrySet(id, entries = []))
+            bool isKnown = _keys.TryGet(id, out List<Entry>? entries);
+            bool isRenewed = isKnown && entries!.RemoveAll(entry => entry.Provider == provider) > 0;
+            if ((!isRenewed && !_shares.TryTake(group)) || (!isKnown && !_keys.TrySet(id, entries = [])))
             {
                 return false;
             }
 
-            entries.RemoveAll(entry => entry.Provider == provider);
-            if (entries.Count >= options.MaxProvidersPerKey)
+            if (entries!.Count >= options.MaxProvidersPerKey)
             {
                 entries.Remove(entries.GroupBy(entry => entry.Group).MaxBy(same => same.Count())!.MinBy(entry => entry.AddedAt)!);
             }
@@ -90,6 +92,8 @@ internal sealed class ProviderStore(PeerId local, KadOptions options, TimeProvid
                     _keys.Remove(key);
                 }
             }
+
+            _shares.Recount(_keys.Items.SelectMany(key => key.Value).Select(entry => entry.Group));
         }
     }
 

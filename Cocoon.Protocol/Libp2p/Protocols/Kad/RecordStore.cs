@@ -10,6 +10,7 @@ internal sealed class RecordStore(PeerId local, KadOptions options, TimeProvider
 {
     private readonly Lock _gate = new();
     private readonly DistanceBoundedMap<Entry> _records = new(KadId.Of(local), options.MaxRecords);
+    private readonly GroupShares _shares = new(options.MaxRecords);
 
     public int Count
     {
@@ -36,8 +37,9 @@ internal sealed class RecordStore(PeerId local, KadOptions options, TimeProvider
     public bool IsValid(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value) =>
         value.Length <= options.MaxValueBytes && ValidatorOf(key) is { } validator && validator.Validate(key, value);
 
-    /// <summary><c>false</c> when the value is invalid, a better one is stored, or the store is full of keys nearer to us.</summary>
-    public bool Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value)
+    /// <summary><c>false</c> when the value is invalid, a better one is stored, the store is full of keys nearer to us, or the group has its share of it.</summary>
+    /// <param name="group">The address group of who placed it; <c>null</c> for ourselves.</param>
+    public bool Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, string? group = null)
     {
         if (value.Length > options.MaxValueBytes || ValidatorOf(key) is not { } validator || !validator.Validate(key, value))
         {
@@ -55,9 +57,14 @@ internal sealed class RecordStore(PeerId local, KadOptions options, TimeProvider
                 return false;
             }
 
+            if (stored is null && !_shares.TryTake(group))
+            {
+                return false;
+            }
+
             DateTimeOffset now = time.GetUtcNow();
             string text = now.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
-            return _records.TrySet(id, new Entry(new KadRecord(key.ToArray(), value.ToArray(), text), now));
+            return _records.TrySet(id, new Entry(new KadRecord(key.ToArray(), value.ToArray(), text), now, stored is null ? group : stored.Group));
         }
     }
 
@@ -80,10 +87,12 @@ internal sealed class RecordStore(PeerId local, KadOptions options, TimeProvider
                     _records.Remove(key);
                 }
             }
+
+            _shares.Recount(_records.Items.Select(record => record.Value.Group));
         }
     }
 
     private bool IsExpired(Entry entry) => entry.StoredAt + options.RecordTimeToLive <= time.GetUtcNow();
 
-    private sealed record Entry(KadRecord Record, DateTimeOffset StoredAt);
+    private sealed record Entry(KadRecord Record, DateTimeOffset StoredAt, string? Group);
 }

@@ -190,7 +190,7 @@ public sealed class KadHostileTests
         MemoryNetwork network = new();
         List<KadPeer> fed =
         [
-            .. Enumerable.Range(1, 30).Select(i => new KadPeer(network.AddHost().LocalPeer, [Multiaddr.Parse($"/ip4/66.66.{i}.1/tcp/1")])),
+            .. Enumerable.Range(1, 20).Select(i => new KadPeer(network.AddHost().LocalPeer, [Multiaddr.Parse($"/ip4/66.66.{i}.1/tcp/1")])),
             new KadPeer(network.AddHost().LocalPeer, [Multiaddr.Parse("/ip4/77.1.2.3/tcp/1")]),
         ];
         List<Cocoon.Protocol.Identity.PeerId> asked = [];

@@ -1,3 +1,4 @@
+using System.Text;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p.Protocols;
 using Cocoon.Protocol.Libp2p.Protocols.Kad;
@@ -132,6 +133,37 @@ public sealed class RoutingTableTests
             Assert.That(providers, Has.Count.EqualTo(20));
             Assert.That(providers.Select(provider => provider.Peer), Does.Contain(NewPeer(0)));
         }
+    }
+
+    /// <summary>Keys near a node are made by trial in no time: one owner with as many as he likes leaves what others placed.</summary>
+    [Test]
+    public void Stores_FloodedByOneGroupWithNearerKeys_KeepWhatOthersPlaced()
+    {
+        PeerId local = NewPeer(-1);
+        KadOptions options = new() { Protocol = "/x", MaxProviderKeys = 80, MaxRecords = 80 };
+        options.Validators.Add("cocoon", new HigherVersionValidator());
+        ProviderStore providers = new(local, options, _time);
+        RecordStore records = new(local, options, _time);
+        List<byte[]> keys = Nearest(Enumerable.Range(0, 2000).Select(i => Multihash.Sha256(BitConverter.GetBytes(i)))), honest = keys[^10..];
+        List<byte[]> names = Nearest(Enumerable.Range(0, 2000).Select(i => Encoding.ASCII.GetBytes($"/cocoon/{i}"))), honestNames = names[^10..];
+        honest.ForEach(key => Assert.That(providers.Add(key, NewPeer(1), [], "honest")));
+        honestNames.ForEach(name => Assert.That(records.Put(name, [1], "honest")));
+        int taken = keys[..^10].Count(key => providers.Add(key, NewPeer(2), [], "flood")), placed = names[..^10].Count(name => records.Put(name, [1], "flood"));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((taken, placed), Is.EqualTo((10, 10)));
+            Assert.That(honest.All(key => providers.Get(key).Count == 1));
+            Assert.That(honestNames.All(name => records.Get(name) is not null));
+            Assert.That(providers.Add(keys[0], NewPeer(2), [], "flood"), "what it has it may renew");
+        }
+
+        // What ran out makes room again.
+        _time.Advance(options.ProviderTimeToLive);
+        providers.Expire();
+        records.Expire();
+        Assert.That(keys[..^10].Count(key => providers.Add(key, NewPeer(2), [], "flood")), Is.EqualTo(10));
+
+        List<byte[]> Nearest(IEnumerable<byte[]> all) => [.. all.OrderBy(key => KadId.Of(key).DistanceTo(KadId.Of(local)))];
     }
 
     [Test]
