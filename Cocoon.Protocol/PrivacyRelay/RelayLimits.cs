@@ -9,6 +9,9 @@ internal sealed record RelayLimits
     /// <summary>Circuits at once per neighbour: a relay carries many people, so more than a person needs.</summary>
     public int MaxCircuitsPerPeer { get; init; } = 64;
 
+    /// <summary>The same of all neighbours in one public IPv4 /24 or IPv6 /48, for peer ids cost nothing. Own choice: half.</summary>
+    public int MaxCircuitsPerNetwork { get; init; } = 128;
+
     /// <summary>Openings per neighbour and minute; each costs a handshake.</summary>
     public int OpensPerMinute { get; init; } = 240;
 

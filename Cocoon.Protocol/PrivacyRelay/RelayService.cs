@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p;
+using Cocoon.Protocol.Libp2p.Protocols;
 using Cocoon.Protocol.Libp2p.Security;
 using Cocoon.Protocol.Multiformats;
 using Cocoon.Protocol.PrivacyRelay.Proto;
@@ -65,7 +66,10 @@ internal sealed partial class RelayService : IDisposable
 
     private async Task HandleAsync(IPeerStream stream, CancellationToken cancellationToken)
     {
-        using IDisposable? place = _admission.TryEnter(stream.RemotePeer);
+        string? network = _host.Connections.FirstOrDefault(connection => connection.Peer == stream.RemotePeer) is { } connection
+            ? IpGroups.Narrow(connection.RemoteAddress)
+            : null;
+        using IDisposable? place = _admission.TryEnter(stream.RemotePeer, network);
         if (place is null)
         {
             // Before any handshake: an answer that cannot be read by relays would cost what the limit saves.
@@ -75,25 +79,25 @@ internal sealed partial class RelayService : IDisposable
 
         using CancellationTokenSource patience = new(_limits.HandshakeTimeout, _time);
         using CancellationTokenSource opening = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
-        (NoiseChannel channel, StreamConnection connection, Open open) = await CircuitHandshake.AcceptAsync(stream, _identity, opening.Token);
+        (NoiseChannel channel, StreamConnection raw, Open open) = await CircuitHandshake.AcceptAsync(stream, _identity, opening.Token);
         switch (open.ToCase)
         {
             case Open.ToOneofCase.Forward:
-                await using (CircuitStream circuit = new(channel, connection, RelayProtocol.Id))
+                await using (CircuitStream circuit = new(channel, raw, RelayProtocol.Id))
                 {
                     await ForwardAsync(circuit, open.Forward, cancellationToken);
                 }
 
                 break;
             case Open.ToOneofCase.Deliver:
-                await using (CircuitStream circuit = new(channel, connection, open.Deliver.Protocol))
+                await using (CircuitStream circuit = new(channel, raw, open.Deliver.Protocol))
                 {
                     await DeliverAsync(circuit, cancellationToken);
                 }
 
                 break;
             default:
-                await using (CircuitStream circuit = new(channel, connection, RelayProtocol.Id))
+                await using (CircuitStream circuit = new(channel, raw, RelayProtocol.Id))
                 {
                     await AnswerAsync(circuit, OpenStatus.OpenMalformed, cancellationToken);
                 }

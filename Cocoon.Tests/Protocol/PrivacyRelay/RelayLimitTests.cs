@@ -112,6 +112,30 @@ public sealed class RelayLimitTests
         Assert.That(admission.TryEnter(peers[0]), Is.Not.Null);
     }
 
+    /// <summary>Peer ids cost nothing: with a few of them one owner could have every place.</summary>
+    [Test]
+    public void Admission_OfManyNeighboursInOneNetwork_LeavesHalfToOthers()
+    {
+        CircuitAdmission admission = new(new RelayLimits(), new ManualTimeProvider());
+        List<IDisposable> places = [];
+        for (int i = 0; i < 300; i++)
+        {
+            if (admission.TryEnter(NewPeer(), "2C0102") is { } place)
+            {
+                places.Add(place);
+            }
+        }
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(places, Has.Count.EqualTo(128));
+            Assert.That(admission.TryEnter(NewPeer(), "2C0103"), Is.Not.Null);
+            Assert.That(admission.TryEnter(NewPeer(), network: null), Is.Not.Null, "one machine or one LAN");
+            places[0].Dispose();
+            Assert.That(admission.TryEnter(NewPeer(), "2C0102"), Is.Not.Null);
+        }
+    }
+
     internal static PeerId NewPeer()
     {
         using Cocoon.Protocol.Cryptography.Ed25519PrivateKey key = Cocoon.Protocol.Cryptography.Ed25519PrivateKey.Generate();

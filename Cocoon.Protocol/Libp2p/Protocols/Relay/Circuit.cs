@@ -1,11 +1,11 @@
 using System.Buffers;
-using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Libp2p.Swarm;
 using Cocoon.Protocol.Libp2p.Transports;
 
 namespace Cocoon.Protocol.Libp2p.Protocols.Relay;
 
 /// <summary>Two streams that a relay joins, within the circuit's limits.</summary>
-internal sealed class Circuit(PeerId source, PeerId destination, CircuitLimit limit, TimeProvider time)
+internal sealed class Circuit(StreamOwner source, StreamOwner destination, CircuitLimit limit, TimeProvider time)
 {
     private const int BufferSize = 16 * 1024;
 
@@ -13,13 +13,13 @@ internal sealed class Circuit(PeerId source, PeerId destination, CircuitLimit li
     private long _there;
     private long _back;
 
-    public PeerId Source => source;
+    public StreamOwner Source => source;
 
-    public PeerId Destination => destination;
+    public StreamOwner Destination => destination;
 
     public long Bytes => Interlocked.Read(ref _there) + Interlocked.Read(ref _back);
 
-    public CircuitInfo Describe() => new(source, destination, _openedAt, limit, Interlocked.Read(ref _there), Interlocked.Read(ref _back));
+    public CircuitInfo Describe() => new(source.Peer, destination.Peer, _openedAt, limit, Interlocked.Read(ref _there), Interlocked.Read(ref _back));
 
     /// <summary>Passes bytes on until both sides have ended theirs; resets both streams when one fails or a limit is reached.</summary>
     /// <exception cref="IOException">It ended so.</exception>

@@ -27,6 +27,9 @@ public sealed record RelayLimits
     /// <summary>Circuits that one peer may have opened, and that may lead to one peer. go-libp2p.</summary>
     public int CircuitsPerPeer { get; init; } = 16;
 
+    /// <summary>The same of one IPv4 address or IPv6 /56; not on loopback and private ones in LAN mode. Own choice: an eighth of all, for circuits may live for an hour.</summary>
+    public int CircuitsPerIp { get; init; } = 32;
+
     /// <summary>Bytes in each direction of one circuit. go-libp2p.</summary>
     public long CircuitData { get; init; } = 128 * 1024;
 

@@ -24,12 +24,10 @@ internal sealed partial class RelayServer
     private readonly ReservationTable _reservations;
     private readonly RateLimiter<PeerId> _peerRequests;
     private readonly RateLimiter<string> _networkRequests;
-    private readonly Lock _lock = new();
-    private readonly HashSet<Circuit> _circuits = [];
+    private readonly CircuitTable _circuits;
     private readonly ConcurrentDictionary<CircuitStatus, long> _refused = new();
     private long _granted;
     private long _opened;
-    private long _bytes;
 
     /// <param name="addresses">Our own dialable ones: a reserver announces them with itself behind.</param>
     public RelayServer(
@@ -42,6 +40,7 @@ internal sealed partial class RelayServer
         _addresses = addresses;
         _context = context;
         _reservations = new ReservationTable(limits, allowPrivate, context.Time);
+        _circuits = new CircuitTable(limits);
         _peerRequests = PerHour<PeerId>(limits.RequestsPerPeerAndHour);
         _networkRequests = PerHour<string>(limits.RequestsPerNetworkAndHour);
         swarm.Closed += OnClosed;
@@ -52,32 +51,10 @@ internal sealed partial class RelayServer
 
     public IReadOnlyList<GrantedReservation> Reservations => _reservations.All;
 
-    public IReadOnlyList<CircuitInfo> Circuits
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return [.. _circuits.Select(circuit => circuit.Describe())];
-            }
-        }
-    }
+    public IReadOnlyList<CircuitInfo> Circuits => _circuits.All;
 
-    public RelayCounters Counters
-    {
-        get
-        {
-            long open;
-            lock (_lock)
-            {
-                open = _circuits.Sum(circuit => circuit.Bytes);
-            }
-
-            return new RelayCounters(
-                Interlocked.Read(ref _granted), Interlocked.Read(ref _opened), Interlocked.Read(ref _bytes) + open,
-                _refused.ToDictionary(entry => entry.Key.ToString(), entry => entry.Value));
-        }
-    }
+    public RelayCounters Counters => new(
+        Interlocked.Read(ref _granted), Interlocked.Read(ref _opened), _circuits.Bytes, _refused.ToDictionary(entry => entry.Key.ToString(), entry => entry.Value));
 
     private RateLimiter<T> PerHour<T>(int count)
         where T : notnull => new(count / 3600.0, count, _context.Time);
@@ -196,8 +173,9 @@ internal sealed partial class RelayServer
             return;
         }
 
-        Circuit circuit = new(source, destination, LimitTo(onward), _context.Time);
-        if (!TryAdd(circuit))
+        Circuit circuit = new(
+            _context.OwnerOf(source, connection.RemoteAddress), _context.OwnerOf(destination, onward.RemoteAddress), LimitTo(onward), _context.Time);
+        if (!_circuits.TryAdd(circuit))
         {
             await RefuseAsync(hop, CircuitStatus.ResourceLimitExceeded, cancellationToken);
             return;
@@ -225,22 +203,7 @@ internal sealed partial class RelayServer
         }
         finally
         {
-            lock (_lock)
-            {
-                _circuits.Remove(circuit);
-                _bytes += circuit.Bytes;
-            }
-        }
-    }
-
-    private bool TryAdd(Circuit circuit)
-    {
-        lock (_lock)
-        {
-            return _circuits.Count < _limits.Circuits
-                && _circuits.Count(other => other.Source == circuit.Source) < _limits.CircuitsPerPeer
-                && _circuits.Count(other => other.Destination == circuit.Destination) < _limits.CircuitsPerPeer
-                && _circuits.Add(circuit);
+            _circuits.Remove(circuit);
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Net;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p;
@@ -106,6 +107,33 @@ public sealed class HostileRelayTests
 
         open.ForEach(stream => stream.Reset());
         await Eventually.TrueAsync("the places are free", () => relay.RelayService!.Circuits.Count == 0, Patience, cancellationToken);
+    }
+
+    /// <summary>Circuits to peers that serve inference live for an hour: sixteen made-up peers could have all of them.</summary>
+    [Test]
+    public void Circuits_OfOneAddress_AreAnEighth_OnEitherSide()
+    {
+        CircuitTable table = new(new RelayLimits());
+        IPAddress near = IPAddress.Parse("44.1.2.3");
+        List<Circuit> there = [.. Enumerable.Range(0, 64).Select(i => New(near, new IPAddress([50, 1, 1, (byte)i])))];
+        List<Circuit> back = [.. Enumerable.Range(0, 64).Select(i => New(new IPAddress([60, 1, 1, (byte)i]), near))];
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(there.Count(table.TryAdd), Is.EqualTo(32));
+            Assert.That(back.Count(table.TryAdd), Is.EqualTo(32));
+            Assert.That(table.TryAdd(New(IPAddress.Parse("70.1.1.1"), IPAddress.Parse("71.1.1.1"))), Is.True);
+            table.Remove(there[0]);
+            Assert.That(table.TryAdd(there[63]), Is.True);
+            Assert.That(table.All, Has.Count.EqualTo(65));
+        }
+
+        static Circuit New(IPAddress from, IPAddress to) => new(new StreamOwner(NewPeer(), from), new StreamOwner(NewPeer(), to), new CircuitLimit(null, null), TimeProvider.System);
+
+        static PeerId NewPeer()
+        {
+            using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+            return PeerId.FromPublicKey(key.PublicKey);
+        }
     }
 
     [Test, CancelAfter(60_000)]
