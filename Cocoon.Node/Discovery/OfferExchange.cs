@@ -1,3 +1,4 @@
+using Cocoon.Node.Peers;
 using Cocoon.Node.Serving;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p;
@@ -19,7 +20,8 @@ internal sealed class OfferExchange(ILibp2pHost host, OfferBook book, OwnOffers 
 
     private static readonly TimeSpan Wait = TimeSpan.FromSeconds(5);
 
-    private readonly HelloRate _rate = new(RequestsPerMinute, time);
+    private readonly HelloRate<PeerId> _rate = new(RequestsPerMinute, time);
+    private readonly HelloRate<string> _ownerRate = new(4 * RequestsPerMinute, time);
 
     public void Start() => host.Handle(OfferTopics.FetchProtocol, HandleAsync);
 
@@ -54,7 +56,7 @@ internal sealed class OfferExchange(ILibp2pHost host, OfferBook book, OwnOffers 
         using CancellationTokenSource timeout = new(Wait, time);
         using CancellationTokenSource linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
         OffersRequest? request = await LengthPrefixed.ReadAsync(stream, OffersRequest.Parser, MaxRequest, linked.Token);
-        if (request is null || !_rate.TryTake(stream.RemotePeer))
+        if (request is null || !_rate.TryTake(stream.RemotePeer) || !_ownerRate.TryTake(PeerOwner.Of(host, stream.RemotePeer)))
         {
             stream.Reset();
             return;

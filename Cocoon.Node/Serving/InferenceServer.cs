@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Cocoon.Node.Enclaves;
 using Cocoon.Node.Payments;
+using Cocoon.Node.Peers;
 using Cocoon.Node.Sessions;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p;
@@ -31,8 +32,14 @@ internal sealed partial class InferenceServer(
     /// <summary>Each may cost a second of the TEE's firmware.</summary>
     private const int FreshEvidencePerMinute = 6;
 
-    private readonly HelloRate _rate = new(options.Value.HellosPerMinute, time);
-    private readonly HelloRate _freshRate = new(FreshEvidencePerMinute, time);
+    /// <summary>An owner of many peers, in one network, may have as many times what one peer may.</summary>
+    private const int PeersPerOwner = 4;
+
+    private readonly HelloRate<PeerId> _rate = new(options.Value.HellosPerMinute, time);
+    private readonly HelloRate<string> _ownerRate = new(PeersPerOwner * options.Value.HellosPerMinute, time);
+    private readonly WaitingSessions _waiting = new(time);
+    private readonly HelloRate<PeerId> _freshRate = new(FreshEvidencePerMinute, time);
+    private readonly HelloRate<string> _freshOwnerRate = new(PeersPerOwner * FreshEvidencePerMinute, time);
     private readonly ConcurrentDictionary<Task, byte> _sessions = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly CancellationTokenSource _draining = new();
@@ -102,10 +109,16 @@ internal sealed partial class InferenceServer(
         }
 
         const int helloField = 1;
+        if (OpenSessions >= options.Value.MaxSessions)
+        {
+            await _waiting.TryMakeRoomAsync(waiting.Token);
+        }
+
         Hello? hello = first.Value.Message.Hello;
         byte[]? bytes = SessionLink.OnlyField(first.Value.Bytes, helloField);
         OfferedModel? model = hello is null ? null : models.Find(hello.ModelId.Span);
-        (DeclineReason reason, string detail, VerifiedOffer? followed) = Judge(hello, bytes, model, peer);
+        string owner = PeerOwner.Of(host, peer);
+        (DeclineReason reason, string detail, VerifiedOffer? followed) = Judge(hello, bytes, model, peer, owner);
         if (reason != DeclineReason.DeclineUnspecified)
         {
             if (reason == DeclineReason.DeclineSlots)
@@ -117,13 +130,16 @@ internal sealed partial class InferenceServer(
             return;
         }
 
+        using WaitingSessions.Entry entry = _waiting.Add(owner);
+
         // Counted from here on: streams without a hello are the connection's to bound, and take no place from anybody.
         Interlocked.Increment(ref _open);
         try
         {
-            if (await ServeAsync(link, model!, quotes.Issue(followed!, hello!, options.Value.MaxCreditNanoton), bytes!, cancellationToken))
+            if (await ServeAsync(link, entry, model!, quotes.Issue(followed!, hello!, options.Value.MaxCreditNanoton), bytes!, cancellationToken))
             {
                 _rate.Return(peer);
+                _ownerRate.Return(owner);
             }
         }
         finally
@@ -133,7 +149,8 @@ internal sealed partial class InferenceServer(
     }
 
     /// <returns>Whether it was a session that earned something.</returns>
-    private async Task<bool> ServeAsync(SessionLink link, OfferedModel model, SignedQuote quote, byte[] hello, CancellationToken cancellationToken)
+    private async Task<bool> ServeAsync(
+        SessionLink link, WaitingSessions.Entry entry, OfferedModel model, SignedQuote quote, byte[] hello, CancellationToken cancellationToken)
     {
         IEnclaveSession session;
         try
@@ -154,18 +171,22 @@ internal sealed partial class InferenceServer(
 
         await using (session)
         {
-            return await new ProviderSession(link, session, ledger, quote, metrics, time, logger).RunAsync(_draining.Token, cancellationToken);
+            ProviderSession served = new(link, session, ledger, quote, metrics, time, logger);
+            entry.Begin(() => served.IsWaiting);
+            using CancellationTokenSource draining = CancellationTokenSource.CreateLinkedTokenSource(_draining.Token, entry.Leave);
+            return await served.RunAsync(draining.Token, cancellationToken);
         }
     }
 
-    private (DeclineReason Reason, string Detail, VerifiedOffer? Followed) Judge(Hello? hello, byte[]? bytes, OfferedModel? model, PeerId peer)
+    private (DeclineReason Reason, string Detail, VerifiedOffer? Followed) Judge(
+        Hello? hello, byte[]? bytes, OfferedModel? model, PeerId peer, string owner)
     {
         if (hello is null || bytes is null || hello.Nonce.Length != 32 || hello.KnownEvidence.Count > 8 || hello.Versions.Count > 16)
         {
             return (DeclineReason.DeclineMalformed, "a hello was expected", null);
         }
 
-        if (!_rate.TryTake(peer) || (hello.FreshEvidence && !_freshRate.TryTake(peer)))
+        if (!_rate.TryTake(peer) || !_ownerRate.TryTake(owner) || (hello.FreshEvidence && !(_freshRate.TryTake(peer) && _freshOwnerRate.TryTake(owner))))
         {
             return (DeclineReason.DeclineRate, "too many sessions in a minute", null);
         }

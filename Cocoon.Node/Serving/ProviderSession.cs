@@ -78,6 +78,18 @@ internal sealed partial class ProviderSession(
         return _hasEarned;
     }
 
+    /// <summary>Whether no request runs, and another one may come.</summary>
+    public bool IsWaiting
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return !_isServing && !_isOver;
+            }
+        }
+    }
+
     private bool HasServed => Volatile.Read(ref _request) is not null;
 
     /// <summary>Until the client leaves, or a request ends that nothing may follow. A half-closed client still reads its answer; a reset ends the work.</summary>

@@ -48,8 +48,10 @@ internal sealed class SimEnclave(byte[] modelId, string modelName) : IEnclave
 
     public Task<EnclaveInfo> WaitReadyAsync(CancellationToken cancellationToken) => Task.FromResult(Info!);
 
-    public Task<IEnclaveSession> OpenAsync(ReadOnlyMemory<byte> hello, SignedQuote quote, CancellationToken cancellationToken) =>
-        throw new NotSupportedException("Nobody asks in a simulation of discovery.");
+    /// <summary>Opens a session, where a test has one.</summary>
+    public Func<IEnclaveSession> Open { get; init; } = () => throw new NotSupportedException("Nobody asks in a simulation of discovery.");
+
+    public Task<IEnclaveSession> OpenAsync(ReadOnlyMemory<byte> hello, SignedQuote quote, CancellationToken cancellationToken) => Task.FromResult(Open());
 
     public Task<SelfTestReport> SelfTestAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
 }
