@@ -9,7 +9,8 @@ namespace Cocoon.Node.Discovery;
 /// <summary>The latest valid offer of each provider and model, with what we learned of it first hand.</summary>
 /// <remarks>
 /// Bounds per model: 512 offers; 4 unproven ones per payout address and per IP network (/24, /48); half the places are kept for peers
-/// that have served us. Thread-safe. Gossip about other peers' quality never enters.
+/// that have served us, and for those that told us of theirs themselves (at most a quarter): whoever floods the topic with made-up offers
+/// leaves places to providers that the DHT names. Thread-safe. Gossip about other peers' quality never enters.
 /// </remarks>
 internal sealed class OfferBook(TimeProvider time)
 {
@@ -29,7 +30,8 @@ internal sealed class OfferBook(TimeProvider time)
     /// <summary>Raised after a provider answered or failed a request of ours. Handlers return quickly.</summary>
     public event Action<ProviderOutcome>? Observed;
 
-    public OfferRejection Add(VerifiedOffer offer, OfferSource source = OfferSource.None)
+    /// <param name="isFirstHand">Its provider told us of it, over a connection of ours.</param>
+    public OfferRejection Add(VerifiedOffer offer, OfferSource source = OfferSource.None, bool isFirstHand = false)
     {
         DateTimeOffset now = time.GetUtcNow();
         lock (_lock)
@@ -52,15 +54,17 @@ internal sealed class OfferBook(TimeProvider time)
             {
                 if (known.Offer.Offer.Sequence >= offer.Offer.Sequence)
                 {
+                    known.IsMet |= isFirstHand;
                     known.Sources |= known.Offer.Offer.Sequence == offer.Offer.Sequence ? source : OfferSource.None;
                     return OfferRejection.OldSequence;
                 }
 
                 source |= known.Sources;
+                isFirstHand |= known.IsMet;
             }
 
             // A known provider that now names another payout or network takes a place there like a newcomer.
-            Entry entry = new(offer, source);
+            Entry entry = new(offer, source) { IsMet = isFirstHand };
             if ((known is null || !known.SharesPlaceWith(entry)) && !HasRoom(byPeer, entry, now))
             {
                 return OfferRejection.Full;
@@ -176,7 +180,12 @@ internal sealed class OfferBook(TimeProvider time)
             return byPeer.ContainsKey(peer) || byPeer.Count < MaxPerModel;
         }
 
-        Entry[] unproven = [.. byPeer.Values.Where(e => e.Offer.Peer != peer && !IsProven(e.Offer))];
+        if (entry.IsMet && byPeer.Values.Count(e => e.IsMet && e.Offer.Peer != peer && !IsProven(e.Offer)) < MaxPerModel / 4)
+        {
+            return byPeer.ContainsKey(peer) || byPeer.Count < MaxPerModel;
+        }
+
+        Entry[] unproven = [.. byPeer.Values.Where(e => e.Offer.Peer != peer && !e.IsMet && !IsProven(e.Offer))];
         return unproven.Length < MaxPerModel / 2
             && unproven.Count(e => e.Offer.Offer.Payout == entry.Offer.Offer.Payout) < MaxUnprovenPerPayout
             && entry.Networks.All(network => unproven.Count(e => e.Networks.Contains(network)) < MaxUnprovenPerNetwork);
@@ -205,6 +214,9 @@ internal sealed class OfferBook(TimeProvider time)
         public VerifiedOffer Offer { get; } = offer;
 
         public OfferSource Sources { get; set; } = sources;
+
+        /// <summary>Its provider told us of it itself.</summary>
+        public bool IsMet { get; set; }
 
         /// <summary>Public IPv4 /24 and IPv6 /48 networks of its addresses.</summary>
         public string[] Networks { get; } = [.. offer.Addresses.Select(IpGroups.Narrow).OfType<string>().Distinct()];

@@ -239,7 +239,7 @@ internal sealed partial class OfferFinder(
             IReadOnlyList<ReadOnlyMemory<byte>> offers = await exchange.FetchAsync(peer, modelId, cancellationToken);
             foreach (ReadOnlyMemory<byte> offer in offers)
             {
-                gossip.Add(offer, source);
+                gossip.Add(offer, source, modelId, peer);
             }
 
             if (offers.Count > 0 && !modelId.IsEmpty)

@@ -36,9 +36,12 @@ internal sealed partial class OfferGossip(
     /// <summary>Idempotent.</summary>
     public async Task JoinModelAsync(ReadOnlyMemory<byte> modelId, CancellationToken cancellationToken)
     {
-        if (await JoinAsync(OfferTopics.ForModel(network.Value, modelId.Span), ValidateOfferAsync, TakeOfferAsync, cancellationToken))
+        // Before the first offer comes: those of other models are not taken.
+        string hex = Convert.ToHexStringLower(modelId.Span);
+        bool isNew = _models.TryAdd(hex, modelId);
+        if (!await JoinAsync(OfferTopics.ForModel(network.Value, modelId.Span), ValidateOfferAsync, TakeOfferAsync, cancellationToken) && isNew)
         {
-            _models.TryAdd(Convert.ToHexStringLower(modelId.Span), modelId);
+            _models.TryRemove(hex, out _);
         }
     }
 
@@ -58,10 +61,14 @@ internal sealed partial class OfferGossip(
         await gossip.PublishAsync(OfferTopics.Directory(network.Value), signed, cancellationToken);
 
     /// <summary>Takes an offer that came on another way than gossip, or an accepted one that did.</summary>
-    public OfferRejection Add(ReadOnlyMemory<byte> signed, OfferSource source)
+    /// <param name="modelId">The model that was asked for: others are not taken; empty for every model.</param>
+    /// <param name="from">Who answered; <c>null</c> for gossip.</param>
+    public OfferRejection Add(ReadOnlyMemory<byte> signed, OfferSource source, ReadOnlyMemory<byte> modelId = default, PeerId? from = null)
     {
         OfferRejection rejection = Read(signed, time.GetUtcNow(), out VerifiedOffer? offer);
-        return rejection == OfferRejection.None ? book.Add(offer!, source) : rejection;
+        return rejection != OfferRejection.None ? rejection
+            : modelId.IsEmpty || offer!.Offer.ModelId.Span.SequenceEqual(modelId.Span) ? book.Add(offer!, source, isFirstHand: offer!.Peer == from)
+            : OfferRejection.Malformed;
     }
 
     public async ValueTask DisposeAsync()
@@ -95,9 +102,12 @@ internal sealed partial class OfferGossip(
             return Tell(message, ValidationResult.Reject);
         }
 
+        // A topic names 8 bytes of an id, and somebody may make up as many models behind them as a book has places.
+        string model = Convert.ToHexStringLower(offer.ModelId.Span);
         bool accepted = rejection == OfferRejection.None
             && conduct.TryTake(message.From)
-            && !book.IsOutdated(message.From, Convert.ToHexStringLower(offer.ModelId.Span), offer.Sequence, message.Data.Span);
+            && _models.ContainsKey(model)
+            && !book.IsOutdated(message.From, model, offer.Sequence, message.Data.Span);
         return Tell(message, accepted ? ValidationResult.Accept : Ignore(message.From));
     }
 

@@ -11,8 +11,12 @@ internal sealed class ProviderHistory(PeerId peer, TimeProvider time, Action<Pro
 
     private const string RefusedEvidence = nameof(Sessions.InferenceFailure.AttestationRefused), RefusedTier = nameof(Sessions.InferenceFailure.TierRefused);
 
+    /// <summary>How long a provider that failed and never answered comes after all others; doubled with each failure. Own choice.</summary>
+    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(30), LongestPause = TimeSpan.FromHours(1);
+
     private readonly Lock _lock = new();
     private readonly Dictionary<string, int> _failures = [];
+    private DateTimeOffset _failedAt;
 
     public PeerId Peer { get; } = peer;
 
@@ -35,6 +39,22 @@ internal sealed class ProviderHistory(PeerId peer, TimeProvider time, Action<Pro
             lock (_lock)
             {
                 return (Answers + 2.0) / (Answers + Failures + 2.0);
+            }
+        }
+    }
+
+    /// <summary>
+    /// It failed, has never answered, and others are to be asked before it. Peer ids cost nothing: somebody may offer in many names what he
+    /// does not have, at a price that beats everybody's.
+    /// </summary>
+    public bool IsLeftAlone
+    {
+        get
+        {
+            lock (_lock)
+            {
+                double pause = Math.Min(FirstPause.TotalSeconds * Math.Pow(2, Math.Max(0, Failures - 1)), LongestPause.TotalSeconds);
+                return Answers == 0 && Failures > 0 && time.GetUtcNow() < _failedAt.AddSeconds(pause);
             }
         }
     }
@@ -73,6 +93,7 @@ internal sealed class ProviderHistory(PeerId peer, TimeProvider time, Action<Pro
         lock (_lock)
         {
             Failures++;
+            _failedAt = time.GetUtcNow();
             _failures[reason] = _failures.GetValueOrDefault(reason) + 1;
             if (reason is RefusedEvidence or RefusedTier)
             {

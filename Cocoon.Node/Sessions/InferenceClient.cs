@@ -368,6 +368,7 @@ internal sealed partial class InferenceClient(
         {
             Tiers = ask.Tiers,
             Failed = failed,
+            Connected = host.Connections.Select(connection => connection.Peer).ToHashSet(),
             Continues = isFresh ? null : failed[0],
         };
         IReadOnlyList<RankedOffer> ranked = OfferRanking.Rank(offers, route, book);

@@ -159,6 +159,75 @@ public sealed class OfferBookTests
         return _book.Add(stranger.Sign(At(stranger, address, payout, sequence: 1)));
     }
 
+    /// <summary>Made-up offers fill what strangers may have: a provider that the DHT led to, and that told us of its offer itself, has a place all the same.</summary>
+    [Test]
+    public void Add_FirstHand_HasAPlaceBesideAFloodOfStrangers_AndKeepsIt()
+    {
+        for (int i = 0; i < OfferBook.MaxPerModel; i++)
+        {
+            AddStranger($"/ip4/20.{i / 200}.{i % 200}.1/tcp/1", i);
+        }
+
+        using TestOffers honest = new(_time.GetUtcNow());
+        VerifiedOffer offer = honest.Sign(At(honest, "/ip4/44.1.1.1/tcp/1", 100_000, sequence: 1));
+        Assert.That(_book.Add(offer, OfferSource.Gossip), Is.EqualTo(OfferRejection.Full));
+        Assert.That(_book.Add(offer, OfferSource.Dht, isFirstHand: true), Is.EqualTo(OfferRejection.None));
+        VerifiedOffer moved = honest.Sign(At(honest, "/ip4/45.1.1.1/tcp/1", 100_001, sequence: 2));
+        Assert.That(_book.Add(moved, OfferSource.Gossip), Is.EqualTo(OfferRejection.None), "also from elsewhere");
+        int met = 1;
+        for (int i = 0; i < OfferBook.MaxPerModel; i++)
+        {
+            using TestOffers other = new(_time.GetUtcNow());
+            met += _book.Add(other.Sign(At(other, $"/ip4/46.{i / 200}.{i % 200}.1/tcp/1", 200_000 + i, sequence: 1)), OfferSource.Dht, isFirstHand: true) == OfferRejection.None ? 1 : 0;
+        }
+
+        Assert.That(met, Is.EqualTo(OfferBook.MaxPerModel / 4), "and the rest stays for those that have served us");
+    }
+
+    /// <summary>An offer of nothing beats every price. It is tried, and then the others are.</summary>
+    [Test]
+    public void Rank_OfferThatFailedAndNeverAnswered_ComesLastForAWhile()
+    {
+        using TestOffers fake = new(_time.GetUtcNow()), honest = new(_time.GetUtcNow());
+        Offer free = fake.Create();
+        free.Prices = new Cocoon.Protocol.Payments.Proto.Prices();
+        VerifiedOffer[] all = [fake.Sign(free), honest.Sign(honest.Create())];
+        RouteRequest request = new(100, 100, AllowOpenTier: true, null, new HashSet<string> { new('0', 64) }, -777);
+        Assert.That(OfferRanking.Rank(all, request, _book)[0].Offer.Peer, Is.EqualTo(fake.Peer));
+        _book.History(fake.Peer).RecordFailure("ProviderLost");
+        Assert.That(OfferRanking.Rank(all, request, _book)[0].Offer.Peer, Is.EqualTo(honest.Peer));
+        _time.Advance(TimeSpan.FromSeconds(31));
+        Assert.That(OfferRanking.Rank(all, request, _book)[0].Offer.Peer, Is.EqualTo(fake.Peer), "it may have come back");
+        _book.History(fake.Peer).RecordFailure("ProviderLost");
+        _time.Advance(TimeSpan.FromSeconds(31));
+        Assert.That(OfferRanking.Rank(all, request, _book)[0].Offer.Peer, Is.EqualTo(honest.Peer), "twice as long");
+        _book.History(honest.Peer).RecordAnswer(TimeSpan.FromSeconds(1), 10);
+        _book.History(honest.Peer).RecordFailure("ProviderLost");
+        Assert.That(_book.History(honest.Peer).IsLeftAlone, Is.False, "who has answered is judged by how often");
+    }
+
+    /// <summary>The first attempt may go to a made-up offer; the second goes to somebody who exists, where there is one.</summary>
+    [TestCase(true)]
+    [TestCase(false)]
+    public void Rank_AfterAFailure_PrefersWhoWasMet(bool isConnected)
+    {
+        using TestOffers failed = new(_time.GetUtcNow()), fake = new(_time.GetUtcNow()), honest = new(_time.GetUtcNow());
+        Offer free = fake.Create();
+        free.Prices = new Cocoon.Protocol.Payments.Proto.Prices();
+        VerifiedOffer first = failed.Sign(failed.Create());
+        VerifiedOffer[] all = [first, fake.Sign(free), honest.Sign(honest.Create())];
+        RouteRequest request = new(100, 100, AllowOpenTier: true, null, new HashSet<string> { new('0', 64) }, -777) { Failed = [first] };
+        Assert.That(OfferRanking.Rank(all, request, _book)[0].Offer.Peer, Is.EqualTo(fake.Peer), "nobody is known");
+        if (!isConnected)
+        {
+            _book.History(honest.Peer).RecordAnswer(TimeSpan.FromSeconds(1), 10);
+        }
+
+        RouteRequest met = request with { Connected = isConnected ? new HashSet<PeerId> { honest.Peer } : new HashSet<PeerId>() };
+        Assert.That(OfferRanking.Rank(all, met, _book)[0].Offer.Peer, Is.EqualTo(honest.Peer));
+        Assert.That(OfferRanking.Rank(all, met with { Failed = [] }, _book)[0].Offer.Peer, Is.EqualTo(fake.Peer), "a cheap newcomer has its chance");
+    }
+
     [Test]
     public void Rank_PrefersCheapFastAndReliable_AndNamesRejections()
     {

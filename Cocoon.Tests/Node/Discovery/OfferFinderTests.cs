@@ -1,10 +1,14 @@
 using System.Runtime.CompilerServices;
 using Cocoon.Node.Discovery;
+using Cocoon.Node.Hosting;
 using Cocoon.Node.Serving;
 using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Libp2p.Protocols.Gossipsub;
 using Cocoon.Protocol.Offers;
+using Cocoon.Protocol.Offers.Proto;
 using Cocoon.Tests.Support;
+using Google.Protobuf;
 using Microsoft.Extensions.Logging.Abstractions;
 using NUnit.Framework;
 
@@ -50,9 +54,50 @@ public sealed class OfferFinderTests
         Assert.That(finding.Lookups, Is.EqualTo(1));
     }
 
+    /// <summary>What a stranger says must not be what ends the search for offers, or the node with it.</summary>
+    [Test]
+    public async Task Follower_WhoseLookupFails_LooksAgain()
+    {
+        await VirtualLoop.Enter();
+        await using Finding finding = new(_time) { LookupFailure = new FormatException("Not an address.") };
+        using TestOffers offers = new(_time.GetUtcNow());
+        finding.Announce(offers);
+        await finding.ConnectAsync([]);
+        using CancellationTokenSource stop = new();
+        Task following = finding.FollowAsync(stop.Token);
+        await _time.UntilAsync(() => finding.Lookups > 2, "more lookups than the first", TimeSpan.FromMinutes(2), TimeSpan.FromSeconds(1));
+        await stop.CancelAsync();
+        await following;
+    }
+
+    /// <summary>The book has places for so many models: who is asked for one cannot fill them with others.</summary>
+    [Test]
+    public async Task Search_AnsweredWithOffersOfOtherModels_TakesNoneOfThem()
+    {
+        await VirtualLoop.Enter();
+        await using Finding finding = new(_time);
+        using TestOffers offers = new(_time.GetUtcNow());
+        finding.Announce(offers);
+        await finding.ConnectAsync([offers.Sign(offers.Create(sequence: 7)), .. Enumerable.Range(0, 60).Select(i => offers.Sign(Other(offers, (byte)i)))]);
+        await finding.Finder.SearchAsync("test-model", CancellationToken.None);
+        Assert.That(finding.Book.All().Select(offer => offer.Offer.Sequence), Is.EqualTo(new ulong[] { 7 }));
+
+        static Offer Other(TestOffers offers, byte number)
+        {
+            Offer offer = offers.Create();
+            byte[] id = [.. TestOffers.ModelId];
+            id[31] = (byte)(100 + number);
+            offer.ModelId = ByteString.CopyFrom(id);
+            return offer;
+        }
+    }
+
     private sealed class Finding : IProviderLookup, IAsyncDisposable
     {
         private readonly MemoryNetwork _network;
+        private readonly MemoryHost _host;
+        private readonly OfferExchange _exchange;
+        private readonly ManualTimeProvider _time;
         private readonly GossipsubRouter _router;
         private readonly ModelDirectory _directory;
         private readonly OfferGossip _gossip;
@@ -66,8 +111,10 @@ public sealed class OfferFinderTests
             Book = new OfferBook(time);
             _directory = new ModelDirectory(time);
             _gossip = new OfferGossip(_router, Book, _directory, new SignerConduct(time), new NetworkName("test"), time, NullLogger<OfferGossip>.Instance);
-            OfferExchange exchange = new(host, Book, new OwnOffers(time), time);
-            Finder = new OfferFinder(host, Book, _directory, _gossip, exchange, this, time, NullLogger<OfferFinder>.Instance);
+            _exchange = new OfferExchange(host, Book, new OwnOffers(time), time);
+            _host = host;
+            _time = time;
+            Finder = new OfferFinder(host, Book, _directory, _gossip, _exchange, this, time, NullLogger<OfferFinder>.Instance);
             Now = time.GetUtcNow;
         }
 
@@ -77,7 +124,33 @@ public sealed class OfferFinderTests
 
         public int Lookups { get; private set; }
 
+        /// <summary>What each lookup ends with.</summary>
+        public Exception? LookupFailure { get; init; }
+
+        public Task FollowAsync(CancellationToken cancellationToken)
+        {
+            ModelNeighbours neighbours = new(_host, _gossip, Book, this, _time);
+            OfferFollower follower = new(
+                new NodeOptions { Role = NodeRole.Client, DataDirectory = "" }, _host, _directory, _gossip, _exchange, Finder, neighbours, _time, NullLogger<OfferFollower>.Instance);
+            return follower.RunAsync(cancellationToken);
+        }
+
         private Func<DateTimeOffset> Now { get; }
+
+        /// <summary>A neighbour that has these offers for whoever asks.</summary>
+        public async Task ConnectAsync(IEnumerable<VerifiedOffer> offers)
+        {
+            MemoryHost neighbour = _network.AddHost();
+            OffersResponse response = new();
+            response.Offers.AddRange(offers.Select(offer => ByteString.CopyFrom(offer.Signed.Span)));
+            neighbour.Handle(OfferTopics.FetchProtocol, async (stream, token) =>
+            {
+                await LengthPrefixed.WriteAsync(stream, response, token);
+                await stream.CloseWriteAsync(token);
+            });
+            _network.IntroduceAll();
+            await _host.ConnectAsync(neighbour.LocalPeer, CancellationToken.None);
+        }
 
         public void Announce(TestOffers offers) => _directory.Add(ModelDirectory.Sign([offers.Create()], offers.Peer, offers.Key, Now()), offers.Peer);
 
@@ -86,6 +159,11 @@ public sealed class OfferFinderTests
             Assert.That(key, Is.EqualTo(OfferTopics.ProviderKey(TestOffers.ModelId)));
             Lookups++;
             await Task.CompletedTask;
+            if (LookupFailure is { } failure)
+            {
+                throw failure;
+            }
+
             yield break;
         }
 

@@ -109,6 +109,19 @@ public sealed class OfferGossipTests
         return OfferWriter.Sign(offer, by.Host.LocalPeer, by.Host.Key);
     }
 
+    /// <summary>A topic names 8 bytes of 32: behind them are more models than any book has places for.</summary>
+    [Test]
+    public async Task Offer_OfAnotherModelBehindTheSameTopic_GoesNoFurther()
+    {
+        await VirtualLoop.Enter();
+        await using Line line = new(_time);
+        await line.StartAsync();
+        byte[] id = [.. TestOffers.ModelId];
+        id[31]++;
+        await line.PublishAsync(Sign(line.Provider, 1, offer => offer.ModelId = ByteString.CopyFrom(id)).Signed);
+        Assert.That((line.Middle.Book.All().Count, line.Client.Book.All().Count), Is.EqualTo((0, 0)));
+    }
+
     [Test]
     public async Task Offer_OfItsPublisher_ReachesWhoIsNotConnectedToIt()
     {
