@@ -87,10 +87,23 @@ internal sealed partial class PeerNetwork
         return ConnectSomeAsync(neighbours, cancellationToken);
     }
 
+    /// <summary>
+    /// Half of them the first ones, which are the likeliest to answer, and half by chance: the first may all be gone, or have seen to it that
+    /// they are the first.
+    /// </summary>
+    internal static IReadOnlyList<PeerId> Choose(IEnumerable<PeerId> peers)
+    {
+        PeerId[] all = [.. peers];
+        int first = Math.Min(MaxDialsPerRound / 2, all.Length);
+        PeerId[] others = all[first..];
+        Random.Shared.Shuffle(others);
+        return [.. all[..first], .. others.Take(MaxDialsPerRound - first)];
+    }
+
     private async Task<bool> ConnectSomeAsync(IEnumerable<PeerId> peers, CancellationToken cancellationToken)
     {
         bool any = false;
-        foreach (PeerId peer in peers.Where(p => p != Host.LocalPeer).Take(MaxDialsPerRound))
+        foreach (PeerId peer in Choose(peers.Where(p => p != Host.LocalPeer)))
         {
             try
             {

@@ -109,16 +109,18 @@ internal sealed partial class InferenceServer(
         }
 
         const int helloField = 1;
-        if (OpenSessions >= options.Value.MaxSessions)
-        {
-            await _waiting.TryMakeRoomAsync(waiting.Token);
-        }
-
         Hello? hello = first.Value.Message.Hello;
         byte[]? bytes = SessionLink.OnlyField(first.Value.Bytes, helloField);
         OfferedModel? model = hello is null ? null : models.Find(hello.ModelId.Span);
         string owner = PeerOwner.Of(host, peer);
         (DeclineReason reason, string detail, VerifiedOffer? followed) = Judge(hello, bytes, model, peer, owner);
+
+        // Only for who would be served: nobody loses a session to a hello that leads nowhere.
+        if (reason == DeclineReason.DeclineUnspecified && OpenSessions >= options.Value.MaxSessions && !await _waiting.TryMakeRoomAsync(waiting.Token))
+        {
+            (reason, detail) = (DeclineReason.DeclineSlots, "too many open sessions");
+        }
+
         if (reason != DeclineReason.DeclineUnspecified)
         {
             if (reason == DeclineReason.DeclineSlots)
@@ -194,11 +196,6 @@ internal sealed partial class InferenceServer(
         if (!serving.IsOpen)
         {
             return (DeclineReason.DeclineDraining, "this node takes no new sessions", null);
-        }
-
-        if (OpenSessions >= options.Value.MaxSessions)
-        {
-            return (DeclineReason.DeclineSlots, "too many open sessions", null);
         }
 
         if (SessionVersions.Choose(hello.Versions) == 0)

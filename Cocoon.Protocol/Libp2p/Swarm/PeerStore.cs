@@ -84,7 +84,7 @@ internal sealed class PeerStore(Libp2pLimits limits, TimeProvider time)
         }
     }
 
-    /// <summary>All peers that were ever connected and have an address, the last seen first.</summary>
+    /// <summary>All peers that were ever connected and have an address, the last seen first, and of their addresses those that worked.</summary>
     public IReadOnlyList<SavedPeer> Export()
     {
         DateTimeOffset now = time.GetUtcNow();
@@ -93,7 +93,7 @@ internal sealed class PeerStore(Libp2pLimits limits, TimeProvider time)
             return [.. _peers
                 .Where(p => p.Value.LastSeen > DateTimeOffset.MinValue && p.Value.Addresses.Count > 0)
                 .OrderByDescending(p => p.Value.LastSeen)
-                .Select(p => new SavedPeer(p.Key, p.Value.LastSeen, [.. p.Value.Addresses.Where(a => a.Value.Expires > now).Select(a => a.Key)]))];
+                .Select(p => new SavedPeer(p.Key, p.Value.LastSeen, [.. p.Value.Addresses.Where(a => a.Value.Expires > now).OrderByDescending(a => a.Value.WorkedAt).Select(a => a.Key)]))];
         }
     }
 

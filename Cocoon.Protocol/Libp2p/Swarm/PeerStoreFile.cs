@@ -11,6 +11,9 @@ internal sealed class PeerStoreFile(string path, int maxPeers)
     private const int Schema = 1;
     private const long MaxFileLength = 16 * 1024 * 1024;
 
+    /// <summary>Own choice: whatever peers call themselves, so many of all peers are less than a file may have.</summary>
+    private const int MaxAddresses = 8, MaxAddressLength = 256;
+
     /// <summary>The saved peers; none when the file is missing, and entries that do not parse are left out.</summary>
     /// <exception cref="JsonException">The file is not a peer file.</exception>
     /// <exception cref="IOException">It cannot be read.</exception>
@@ -29,12 +32,12 @@ internal sealed class PeerStoreFile(string path, int maxPeers)
         Document document = JsonSerializer.Deserialize(await File.ReadAllBytesAsync(path, cancellationToken), PeerFileContext.Default.Document)
             ?? throw new JsonException("The peer file is empty.");
         List<SavedPeer> peers = [];
-        foreach (Item item in (document.Schema == Schema ? document.Peers : null) ?? [])
+        foreach (Item? item in (document.Schema == Schema ? document.Peers : null) ?? [])
         {
-            if (peers.Count < maxPeers && PeerId.TryParse(item.Id, out PeerId? peer))
+            if (peers.Count < maxPeers && PeerId.TryParse(item?.Id, out PeerId? peer))
             {
                 List<Multiaddr> addresses = [];
-                foreach (string text in item.Addrs ?? [])
+                foreach (string? text in item!.Addrs ?? [])
                 {
                     if (Multiaddr.TryParse(text, out Multiaddr? address))
                     {
@@ -51,7 +54,7 @@ internal sealed class PeerStoreFile(string path, int maxPeers)
 
     public async Task SaveAsync(IEnumerable<SavedPeer> peers, CancellationToken cancellationToken)
     {
-        Document document = new(Schema, [.. peers.Take(maxPeers).Select(p => new Item(p.Peer.ToString(), p.LastSeen, [.. p.Addresses.Select(a => a.ToString())]))]);
+        Document document = new(Schema, [.. peers.Take(maxPeers).Select(p => new Item(p.Peer.ToString(), p.LastSeen, [.. p.Addresses.Select(a => a.ToString()).Where(a => a.Length <= MaxAddressLength).Take(MaxAddresses)]))]);
         string temporary = path + ".tmp";
         await using (FileStream stream = new(temporary, FileMode.Create, FileAccess.Write, FileShare.None))
         {
@@ -62,9 +65,9 @@ internal sealed class PeerStoreFile(string path, int maxPeers)
         File.Move(temporary, path, overwrite: true);
     }
 
-    internal sealed record Document(int Schema, IReadOnlyList<Item>? Peers);
+    internal sealed record Document(int Schema, IReadOnlyList<Item?>? Peers);
 
-    internal sealed record Item(string? Id, DateTimeOffset LastSeen, IReadOnlyList<string>? Addrs);
+    internal sealed record Item(string? Id, DateTimeOffset LastSeen, IReadOnlyList<string?>? Addrs);
 }
 
 /// <summary>The serializer of the peer file.</summary>

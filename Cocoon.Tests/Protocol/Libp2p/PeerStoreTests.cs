@@ -73,4 +73,56 @@ public sealed class PeerStoreTests
         using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
         return PeerId.FromPublicKey(key.PublicKey);
     }
+
+    /// <summary>A file that somebody edited, or that a full disk cut: what can be read of it is, and the rest is an error with a name.</summary>
+    [TestCase("null")]
+    [TestCase("{\"schema\":1}")]
+    [TestCase("{\"schema\":1,\"peers\":[null,{\"id\":null,\"last_seen\":\"2026-01-01T00:00:00+00:00\",\"addrs\":[null]},{\"id\":\"x\",\"addrs\":null}]}")]
+    [TestCase("{\"schema\":1,\"peers\":[{\"id\":\"12D3Koo")]
+    [TestCase("\0\0\0\0")]
+    [TestCase("")]
+    public async Task File_ThatIsDamaged_GivesNoPeersOrAnErrorThatTheHostTakes(string text)
+    {
+        string path = Path.GetTempFileName();
+        try
+        {
+            await File.WriteAllTextAsync(path, text);
+            await using Libp2pHost host = await TestHosts.StartAsync(peerStorePath: path);
+            Assert.That(host.GetKnownPeers(), Is.Empty);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    [Test]
+    public async Task File_OfAsManyPeersAsMayBeWithTheLongestAddresses_IsReadBack()
+    {
+        string path = Path.GetTempFileName();
+        try
+        {
+            Libp2pLimits limits = new();
+            PeerStoreFile file = new(path, limits.StoredPeers);
+            string name = new('a', 200);
+            await file.SaveAsync(
+                Enumerable.Range(0, limits.StoredPeers).Select(i => new SavedPeer(
+                    Peer(i), DateTimeOffset.UnixEpoch,
+                    [.. Enumerable.Range(0, limits.AddressesPerPeer).Select(j => j == 0 ? LongAddresses.Of(Peer(i)) : Multiaddr.Parse($"/dns4/{name}/tcp/{j}"))])),
+                CancellationToken.None);
+            IReadOnlyList<SavedPeer> read = await file.LoadAsync(CancellationToken.None);
+            Assert.That(read, Has.Count.EqualTo(limits.StoredPeers));
+            Assert.That(read.Select(peer => peer.Addresses.Count), Is.All.EqualTo(8));
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+
+        static PeerId Peer(int number)
+        {
+            PeerId.TryFromBytes(Multihash.Sha256(BitConverter.GetBytes(number)), out PeerId? peer);
+            return peer!;
+        }
+    }
 }

@@ -3,7 +3,7 @@ using Cocoon.Protocol.Identity;
 namespace Cocoon.Protocol.Libp2p.Protocols.Gossipsub;
 
 /// <summary>Until when which peer and we may not graft each other in a topic.</summary>
-/// <remarks>Not thread-safe. Kept over disconnects: reconnecting must not end a back-off. Bounded; over the bound nothing is added.</remarks>
+/// <remarks>Not thread-safe. Kept over disconnects: reconnecting must not end a back-off. Bounded; over the bound the longest goes, for nobody honest asks for long ones.</remarks>
 internal sealed class PruneBackoffs(TimeProvider time)
 {
     private const int MaxEntries = 1 << 14;
@@ -16,10 +16,24 @@ internal sealed class PruneBackoffs(TimeProvider time)
     public void Add(string topic, PeerId peer, TimeSpan backoff)
     {
         DateTimeOffset until = time.GetUtcNow() + (backoff < _longest ? backoff : _longest);
-        bool known = _entries.TryGetValue((topic, peer), out DateTimeOffset current);
-        if ((known && current < until) || (!known && _entries.Count < MaxEntries))
+        if (_entries.TryGetValue((topic, peer), out DateTimeOffset current) && current >= until)
         {
-            _entries[(topic, peer)] = until;
+            return;
+        }
+
+        _entries[(topic, peer)] = until;
+        if (_entries.Count > MaxEntries)
+        {
+            DropLongest();
+        }
+    }
+
+    /// <summary>A quarter at once: a look at all of them for each would be the next thing to flood.</summary>
+    private void DropLongest()
+    {
+        foreach ((string, PeerId) key in _entries.OrderByDescending(entry => entry.Value).Take(MaxEntries / 4).Select(entry => entry.Key).ToList())
+        {
+            _entries.Remove(key);
         }
     }
 

@@ -158,6 +158,12 @@ internal sealed partial class IdentifyService : IAsyncDisposable
             connection,
             _ => (now, 1),
             (_, old) => _context.Time.GetElapsedTime(old.Since, now) >= TimeSpan.FromMinutes(1) ? (now, 1) : (old.Since, old.Count + 1));
+        if (connection.Session.Ended.IsCancellationRequested)
+        {
+            // It may be forgotten already, and nobody would do it again.
+            _pushes.TryRemove(connection, out _);
+        }
+
         return count <= _context.Limits.PushesPerMinute;
     }
 

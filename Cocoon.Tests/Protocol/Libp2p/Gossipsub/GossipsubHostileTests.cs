@@ -1,6 +1,8 @@
 using System.Buffers;
 using Cocoon.Protocol.Buffers;
+using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p.Protocols.Gossipsub;
+using Cocoon.Protocol.Multiformats;
 using Cocoon.Tests.Support;
 using NUnit.Framework;
 
@@ -10,6 +12,37 @@ namespace Cocoon.Tests.Protocol.Libp2p.Gossipsub;
 [CancelAfter(60_000)]
 public sealed class GossipsubHostileTests
 {
+    /// <summary>Who asks for an hour in many names fills the table: what others asked for a minute is still obeyed, or they would lower our score.</summary>
+    [Test]
+    public void LongBackoffs_OfManyPeers_MakeNobodyElsesForgotten()
+    {
+        ManualTimeProvider time = new();
+        PruneBackoffs backoffs = new(time);
+        for (int i = 0; i < 20_000; i++)
+        {
+            backoffs.Add("topic", Peer(i), TimeSpan.FromHours(1));
+        }
+
+        for (int i = 20_000; i < 20_100; i++)
+        {
+            backoffs.Add("topic", Peer(i), TimeSpan.FromMinutes(1));
+        }
+
+        for (int i = 20_100; i < 40_000; i++)
+        {
+            backoffs.Add("topic", Peer(i), TimeSpan.FromHours(1));
+        }
+
+        Assert.That(Enumerable.Range(20_000, 100).All(i => backoffs.Until("topic", Peer(i)) == time.GetUtcNow() + TimeSpan.FromMinutes(1)));
+        Assert.That(Enumerable.Range(0, 40_000).Count(i => backoffs.Until("topic", Peer(i)) is not null), Is.LessThanOrEqualTo(1 << 14));
+
+        static PeerId Peer(int number)
+        {
+            PeerId.TryFromBytes(Multihash.Sha256(BitConverter.GetBytes(number)), out PeerId? peer);
+            return peer!;
+        }
+    }
+
     [Test]
     public async Task ForgedMessage_IsRefused_AndDoesNotSuppressTheRealOne()
     {
