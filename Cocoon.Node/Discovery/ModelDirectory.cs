@@ -38,9 +38,18 @@ internal sealed class ModelDirectory(TimeProvider time)
         }
 
         ulong now = (ulong)time.GetUtcNow().ToUnixTimeMilliseconds();
-        return directory!.ExpiresAtMs > now && directory.IssuedAtMs < now + (ulong)OfferLimits.ClockSkew.TotalMilliseconds
+        return !IsOutdated(from, directory!.Sequence) && directory.ExpiresAtMs > now && directory.IssuedAtMs < now + (ulong)OfferLimits.ClockSkew.TotalMilliseconds
             ? ValidationResult.Accept
             : ValidationResult.Ignore;
+    }
+
+    /// <summary>It lives longer than gossip remembers a message: without this somebody could send it around again and again.</summary>
+    private bool IsOutdated(PeerId from, ulong sequence)
+    {
+        lock (_lock)
+        {
+            return _directories.TryGetValue(from, out Directory? known) && known.Sequence >= sequence;
+        }
     }
 
     public void Add(ReadOnlyMemory<byte> signed, PeerId from)

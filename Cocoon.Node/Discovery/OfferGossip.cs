@@ -9,7 +9,8 @@ namespace Cocoon.Node.Discovery;
 /// <summary>Offers and directories over gossipsub: joins the topics of the models in use, validates, and fills the book.</summary>
 /// <remarks>
 /// Malformed, oversized or foreign offers are rejected (their senders lose score); expired, skewed, old or too frequent ones are only
-/// ignored, for they happen to honest peers too, and counted against who signed them.
+/// ignored, for they happen to honest peers too, and counted against who signed them. What ran out long ago is counted against who brings
+/// it: nobody hands on what he ignores, so that it was kept to be replayed, and its signer has no part in that.
 /// </remarks>
 internal sealed partial class OfferGossip(
     GossipsubRouter gossip, OfferBook book, ModelDirectory directory, SignerConduct conduct, NetworkName network, TimeProvider time, ILogger<OfferGossip> logger)
@@ -17,6 +18,9 @@ internal sealed partial class OfferGossip(
 {
     /// <summary>Topics joined at a time; the models one node uses.</summary>
     private const int MaxTopics = 256;
+
+    /// <summary>Past this time after its end an offer was not on its way: clocks differ, and messages are kept for five heartbeats. Own choice.</summary>
+    private static readonly TimeSpan Late = OfferLimits.ClockSkew + TimeSpan.FromSeconds(10);
 
     private readonly ConcurrentDictionary<string, Task<IAsyncDisposable>> _joined = new();
     private readonly ConcurrentDictionary<string, ReadOnlyMemory<byte>> _models = new();
@@ -108,7 +112,16 @@ internal sealed partial class OfferGossip(
             && conduct.TryTake(message.From)
             && _models.ContainsKey(model)
             && !book.IsOutdated(message.From, model, offer.Sequence, message.Data.Span);
-        return Tell(message, accepted ? ValidationResult.Accept : Ignore(message.From));
+        return Tell(message, accepted ? ValidationResult.Accept : Ignore(WhoIsToBlame(message, rejection, offer)));
+    }
+
+    private PeerId? WhoIsToBlame(TopicMessage message, OfferRejection rejection, Offer offer)
+    {
+        bool isLate = rejection == OfferRejection.Expired
+            && offer.ExpiresAtMs + (ulong)Late.TotalMilliseconds < (ulong)time.GetUtcNow().ToUnixTimeMilliseconds();
+        return isLate ? message.ReceivedFrom
+            : rejection is OfferRejection.Expired or OfferRejection.FromTheFuture && message.ReceivedFrom != message.From ? null
+            : message.From;
     }
 
     private ValueTask TakeOfferAsync(TopicMessage message, CancellationToken cancellationToken)
@@ -125,13 +138,21 @@ internal sealed partial class OfferGossip(
     private ValueTask<ValidationResult> ValidateDirectoryAsync(TopicMessage message, CancellationToken cancellationToken)
     {
         ValidationResult result = directory.Judge(message.Data, message.From);
-        bool ignored = result == ValidationResult.Ignore || (result == ValidationResult.Accept && !conduct.TryTake(message.From));
-        return Tell(message, ignored ? Ignore(message.From) : result);
+        bool isTooMany = result == ValidationResult.Accept && !conduct.TryTake(message.From);
+        return Tell(
+            message,
+            isTooMany ? Ignore(message.From)
+                : result == ValidationResult.Ignore ? Ignore(message.ReceivedFrom == message.From ? message.From : null)
+                : result);
     }
 
-    private ValidationResult Ignore(PeerId signer)
+    private ValidationResult Ignore(PeerId? blamed)
     {
-        conduct.Ignored(signer);
+        if (blamed is not null)
+        {
+            conduct.Ignored(blamed);
+        }
+
         return ValidationResult.Ignore;
     }
 

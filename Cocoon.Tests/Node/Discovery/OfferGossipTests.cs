@@ -2,6 +2,7 @@ using Cocoon.Node.Discovery;
 using Cocoon.Protocol.Libp2p.Protocols.Gossipsub;
 using Cocoon.Protocol.Offers;
 using Cocoon.Protocol.Offers.Proto;
+using Cocoon.Tests.Protocol.Libp2p.Gossipsub;
 using Cocoon.Tests.Support;
 using Google.Protobuf;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -179,6 +180,84 @@ public sealed class OfferGossipTests
             Assert.That(line.Middle.Router.ScoreOf(line.Provider.Host.LocalPeer), Is.GreaterThanOrEqualTo(0));
             Assert.That(line.Client.Offers, Is.Zero);
         }
+    }
+
+    /// <summary>Who kept an honest provider's offers for half an hour could have it disconnected everywhere, were they counted against it.</summary>
+    [Test]
+    public async Task Offers_ReplayedLongAfterTheirEnd_CostWhoBringsThem_NotTheirSigner()
+    {
+        await VirtualLoop.Enter();
+        await using GossipNetwork network = new();
+        SignerConduct conduct = new(network.Time);
+        GossipNode node = network.Add(options => options.Score.ApplicationScore = conduct.ScoreOf);
+        MemoryHost provider = network.Network.AddHost();
+        OfferGossip gossip = new(
+            node.Router, new OfferBook(network.Time), new ModelDirectory(network.Time), conduct, new NetworkName(Network), network.Time, NullLogger<OfferGossip>.Instance);
+        await gossip.JoinModelAsync(TestOffers.ModelId, CancellationToken.None);
+        await gossip.JoinDirectoryAsync(CancellationToken.None);
+        RawGossipPeer replayer = new(network), forwarder = new(network);
+        await replayer.ConnectAsync(node);
+        await forwarder.ConnectAsync(node);
+        using TestOffers offers = new(network.Time.GetUtcNow());
+        List<GossipMessage> kept = [];
+        for (ulong i = 1; i <= 400; i++)
+        {
+            kept.Add(Message(i, OfferWriter.Sign(offers.Create(i), provider.LocalPeer, provider.Key).Signed));
+        }
+
+        // A little late is honest: one that ran out on its way.
+        await network.Time.PassAsync(OfferLimits.TimeToLive + TimeSpan.FromSeconds(12), TimeSpan.FromSeconds(1));
+        foreach (GossipMessage message in kept[..50])
+        {
+            await forwarder.SendMessageAsync(message);
+        }
+
+        await network.Time.PassAsync(TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(1));
+        foreach (GossipMessage message in kept[50..])
+        {
+            await replayer.SendMessageAsync(message);
+        }
+
+        await network.Time.PassAsync(TimeSpan.FromSeconds(2), TimeSpan.FromMilliseconds(100));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(conduct.ScoreOf(provider.LocalPeer), Is.Zero);
+            Assert.That(conduct.ScoreOf(forwarder.Peer), Is.Zero);
+            Assert.That(replayer.Host.Connections, Is.Empty, "the offender is dropped");
+            Assert.That(forwarder.Host.Connections, Has.Count.EqualTo(1));
+        }
+
+        GossipMessage Message(ulong sequence, ReadOnlyMemory<byte> data) =>
+            MessageSigning.Create(provider.Key, OfferTopics.ForModel(Network, TestOffers.ModelId), data.Span, sequence);
+    }
+
+    /// <summary>A provider's list lives for minutes, and gossip forgets a message after two: sent again it goes no further, and costs the provider nothing.</summary>
+    [Test]
+    public async Task Directory_SentAgainByAStranger_GoesNoFurther()
+    {
+        await VirtualLoop.Enter();
+        await using GossipNetwork network = new();
+        SignerConduct conduct = new(network.Time);
+        GossipNode node = network.Add(options => options.Score.ApplicationScore = conduct.ScoreOf);
+        MemoryHost provider = network.Network.AddHost();
+        OfferGossip gossip = new(
+            node.Router, new OfferBook(network.Time), new ModelDirectory(network.Time), conduct, new NetworkName(Network), network.Time, NullLogger<OfferGossip>.Instance);
+        await gossip.JoinDirectoryAsync(CancellationToken.None);
+        List<ValidationResult> judged = [];
+        gossip.Judged += (_, result) => judged.Add(result);
+        RawGossipPeer replayer = new(network);
+        await replayer.ConnectAsync(node);
+        using TestOffers offers = new(network.Time.GetUtcNow());
+        byte[] directory = ModelDirectory.Sign([offers.Create()], provider.LocalPeer, provider.Key, network.Time.GetUtcNow());
+        GossipMessage message = MessageSigning.Create(provider.Key, OfferTopics.Directory(Network), directory, 1);
+        for (int i = 0; i < 2; i++)
+        {
+            await replayer.SendMessageAsync(message);
+            await network.Time.PassAsync(TimeSpan.FromSeconds(125), TimeSpan.FromSeconds(1));
+        }
+
+        Assert.That(judged, Is.EqualTo(new[] { ValidationResult.Accept, ValidationResult.Ignore }));
+        Assert.That(conduct.ScoreOf(provider.LocalPeer), Is.Zero);
     }
 
     [Test]
