@@ -32,7 +32,7 @@ internal static class BenchCommand
         Option<int> rounds = new("--rounds") { Description = "Measurements of each; the median counts", DefaultValueFactory = _ => 3 };
         Option<uint> context = new("--context") { Description = "Tokens of prompt and answer per request to offer (0: the model's, at most 8192)" };
         Option<uint> threads = new("--threads") { Description = "Engine threads (0: chosen)" };
-        Option<decimal?> perHour = new("--per-hour") { Description = "TON that an hour of this machine has to bring, from which prices follow (default: the prices of 'cocoon up')" };
+        Option<TonAmount?> perHour = TonAmount.Option("--per-hour", "TON that an hour of this machine has to bring, from which prices follow (default: the prices of 'cocoon up')");
         GpuOptionSet gpu = new();
         RowOptionSet rows = new();
         Command command = new("bench", "Measure a model here, and the offer it implies\n\nExample: cocoon bench qwen3-8b --per-hour 0.05") { model, sequences, rounds, context, threads, perHour };
@@ -46,14 +46,14 @@ internal static class BenchCommand
                 throw new CliException(ExitCode.Usage, "the numbers of answers at a time are out of range", $"1 to {MaxSequences} is allowed");
             }
 
-            if (parse.GetValue(perHour) is <= 0 or > 1000)
+            if (parse.GetValue(perHour) is { } hour && (hour.Nanoton == 0 || hour.Nanoton > TonAmount.MostPrice.Nanoton))
             {
                 throw new CliException(ExitCode.Usage, "what an hour has to bring is out of range", "more than 0 and at most 1000 TON is allowed");
             }
 
             return await RunAsync(
                 parse.GetValue(model), counts, Math.Clamp(parse.GetValue(rounds), 1, 99), parse.GetValue(context), parse.GetValue(threads),
-                gpu.Read(parse, 0), parse.GetValue(perHour), rows.Read(parse), cancellationToken);
+                gpu.Read(parse, 0), parse.GetValue(perHour)?.Nanoton / 1_000_000_000m, rows.Read(parse), cancellationToken);
         });
         return command;
     }

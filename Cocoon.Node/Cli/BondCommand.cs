@@ -43,7 +43,7 @@ internal static class BondCommand
         {
             NetworkProfile profile = await desk.ProfileAsync(parse, readsOnly: true, cancellationToken);
             TonAddress wanted = parse.GetValue(address) is { } text
-                ? TonAddress.TryParse(text, out TonAddress parsed) ? parsed : throw new CliException(ExitCode.Usage, "that is no TON address")
+                ? TypedAddress.Read(text)
                 : bond.Read(parse, desk, profile).Address;
             using HttpClient http = new();
             TonAccount account = await WalletDesk.Client(http, profile).GetAccountAsync(wanted, cancellationToken);
@@ -81,7 +81,7 @@ internal static class BondCommand
     {
         WalletDesk desk = new();
         BondOptionSet bond = new();
-        Argument<decimal> amount = new("amount") { Description = "TON to put at stake, or to add" };
+        Argument<TonAmount> amount = TonAmount.Argument("amount", "TON to put at stake, or to add");
         Command command = new("stake", "Put TON at stake for this node's peer id, or add to it\n\nExample: cocoon bond stake 10 --yes") { amount };
         bond.AddTo(command);
         desk.AddTo(command);
@@ -91,7 +91,7 @@ internal static class BondCommand
             ProviderBondContract contract = bond.Read(parse, desk, profile);
             using HttpClient http = new();
             bool deploy = !(await WalletDesk.Client(http, profile).GetAccountAsync(contract.Address, cancellationToken)).IsActive;
-            ulong value = TonAmount.ToNanoton(parse.GetValue(amount)), query = ClientChannels.QueryId();
+            ulong value = parse.GetValue(amount).Nanoton, query = ClientChannels.QueryId();
             return await desk.SendAsync(
                 parse, $"bond-stake:{query}", $"{(deploy ? "make a bond with" : "add to the bond")} {MoneyWords.Ton(value)} TON at stake",
                 [contract.AddStake(value, query, deploy)], d => Lines(d, contract), cancellationToken);
@@ -150,7 +150,7 @@ internal static class BondCommand
     {
         private readonly Option<string?> _registry = new("--registry") { Description = "Registry whose parameters the bond names (default: none)", HelpName = "ADDRESS" };
         private readonly Option<uint> _period = new("--unbond-period") { Description = "Seconds between unbond and withdraw; part of the bond's address", DefaultValueFactory = _ => DefaultUnbondPeriod };
-        private readonly Option<decimal> _minimum = new("--min-stake") { Description = "TON that the bond promises to hold; part of its address", DefaultValueFactory = _ => DefaultMinStake / 1_000_000_000m };
+        private readonly Option<TonAmount> _minimum = TonAmount.Option("--min-stake", "TON that the bond promises to hold; part of its address", DefaultMinStake);
 
         public void AddTo(Command command)
         {
@@ -162,9 +162,7 @@ internal static class BondCommand
         /// <exception cref="CliException">No wallet or no peer key here.</exception>
         public ProviderBondContract Read(ParseResult parse, WalletDesk desk, NetworkProfile profile)
         {
-            TonAddress registry = parse.GetValue(_registry) is not { } text ? new TonAddress(0, default)
-                : TonAddress.TryParse(text, out TonAddress parsed) ? parsed
-                : throw new CliException(ExitCode.Usage, $"'{text}' is no TON address");
+            TonAddress registry = parse.GetValue(_registry) is { } text ? TypedAddress.Read(text) : new TonAddress(0, default);
             string path = Path.Combine(Path.GetFullPath(parse.GetValue(desk.Chain.Data)!), NodeIdentity.FileName);
             if (!File.Exists(path))
             {
@@ -173,7 +171,7 @@ internal static class BondCommand
 
             using Ed25519PrivateKey key = Ed25519PrivateKey.FromSeed(PrivateFile.Read(path, Ed25519PrivateKey.SeedSize));
             return new ProviderBondContract(
-                desk.Address(parse), key.PublicKey, new BondParams(registry, parse.GetValue(_period), TonAmount.ToNanoton(parse.GetValue(_minimum)), profile.GlobalId));
+                desk.Address(parse), key.PublicKey, new BondParams(registry, parse.GetValue(_period), parse.GetValue(_minimum).Nanoton, profile.GlobalId));
         }
     }
 }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json.Nodes;
 using Cocoon.Node.Cli.Rendering;
 using Cocoon.Node.Control;
+using Cocoon.Node.Payments;
 
 namespace Cocoon.Node.Cli;
 
@@ -73,13 +74,13 @@ internal static class ChannelsCommand
     {
         OnChain chain = new();
         Argument<string> provider = new("provider") { Description = "Peer id of the provider, or a unique beginning or end of it" };
-        Option<decimal> deposit = new("--deposit") { Description = "TON that can be spent on it", DefaultValueFactory = _ => 0.2m, HelpName = "TON" };
+        Option<TonAmount> deposit = TonAmount.Option("--deposit", "TON that can be spent on it", new SpendOptions().Deposit);
         Command command = new("open", "Open a channel to a provider now, instead of at the first request\n\nExample: cocoon channels open QeLQJ4 --deposit 0.5") { provider, deposit };
         chain.AddTo(command);
         command.Run((parse, cancellationToken) => chain.RunAsync(
             parse,
             "/control/channels/open",
-            new JsonObject { ["provider"] = parse.GetValue(provider), ["deposit_nanoton"] = TonAmount.ToText(parse.GetValue(deposit)) },
+            new JsonObject { ["provider"] = parse.GetValue(provider), ["deposit_nanoton"] = parse.GetValue(deposit).ToNanotonText() },
             Opened,
             cancellationToken));
         return command;
@@ -89,13 +90,13 @@ internal static class ChannelsCommand
     {
         OnChain chain = new();
         Argument<string> id = Channel();
-        Argument<decimal> amount = new("amount") { Description = "TON to add" };
+        Argument<TonAmount> amount = TonAmount.Argument("amount", "TON to add");
         Command command = new("topup", "Add to a channel's deposit\n\nExample: cocoon channels topup EQDb 0.3") { id, amount };
         chain.AddTo(command);
         command.Run((parse, cancellationToken) => chain.RunAsync(
             parse,
             $"/control/channels/{ControlClient.Segment(parse.GetValue(id)!, "channel")}/topup",
-            new JsonObject { ["amount_nanoton"] = TonAmount.ToText(parse.GetValue(amount)) },
+            new JsonObject { ["amount_nanoton"] = parse.GetValue(amount).ToNanotonText() },
             Opened,
             cancellationToken));
         return command;

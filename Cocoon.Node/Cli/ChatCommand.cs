@@ -17,7 +17,7 @@ internal static class ChatCommand
         Option<uint?> maxTokens = new("--max-tokens") { Description = "Most tokens of the answer" };
         Option<string?> shape = new("--shape") { Description = "steady (hides token timing), fast or batch (default: the client's)" };
         Option<bool> allowOpen = new("--allow-open") { Description = "Accept a provider without hardware protection for this question" };
-        Option<double?> temperature = new("--temperature") { Description = "Sampling temperature (default: 0)" };
+        Option<decimal?> temperature = TypedNumber.Option("--temperature", "Sampling temperature (default: 0)");
         Argument<string?> prompt = new("prompt") { Description = "The question; without one, a conversation starts", Arity = ArgumentArity.ZeroOrOne };
         Command command = new("chat", "Ask a model\n\nExample: cocoon chat \"What is Cocoon?\"")
         {
@@ -31,7 +31,7 @@ internal static class ChatCommand
                 MaxTokens = parse.GetValue(maxTokens),
                 Shape = parse.GetValue(shape),
                 AllowOpen = parse.GetValue(allowOpen),
-                Temperature = parse.GetValue(temperature),
+                Temperature = (double?)parse.GetValue(temperature),
             };
             if (parse.GetValue(system) is { } instruction)
             {

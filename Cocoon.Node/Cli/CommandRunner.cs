@@ -17,33 +17,31 @@ internal static class CommandRunner
             }
             catch (CliException exception)
             {
-                exception.Print(Console.Error);
-                return exception.ExitCode;
+                return Fail(exception);
             }
             catch (Storage.StorageException exception)
             {
-                new CliException(ExitCode.CheckFailed, exception.Message).Print(Console.Error);
-                return ExitCode.CheckFailed;
+                return Fail(new CliException(ExitCode.CheckFailed, exception.Message));
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                return Fail(CliException.OfFile(exception));
             }
             catch (Payments.PaymentException exception)
             {
-                new CliException(ExitCode.Payment, "the money side does not allow it", exception.Message).Print(Console.Error);
-                return ExitCode.Payment;
+                return Fail(CliException.Of(exception, "the money side does not allow it"));
             }
             catch (Protocol.Ton.TonException exception)
             {
-                new CliException(ExitCode.Network, "the chain did not do its part", exception.Message, "Try again, or name another endpoint with --ton.").Print(Console.Error);
-                return ExitCode.Network;
+                return Fail(new CliException(ExitCode.Network, "the chain did not do its part", exception.Message, "Try again, or name another endpoint with --ton."));
             }
             catch (FormatException exception)
             {
-                new CliException(ExitCode.Usage, "an argument is malformed", exception.Message).Print(Console.Error);
-                return ExitCode.Usage;
+                return Fail(new CliException(ExitCode.Usage, "an argument is malformed", exception.Message));
             }
             catch (Control.ControlException exception)
             {
-                exception.ToCliException().Print(Console.Error);
-                return exception.ExitCode;
+                return Fail(exception.ToCliException());
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
@@ -51,13 +49,7 @@ internal static class CommandRunner
             }
             catch (Exception exception) when (exception is HttpRequestException or System.Net.Sockets.SocketException or TimeoutException)
             {
-                new CliException(ExitCode.Network, "the network did not do its part", exception.Message).Print(Console.Error);
-                return ExitCode.Network;
-            }
-            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-            {
-                new CliException(ExitCode.CheckFailed, "a file or connection could not be used", exception.Message).Print(Console.Error);
-                return ExitCode.CheckFailed;
+                return Fail(new CliException(ExitCode.Network, "the network did not do its part", exception.Message));
             }
             catch (Exception exception)
             {
@@ -73,4 +65,10 @@ internal static class CommandRunner
                 return ExitCode.CheckFailed;
             }
         });
+
+    private static int Fail(CliException exception)
+    {
+        exception.Print(Console.Error);
+        return exception.ExitCode;
+    }
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Cocoon.Node.Cli.Rendering;
+using Cocoon.Node.Payments;
 
 namespace Cocoon.Node.Cli;
 
@@ -19,6 +20,19 @@ internal static class CommonOptions
         DefaultValueFactory = _ => DefaultDataDirectory,
         HelpName = "DIR",
     };
+
+    public static Option<string> Network(string description)
+    {
+        Option<string> option = new("--network") { Description = description, DefaultValueFactory = _ => Networks.Devnet.Name };
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens is [{ Value: var name }] && !Networks.TryGet(name, out _))
+            {
+                result.AddError($"there is no network '{name}': devnet, testnet and mainnet are known");
+            }
+        });
+        return option;
+    }
 
     public static Option<OutputFormat> Output()
     {

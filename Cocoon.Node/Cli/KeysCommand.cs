@@ -57,8 +57,8 @@ internal static class KeysCommand
         Option<string> data = CommonOptions.Data();
         Option<OutputFormat> output = CommonOptions.Output();
         Argument<string> name = new("name") { Description = "What the key is for" };
-        Option<decimal?> limit = new("--limit") { Description = "TON that the key may spend in all", HelpName = "TON" };
-        Option<decimal?> daily = new("--daily") { Description = "TON that the key may spend per day (UTC)", HelpName = "TON" };
+        Option<TonAmount?> limit = TonAmount.Option("--limit", "TON that the key may spend in all");
+        Option<TonAmount?> daily = TonAmount.Option("--daily", "TON that the key may spend per day (UTC)");
         Option<string?> tiers = new("--tiers") { Description = "Tiers that may answer (cc-gpu, cc-cpu, open); default: what the client allows", HelpName = "TIER,…" };
         Command command = new("new", "Make a key; its secret is shown once\n\nExample: cocoon keys new telegram-bot --limit 5 --daily 1 --tiers cc-gpu,cc-cpu") { name, data, output, limit, daily, tiers };
         command.Run(async (parse, cancellationToken) =>
@@ -108,10 +108,10 @@ internal static class KeysCommand
         return command;
     }
 
-    private static string? Nanoton(decimal? ton) => ton switch
+    private static string? Nanoton(TonAmount? limit) => limit switch
     {
         null => null,
-        <= 0 or > 1_000_000 => throw new CliException(ExitCode.Usage, "that is no limit", "an amount above zero is needed", "For example: --limit 5"),
-        { } amount => ((ulong)(amount * 1_000_000_000m)).ToString(CultureInfo.InvariantCulture),
+        { Nanoton: > 0 } amount => amount.ToNanotonText(),
+        _ => throw new CliException(ExitCode.Usage, "that is no limit", "an amount above zero is needed", "For example: --limit 5"),
     };
 }

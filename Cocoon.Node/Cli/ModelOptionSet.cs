@@ -10,7 +10,7 @@ internal sealed class ModelOptionSet
     private const int MaxModels = 8;
 
     private const uint DefaultSlots = 4;
-    private const decimal DefaultIn = 0.04m, DefaultCached = 0.01m, DefaultOut = 0.16m;
+    private const ulong DefaultIn = 40_000_000, DefaultCached = 10_000_000, DefaultOut = 160_000_000;
 
     private readonly Option<string[]> _model = new("--model", "-m")
     {
@@ -26,9 +26,9 @@ internal sealed class ModelOptionSet
     private readonly Option<uint[]> _context = new("--context") { Description = "Tokens of prompt and answer per request (0: the model's, at most 8192)", DefaultValueFactory = _ => [0] };
     private readonly Option<uint[]> _threads = new("--threads") { Description = "Engine threads (0: chosen)", DefaultValueFactory = _ => [0] };
     private readonly Option<uint[]> _work = new("--work-percent") { Description = "Most of the time that the engine may compute, in percent: less power, less noise", DefaultValueFactory = _ => [100] };
-    private readonly Option<decimal[]> _priceIn = new("--price-in") { Description = "TON per 1,000,000 prompt tokens", DefaultValueFactory = _ => [DefaultIn] };
-    private readonly Option<decimal[]> _priceCached = new("--price-cached") { Description = "TON per 1,000,000 cached prompt tokens", DefaultValueFactory = _ => [DefaultCached] };
-    private readonly Option<decimal[]> _priceOut = new("--price-out") { Description = "TON per 1,000,000 completion tokens", DefaultValueFactory = _ => [DefaultOut] };
+    private readonly Option<TonAmount[]> _priceIn = TonAmount.List("--price-in", "TON per 1,000,000 prompt tokens", DefaultIn);
+    private readonly Option<TonAmount[]> _priceCached = TonAmount.List("--price-cached", "TON per 1,000,000 cached prompt tokens", DefaultCached);
+    private readonly Option<TonAmount[]> _priceOut = TonAmount.List("--price-out", "TON per 1,000,000 completion tokens", DefaultOut);
     private readonly GpuOptionSet _gpu = new();
 
     public void AddTo(Command command)
@@ -83,9 +83,9 @@ internal sealed class ModelOptionSet
                 Threads = Threads(Within("threads", PerModel.Value(parse, _threads, i, 0u), 0, 1024), paths.Length),
                 WorkPercent = Within("percent of work", PerModel.Value(parse, _work, i, 100u), 1, 100),
                 Gpu = _gpu.Read(parse, i),
-                PricePrompt = Nanoton(PerModel.Value(parse, _priceIn, i, DefaultIn)),
-                PriceCached = Nanoton(PerModel.Value(parse, _priceCached, i, DefaultCached)),
-                PriceCompletion = Nanoton(PerModel.Value(parse, _priceOut, i, DefaultOut)),
+                PricePrompt = PerModel.Value(parse, _priceIn, i, new TonAmount(DefaultIn)).ToPrice(),
+                PriceCached = PerModel.Value(parse, _priceCached, i, new TonAmount(DefaultCached)).ToPrice(),
+                PriceCompletion = PerModel.Value(parse, _priceOut, i, new TonAmount(DefaultOut)).ToPrice(),
             }),
         ];
     }
@@ -97,8 +97,4 @@ internal sealed class ModelOptionSet
     private static uint Within(string what, uint value, uint least, uint most) => value >= least && value <= most
         ? value
         : throw new CliException(ExitCode.Usage, $"{value} {what} are out of range", $"{least} to {most} is allowed");
-
-    private static ulong Nanoton(decimal ton) => ton is >= 0 and <= 1000
-        ? TonAmount.ToNanoton(ton)
-        : throw new CliException(ExitCode.Usage, $"a price of {ton} TON per 1,000,000 tokens is out of range", "0 to 1000 is allowed");
 }

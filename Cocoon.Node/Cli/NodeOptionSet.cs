@@ -7,11 +7,7 @@ namespace Cocoon.Node.Cli;
 internal sealed class NodeOptionSet
 {
     private readonly Option<string> _data = CommonOptions.Data();
-    private readonly Option<string> _network = new("--network")
-    {
-        Description = "devnet, testnet or mainnet",
-        DefaultValueFactory = _ => "devnet",
-    };
+    private readonly Option<string> _network = CommonOptions.Network("devnet, testnet or mainnet");
 
     private readonly Option<string[]> _ton = new("--ton")
     {

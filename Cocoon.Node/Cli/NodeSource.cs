@@ -16,7 +16,7 @@ internal sealed class NodeSource
         HelpName = "ADDR",
     };
 
-    private readonly Option<string> _network = new("--network") { Description = "With --ephemeral: devnet, testnet or mainnet", DefaultValueFactory = _ => "devnet" };
+    private readonly Option<string> _network = CommonOptions.Network("With --ephemeral: devnet, testnet or mainnet");
     private readonly Option<bool> _lan = new("--lan") { Description = "With --ephemeral: count private and loopback addresses as dialable" };
 
     public void AddTo(Command command)

@@ -210,15 +210,15 @@ internal static class RegistryCommand
             "del-measurement" => new RegistryChange.DeleteMeasurement(Hash()),
             "put-model" => new RegistryChange.PutModel(Hash(), Flags(), Meta()),
             "del-model" => new RegistryChange.DeleteModel(Hash()),
-            "admin" => values.Length == 1 && TonAddress.TryParse(values[0], out TonAddress admin)
-                ? new RegistryChange.SetAdmin(admin)
+            "admin" => values.Length == 1
+                ? new RegistryChange.SetAdmin(TypedAddress.Read(values[0]))
                 : throw new CliException(ExitCode.Usage, "'admin' takes one address"),
             "bootstrap" => values.Length <= RegistryState.MaxBootstrapAddresses
                 ? new RegistryChange.SetBootstrap(values)
                 : throw new CliException(ExitCode.Usage, $"at most {RegistryState.MaxBootstrapAddresses} addresses can be listed"),
-            "min-stake" => values.Length == 1 && decimal.TryParse(values[0], CultureInfo.InvariantCulture, out decimal stake)
-                ? new RegistryChange.SetParams(state.Params with { MinStake = TonAmount.ToNanoton(stake) })
-                : throw new CliException(ExitCode.Usage, "'min-stake' takes an amount of TON"),
+            "min-stake" => values.Length != 1 ? throw new CliException(ExitCode.Usage, "'min-stake' takes an amount of TON")
+                : TonAmount.TryParse(values[0], out TonAmount stake, out string why) ? new RegistryChange.SetParams(state.Params with { MinStake = stake.Nanoton })
+                : throw new CliException(ExitCode.Usage, $"'{values[0]}' is no amount of TON", why),
             "min-challenge" => values.Length == 1 && uint.TryParse(values[0], NumberStyles.None, CultureInfo.InvariantCulture, out uint challenge)
                 ? new RegistryChange.SetParams(state.Params with { MinChallenge = challenge })
                 : throw new CliException(ExitCode.Usage, "'min-challenge' takes seconds"),
@@ -240,7 +240,7 @@ internal static class RegistryCommand
     {
         string named = parse.GetValue(address) ?? await desk.RegistryAsync(parse, cancellationToken) ?? throw new CliException(
             ExitCode.Usage, "which registry?", "no node that follows one runs here", "Give its address.");
-        TonAddress registry = TonAddress.TryParse(named, out TonAddress parsed) ? parsed : throw new CliException(ExitCode.Usage, $"'{named}' is no TON address");
+        TonAddress registry = TypedAddress.Read(named);
         using HttpClient http = new();
         TonAccount account = await WalletDesk.Client(http, await desk.ProfileAsync(parse, readsOnly: true, cancellationToken)).GetAccountAsync(registry, cancellationToken);
         return account.Data is { } data && account.Code?.Hash == RegistryContract.CodeHash

@@ -61,9 +61,9 @@ internal static class ServingCommands
         Option<OutputFormat> output = CommonOptions.Output();
         Command set = new("set", "Change prices of the running node\n\nExample: cocoon price set --out 0.18");
         Option<string?> model = new("--model", "-m") { Description = "Which model, when the node serves several", HelpName = "MODEL" };
-        Option<decimal?> prompt = new("--in") { Description = "TON per 1,000,000 prompt tokens" };
-        Option<decimal?> cached = new("--cached") { Description = "TON per 1,000,000 cached prompt tokens" };
-        Option<decimal?> completion = new("--out") { Description = "TON per 1,000,000 completion tokens" };
+        Option<TonAmount?> prompt = TonAmount.Option("--in", "TON per 1,000,000 prompt tokens");
+        Option<TonAmount?> cached = TonAmount.Option("--cached", "TON per 1,000,000 cached prompt tokens");
+        Option<TonAmount?> completion = TonAmount.Option("--out", "TON per 1,000,000 completion tokens");
         Option<string> setData = CommonOptions.Data();
         Option<OutputFormat> setOutput = CommonOptions.Output();
         foreach (Option option in (Option[])[model, prompt, cached, completion, setData, setOutput])
@@ -123,10 +123,5 @@ internal static class ServingCommands
 
     private static string Price(JsonObject model, string set, string which) => Words.Ton(model[set]![which + "_nanoton"]);
 
-    private static string? Nanoton(decimal? ton) => ton switch
-    {
-        null => null,
-        >= 0 and <= 1000 => ((ulong)(ton.Value * 1_000_000_000m)).ToString(CultureInfo.InvariantCulture),
-        _ => throw new CliException(ExitCode.Usage, $"a price of {ton} TON per 1,000,000 tokens is out of range", "0 to 1000 is allowed"),
-    };
+    private static string? Nanoton(TonAmount? price) => price?.ToPrice().ToString(CultureInfo.InvariantCulture);
 }

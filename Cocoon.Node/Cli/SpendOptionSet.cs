@@ -8,11 +8,11 @@ internal sealed class SpendOptionSet
 {
     private static readonly SpendOptions Default = new();
 
-    private readonly Option<decimal> _deposit = Ton("--deposit", "put into a new channel, and added when one runs low", Default.Deposit);
-    private readonly Option<decimal> _request = Ton("--limit-request", "that one request may cost", Default.PerRequest);
-    private readonly Option<decimal> _day = Ton("--limit-day", "that may be spent in a UTC day", Default.PerDay);
-    private readonly Option<decimal?> _key = new("--limit-key-day") { Description = "TON that one application key may spend in a UTC day (default: no limit of its own)", HelpName = "TON" };
-    private readonly Option<decimal> _provider = Ton("--limit-provider", "tied up with one provider", Default.DepositCapPerProvider);
+    private readonly Option<TonAmount> _deposit = TonAmount.Option("--deposit", "TON put into a new channel, and added when one runs low", Default.Deposit);
+    private readonly Option<TonAmount> _request = TonAmount.Option("--limit-request", "TON that one request may cost", Default.PerRequest);
+    private readonly Option<TonAmount> _day = TonAmount.Option("--limit-day", "TON that may be spent in a UTC day", Default.PerDay);
+    private readonly Option<TonAmount?> _key = TonAmount.Option("--limit-key-day", "TON that one application key may spend in a UTC day (default: no limit of its own)");
+    private readonly Option<TonAmount> _provider = TonAmount.Option("--limit-provider", "TON tied up with one provider", Default.DepositCapPerProvider);
     private readonly Option<int> _opens = new("--limit-opens")
     {
         Description = "Channels opened in an hour without your asking",
@@ -35,22 +35,15 @@ internal sealed class SpendOptionSet
         }
     }
 
-    /// <exception cref="CliException">An amount is negative or beyond reason.</exception>
+    /// <exception cref="CliException">A number is out of range.</exception>
     public SpendOptions Read(ParseResult parse) => new()
     {
-        Deposit = TonAmount.ToNanoton(parse.GetValue(_deposit)),
-        PerRequest = TonAmount.ToNanoton(parse.GetValue(_request)),
-        PerDay = TonAmount.ToNanoton(parse.GetValue(_day)),
-        PerKeyPerDay = parse.GetValue(_key) is { } limit ? TonAmount.ToNanoton(limit) : null,
-        DepositCapPerProvider = TonAmount.ToNanoton(parse.GetValue(_provider)),
+        Deposit = parse.GetValue(_deposit).Nanoton,
+        PerRequest = parse.GetValue(_request).Nanoton,
+        PerDay = parse.GetValue(_day).Nanoton,
+        PerKeyPerDay = parse.GetValue(_key)?.Nanoton,
+        DepositCapPerProvider = parse.GetValue(_provider).Nanoton,
         StandbyAfter = Math.Clamp(parse.GetValue(_standby), 0, 1_000),
         OpensPerHour = parse.GetValue(_opens) is >= 0 and <= 1_000 and var opens ? opens : throw new CliException(ExitCode.Usage, "--limit-opens takes 0 to 1000"),
-    };
-
-    private static Option<decimal> Ton(string name, string what, ulong nanoton) => new(name)
-    {
-        Description = $"TON {what}",
-        DefaultValueFactory = _ => nanoton / 1_000_000_000m,
-        HelpName = "TON",
     };
 }

@@ -21,7 +21,7 @@ internal static class UpCommand
         Option<bool> autoPrice = new("--auto-price") { Description = "Let prices follow the load of this machine; those given are the floor" };
         Option<string?> schedule = new("--schedule") { Description = "Hours in which new work is taken, local time, such as 'Mon-Fri 19:00-07:00, Sat-Sun 00:00-24:00'", HelpName = "HOURS" };
         Option<bool> anyway = new("--ignore-memory") { Description = "Load the model although the estimate says that it does not fit" };
-        Option<decimal> vram = new("--vram-limit") { Description = "Most GiB to take of each GPU (0: what is free)" };
+        Option<decimal?> vram = TypedNumber.Option("--vram-limit", "Most GiB to take of each GPU (0: what is free)");
         Option<uint> power = new("--power-limit") { Description = "Most watts of each NVIDIA GPU, as long as the node runs; needs root (0: as it is)", HelpName = "WATTS" };
         Option<int> sessions = new("--max-sessions") { Description = $"Sessions open at a time, those that wait for their request included; at most {EnclaveLimits.MaxSessions}", DefaultValueFactory = _ => 256 };
         Option<bool> relaysPeers = new("--relay") { Description = "Relay sealed connections of peers behind NATs, within limits: see 'cocoon relay'" };
@@ -35,7 +35,7 @@ internal static class UpCommand
             Description = "Seconds to go on serving open channels without a block, beyond half of their challenge: at your own risk",
             HelpName = "SECONDS",
         };
-        Option<decimal> threshold = new("--claim-at") { Description = "TON unclaimed on one channel from which it is claimed by itself", DefaultValueFactory = _ => 0.1m };
+        Option<TonAmount> threshold = TonAmount.Option("--claim-at", "TON unclaimed on one channel from which it is claimed by itself", 100_000_000);
         command.Options.Add(offline);
         command.Options.Add(threshold);
         models.AddTo(command);
@@ -47,7 +47,7 @@ internal static class UpCommand
             IReadOnlyList<ModelServingOptions> served = serves ? models.Read(parse, FindModel) : [];
             if (serves && served[0].Upstream is null && !parse.GetValue(anyway))
             {
-                served = await MemoryCheck.PlaceAsync(served, (long)(Math.Clamp(parse.GetValue(vram), 0, 1 << 20) * (1 << 30)), cancellationToken);
+                served = await MemoryCheck.PlaceAsync(served, (long)(Math.Clamp(parse.GetValue(vram) ?? 0, 0, 1 << 20) * (1 << 30)), cancellationToken);
             }
 
             ServingOptions serving = new()
@@ -58,7 +58,7 @@ internal static class UpCommand
                 Schedule = parse.GetValue(schedule) is { } hours ? ServingSchedule.Parse(hours) : null,
                 Region = parse.GetValue(region)!,
                 OfflineAllowance = TimeSpan.FromSeconds(Math.Clamp(parse.GetValue(offline), 0, 7 * 86_400)),
-                ClaimThresholdNanoton = TonAmount.ToNanoton(parse.GetValue(threshold)),
+                ClaimThresholdNanoton = parse.GetValue(threshold).Nanoton,
             };
             await using PowerLimitKeeper? limit = parse.GetValue(power) switch
             {

@@ -55,7 +55,7 @@ internal static class WalletCommand
         command.Run((parse, _) =>
         {
             using DataDirectory directory = DataDirectory.Open(parse.GetValue(data)!);
-            NetworkProfile profile = Profile(parse.GetValue(network)!);
+            NetworkProfile profile = Networks.Named(parse.GetValue(network)!);
             (WalletKey wallet, Protocol.Ton.Wallets.Mnemonic words) = Guard(() =>
                 new WalletStore(directory, TimeProvider.System).Create(profile, WalletOpening.Passphrase(parse.GetValue(passphrase))));
             using (wallet)
@@ -80,7 +80,7 @@ internal static class WalletCommand
         command.Run(async (parse, cancellationToken) =>
         {
             using DataDirectory directory = DataDirectory.Open(parse.GetValue(data)!);
-            NetworkProfile profile = Profile(parse.GetValue(network)!);
+            NetworkProfile profile = Networks.Named(parse.GetValue(network)!);
             string words = (await Console.In.ReadToEndAsync(cancellationToken)).Trim();
             using WalletKey wallet = Guard(() => new WalletStore(directory, TimeProvider.System).Import(profile, words, WalletOpening.Passphrase(parse.GetValue(passphrase))));
             Print(wallet.Address, profile, parse.GetValue(output));
@@ -148,21 +148,24 @@ internal static class WalletCommand
     {
         OnChain chain = new();
         Argument<string> to = new("to") { Description = "Address to pay" };
-        Argument<decimal> amount = new("amount") { Description = "TON" };
+        Argument<TonAmount> amount = TonAmount.Argument("amount", "TON");
         Option<string?> comment = new("--comment") { Description = "Text that the receiver sees; public on the chain", HelpName = "TEXT" };
         Command command = new("send", "Pay from this wallet\n\nExample: cocoon wallet send UQ… 1.5 --yes") { to, amount, comment };
         chain.AddTo(command);
         command.Run((parse, cancellationToken) =>
         {
-            decimal ton = parse.GetValue(amount);
-            return ton > 0 && TonAddress.TryParse(parse.GetValue(to), out _)
-                ? chain.RunAsync(
-                    parse,
-                    "/control/wallet/send",
-                    new JsonObject { ["to"] = parse.GetValue(to), ["amount_nanoton"] = TonAmount.ToText(ton), ["comment"] = parse.GetValue(comment) },
-                    d => [("SENT", $"{Words.Ton(d["amount_nanoton"])} TON"), ("FEES", $"{Words.Ton(d["fees_nanoton"])} TON"), ("TRANSACTION", $"{d["transaction"]}")],
-                    cancellationToken)
-                : throw new CliException(ExitCode.Usage, "that is no payment", "a TON address and a positive amount are needed", "For example: cocoon wallet send UQ… 1.5");
+            TypedAddress.Read(parse.GetValue(to));
+            if (parse.GetValue(amount).Nanoton == 0)
+            {
+                throw new CliException(ExitCode.Usage, "0 TON is no payment", "an amount above zero is needed", "For example: cocoon wallet send UQ… 1.5");
+            }
+
+            return chain.RunAsync(
+                parse,
+                "/control/wallet/send",
+                new JsonObject { ["to"] = parse.GetValue(to), ["amount_nanoton"] = parse.GetValue(amount).ToNanotonText(), ["comment"] = parse.GetValue(comment) },
+                d => [("SENT", $"{Words.Ton(d["amount_nanoton"])} TON"), ("FEES", $"{Words.Ton(d["fees_nanoton"])} TON"), ("TRANSACTION", $"{d["transaction"]}")],
+                cancellationToken);
         });
         return command;
     }
@@ -170,12 +173,8 @@ internal static class WalletCommand
     private static (Option<string> Data, Option<OutputFormat> Output, Option<string> Network, Option<string?> Passphrase) Offline() => (
         CommonOptions.Data(),
         CommonOptions.Output(),
-        new Option<string>("--network") { Description = "devnet, testnet or mainnet", DefaultValueFactory = _ => "devnet" },
+        CommonOptions.Network("devnet, testnet or mainnet"),
         new Option<string?>("--passphrase-file") { Description = "File with a passphrase that encrypts the wallet", HelpName = "FILE" });
-
-    private static NetworkProfile Profile(string name) => Networks.TryGet(name, out NetworkProfile? profile)
-        ? profile
-        : throw new CliException(ExitCode.Usage, $"there is no network '{name}'", null, "Use devnet, testnet or mainnet.");
 
     private static void Print(TonAddress address, NetworkProfile network, OutputFormat format) => RowWriter.WriteObject(
         new JsonObject
@@ -197,7 +196,7 @@ internal static class WalletCommand
         }
         catch (PaymentException exception)
         {
-            throw new CliException(ExitCode.Payment, "the wallet refused", exception.Message);
+            throw CliException.Of(exception, "the wallet refused");
         }
     }
 }

@@ -21,7 +21,7 @@ namespace Cocoon.Node.Cli;
 internal sealed class WalletDesk
 {
     private readonly Option<string[]> _ton = new("--ton") { Description = "toncenter-v2 endpoint (default: that of the node that runs here, else the network's own)", DefaultValueFactory = _ => [], HelpName = "URL" };
-    private readonly Option<string> _network = new("--network") { Description = "devnet, testnet or mainnet (default: that of the node that runs here)", DefaultValueFactory = _ => "devnet" };
+    private readonly Option<string> _network = CommonOptions.Network("devnet, testnet or mainnet (default: that of the node that runs here, else the wallet's)");
     private readonly Option<string?> _passphrase = new("--passphrase-file") { Description = "File with the wallet's passphrase", HelpName = "FILE" };
     private readonly Option<bool> _mainnet = new("--confirm-mainnet") { Description = "Confirm that this wallet may use real money" };
 

@@ -26,7 +26,7 @@ internal static class WatchtowerCommand
         command.Run(async (parse, cancellationToken) =>
         {
             NetworkProfile profile = await desk.ProfileAsync(parse, readsOnly: false, cancellationToken);
-            IReadOnlyList<WatchedVoucher> vouchers = WatchtowerFile.Read(ReadFile(parse.GetValue(file)!), profile);
+            IReadOnlyList<WatchedVoucher> vouchers = WatchtowerFile.Read(NamedFile.Read(parse.GetValue(file)!, WatchtowerFile.MaxBytes, "voucher file"), profile);
             Confirmation.Ask(
                 $"watch {vouchers.Count} channels and claim for their provider when one closes or expires (about 0.0013 TON each, paid by this wallet)",
                 parse.GetValue(desk.Chain.Yes));
@@ -64,13 +64,5 @@ internal static class WatchtowerCommand
             }
         }
         while (!once && !tower.IsDone && await timer.WaitForNextTickAsync(cancellationToken));
-    }
-
-    private static byte[] ReadFile(string path)
-    {
-        FileInfo file = new(path);
-        return !file.Exists ? throw new CliException(ExitCode.NotFound, $"there is no file {path}", null, "Write one with 'cocoon channels export FILE'.")
-            : file.Length > WatchtowerFile.MaxBytes ? throw new CliException(ExitCode.Usage, $"{path} is longer than {WatchtowerFile.MaxBytes} bytes")
-            : File.ReadAllBytes(path);
     }
 }

@@ -102,10 +102,10 @@ internal static class ControlEndpoints
 
     private static IResult Failure(PaymentException exception)
     {
-        (string what, string? fix) = MoneyWords.Of(exception);
+        CliException error = CliException.Of(exception);
         Shortfall? missing = exception.Shortfall;
         return Results.Json(
-            new ControlErrorDocument(new ControlErrorDocument.Detail(what, exception.Message, fix, ExitCode.Payment)
+            new ControlErrorDocument(new ControlErrorDocument.Detail(error.Message, error.Why, error.Fix, error.ExitCode)
             {
                 NeededNanoton = missing is null ? null : ControlJson.Nanoton(missing.Needed),
                 AvailableNanoton = missing is null ? null : ControlJson.Nanoton(missing.Available),

@@ -18,9 +18,10 @@ internal sealed class WalletActions(Previews previews)
 
     public async Task<object> SendAsync(SendRequest request, CancellationToken cancellationToken)
     {
-        if (!TonAddress.TryParse(request.To, out TonAddress to) || Amount(request.AmountNanoton) is not (> 0 and var amount))
+        TonAddress to = TypedAddress.Read(request.To);
+        if (Amount(request.AmountNanoton) is not (> 0 and var amount))
         {
-            throw new CliException(ExitCode.Usage, "that is no payment", "an address and an amount of nanoTON are needed");
+            throw new CliException(ExitCode.Usage, $"'{request.AmountNanoton}' is no amount to pay", "a positive number of nanoTON is needed");
         }
 
         InternalMessage message = new(to, amount, Bounce: false, string.IsNullOrEmpty(request.Comment) ? Cell.Empty : InternalMessage.Comment(request.Comment));

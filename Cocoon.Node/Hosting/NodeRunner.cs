@@ -32,9 +32,9 @@ internal static class NodeRunner
         }
         catch (PaymentException exception)
         {
-            throw new CliException(ExitCode.Payment, "the node cannot start", exception.Message);
+            throw CliException.Of(exception, "the node cannot start");
         }
-        catch (Exception exception) when (exception is IOException or SocketException)
+        catch (Exception exception) when (exception is (IOException and not StorageException) or SocketException)
         {
             throw new CliException(ExitCode.Network, "the node cannot listen", exception.Message, "Choose other addresses with --listen or --api.");
         }

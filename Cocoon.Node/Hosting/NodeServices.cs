@@ -1,3 +1,4 @@
+using Cocoon.Node.Cli;
 using Cocoon.Node.Control;
 using Cocoon.Node.Diagnostics;
 using Cocoon.Node.Discovery;
@@ -48,7 +49,7 @@ internal static class NodeServices
             new TrustedBlockFile(directory.File("trusted-block.json"), provider.GetRequiredService<ILogger<TrustedBlockFile>>())));
         if (options.Registry is { } registry)
         {
-            TonAddress address = TonAddress.Parse(registry);
+            TonAddress address = TypedAddress.Read(registry);
             services.AddSingleton(provider => ActivatorUtilities.CreateInstance<RegistryReader>(provider, address));
             services.AddSingleton<IBootstrapSource, RegistryBootstrap>();
         }

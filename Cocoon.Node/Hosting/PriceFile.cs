@@ -1,4 +1,3 @@
-using System.Globalization;
 using Cocoon.Node.Cli;
 using Cocoon.Node.Serving;
 using Cocoon.Protocol.Payments.Proto;
@@ -84,9 +83,9 @@ internal sealed partial class PriceFile(string path, OfferedModels models, TimeP
     }
 
     private static ulong Nanoton(string text) =>
-        decimal.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out decimal ton) && ton is >= 0 and <= 1000
-            ? (ulong)(ton * 1_000_000_000m)
-            : throw new FormatException("a price is a number of TON from 0 to 1000");
+        !TonAmount.TryParse(text, out TonAmount price, out string why) ? throw new FormatException($"'{text}' is no amount of TON: {why}")
+            : price.Nanoton <= TonAmount.MostPrice.Nanoton ? price.Nanoton
+            : throw new FormatException($"a price is 0 to {TonAmount.MostPrice} TON");
 
     private static partial class Log
     {

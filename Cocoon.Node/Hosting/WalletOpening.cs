@@ -1,3 +1,5 @@
+using System.Text;
+using Cocoon.Node.Cli;
 using Cocoon.Node.Payments;
 using Cocoon.Node.Wallets;
 
@@ -7,6 +9,7 @@ namespace Cocoon.Node.Hosting;
 internal static class WalletOpening
 {
     private const string PassphraseVariable = "COCOON_WALLET_PASSPHRASE";
+    private const int MaxPassphraseBytes = 4_096;
 
     public static WalletKey Open(WalletStore store, NetworkProfile network, NodeOptions options)
     {
@@ -14,10 +17,22 @@ internal static class WalletOpening
         return !store.Exists && network.Name == Networks.Devnet.Name ? store.Create(network, passphrase).Wallet : store.Open(network, passphrase);
     }
 
-    /// <summary>From the file, else from the environment; <c>null</c> when neither is there.</summary>
+    /// <summary>From the file, else from the environment; <c>null</c> when neither is named.</summary>
+    /// <exception cref="CliException">The file cannot be read, or what was named is empty: whoever asked for protection must not get none.</exception>
     public static string? Passphrase(string? file)
     {
-        string? text = file is null ? Environment.GetEnvironmentVariable(PassphraseVariable) : File.ReadAllText(file).TrimEnd('\r', '\n');
-        return string.IsNullOrEmpty(text) ? null : text;
+        string? text = file is null ? Environment.GetEnvironmentVariable(PassphraseVariable) : ReadFile(file);
+        return text is not { Length: 0 } ? text : throw new CliException(
+            ExitCode.Usage,
+            file is null ? $"${PassphraseVariable} is empty" : $"the passphrase file {file} is empty",
+            "an empty passphrase protects nothing",
+            file is null ? $"Put a passphrase into it, or, for a wallet without one: unset {PassphraseVariable}" : "Write a passphrase into it, or, for a wallet without one, leave --passphrase-file out.");
+    }
+
+    private static string ReadFile(string path)
+    {
+        using MemoryStream content = new(NamedFile.Read(path, MaxPassphraseBytes, "passphrase file"));
+        using StreamReader reader = new(content, Encoding.UTF8);
+        return reader.ReadToEnd().TrimEnd('\r', '\n');
     }
 }

@@ -26,16 +26,17 @@ internal static class Networks
         return profile is not null;
     }
 
+    /// <exception cref="PaymentException">There is none of that name.</exception>
+    public static NetworkProfile Named(string name) => TryGet(name, out NetworkProfile? profile)
+        ? profile
+        : throw new PaymentException(PaymentErrorCode.Terms, $"Unknown network '{name}'; known are {string.Join(", ", All.Select(known => known.Name))}.");
+
     /// <summary>The profile with the user's own endpoints, and the gate before real money.</summary>
     /// <param name="confirmed">Whether the owner has confirmed the use of real money, now or earlier in this data directory.</param>
     /// <exception cref="PaymentException">Unknown network, real money not confirmed, or no endpoint.</exception>
     public static NetworkProfile Resolve(string name, IReadOnlyList<Uri> endpoints, bool confirmed)
     {
-        if (!TryGet(name, out NetworkProfile? profile))
-        {
-            throw new PaymentException(PaymentErrorCode.Terms, $"Unknown network '{name}'; known are {string.Join(", ", All.Select(known => known.Name))}.");
-        }
-
+        NetworkProfile profile = Named(name);
         if (profile.RealMoney && !confirmed)
         {
             SpendOptions limits = new();

@@ -36,7 +36,7 @@ internal sealed class WalletStore(DataDirectory directory, TimeProvider time)
     /// <exception cref="StorageException">The file can be read by others, or is not a wallet file.</exception>
     public WalletKey Open(NetworkProfile network, string? passphrase)
     {
-        WalletFile file = Describe() ?? throw new PaymentException(PaymentErrorCode.Wallet, "There is no wallet yet: run cocoon wallet new.");
+        WalletFile file = Describe() ?? throw new PaymentException(PaymentErrorCode.Wallet, $"There is no wallet in {directory.Path} yet: run cocoon wallet new --network {network.Name} --data {directory.Path}");
         if (!string.Equals(file.Network, network.Name, StringComparison.Ordinal))
         {
             throw new PaymentException(PaymentErrorCode.Wallet, $"The wallet in {directory.Path} is for {file.Network}, not {network.Name}: use another --data directory.");
@@ -53,7 +53,7 @@ internal sealed class WalletStore(DataDirectory directory, TimeProvider time)
     /// <exception cref="PaymentException">No wallet, or a wrong passphrase.</exception>
     public string Backup(string? passphrase)
     {
-        WalletFile file = Describe() ?? throw new PaymentException(PaymentErrorCode.Wallet, "There is no wallet yet: run cocoon wallet new.");
+        WalletFile file = Describe() ?? throw new PaymentException(PaymentErrorCode.Wallet, $"There is no wallet in {directory.Path} yet: run cocoon wallet new --data {directory.Path}");
         Mnemonic words = Reveal(file, passphrase);
         PrivateFile.Write(Path, (file with { BackedUp = true }).ToJson());
         return words.RevealWords();
@@ -71,7 +71,7 @@ internal sealed class WalletStore(DataDirectory directory, TimeProvider time)
         using SecretBytes secret = file.Open(passphrase)
             ?? throw new PaymentException(
                 PaymentErrorCode.Wallet,
-                string.IsNullOrEmpty(passphrase) ? "The wallet is protected by a passphrase: set COCOON_WALLET_PASSPHRASE." : "The passphrase is wrong, or the file was changed.");
+                string.IsNullOrEmpty(passphrase) ? "The wallet is protected by a passphrase: name a file that holds it with --passphrase-file, or set COCOON_WALLET_PASSPHRASE." : "The passphrase is wrong, or the file was changed.");
         return Mnemonic.TryParse(Encoding.UTF8.GetString(secret.Span), out Mnemonic? words)
             ? words
             : throw new StorageException(StorageErrorCode.Corrupt, "The wallet file does not hold 24 valid words.");

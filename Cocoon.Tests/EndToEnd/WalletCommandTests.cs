@@ -42,6 +42,77 @@ public sealed class WalletCommandTests
         }
     }
 
+    /// <summary>Whoever asked for protection must not get a wallet without.</summary>
+    [TestCase("", false, 2, "is empty"), TestCase("\n\r\n", false, 2, "is empty"), TestCase(null, false, 4, "there is no passphrase file"), TestCase(null, true, 2, "cannot be read")]
+    [CancelAfter(60_000)]
+    public async Task Passphrase_FromAFileThatGivesNone_MakesNoWallet(string? content, bool isDirectory, int exitCode, string error, CancellationToken cancellationToken)
+    {
+        using TemporaryDirectory directory = new();
+        string data = directory.File("wallet"), passphrase = directory.File("passphrase");
+        if (isDirectory)
+        {
+            Directory.CreateDirectory(passphrase);
+        }
+        else if (content is not null)
+        {
+            await File.WriteAllTextAsync(passphrase, content, cancellationToken);
+        }
+
+        CommandResult made = await CocoonProgram.RunAsync(cancellationToken, "wallet", "new", "--data", data, "--passphrase-file", passphrase);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((made.ExitCode, made.Output), Is.EqualTo((exitCode, "")), made.Error);
+            Assert.That(made.Error, Does.StartWith("error: ").And.Contain(error).And.Not.Contain("Exception"));
+            Assert.That(File.Exists(Path.Combine(data, "wallet.json")), Is.False);
+        }
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Passphrase_FromAnEmptyVariable_MakesNoWallet(CancellationToken cancellationToken)
+    {
+        using TemporaryDirectory directory = new();
+        System.Diagnostics.ProcessStartInfo start = CocoonProgram.Launch(["wallet", "new", "--data", directory.File("wallet")]);
+        start.Environment["COCOON_WALLET_PASSPHRASE"] = "";
+        CommandResult made = await CocoonProgram.RunAsync(start, cancellationToken);
+        Assert.That((made.ExitCode, made.Output, File.Exists(Path.Combine(directory.File("wallet"), "wallet.json"))), Is.EqualTo((2, "", false)), made.Error);
+    }
+
+    /// <summary>Each command that reads or writes a file that a person names, with one that it may not: words and an exit code, never a stack trace.</summary>
+    [TestCase("wallet", "new", "--data", "{file}/x"), TestCase("wallet", "show", "--data", "{data}")]
+    [TestCase("wallet", "backup", "--data", "{data}", "--passphrase-file", "{absent}"), TestCase("client", "--data", "{data}", "--passphrase-file", "{absent}", "--ton", "http://127.0.0.1:1/api/v2")]
+    [TestCase("bond", "unbond", "--data", "{data}", "--passphrase-file", "{folder}", "--ton", "http://127.0.0.1:1/api/v2"), TestCase("watchtower", "{folder}", "--ton", "http://127.0.0.1:1/api/v2", "--data", "{data}")]
+    [TestCase("watchtower", "{absent}", "--ton", "http://127.0.0.1:1/api/v2", "--data", "{data}"), TestCase("up", "--config", "{folder}", "--data", "{data}"), TestCase("up", "--model", "{folder}", "--data", "{data}")]
+    [TestCase("client", "--ton-config", "{folder}", "--data", "{data}"), TestCase("client", "--policy", "{folder}", "--ton", "http://127.0.0.1:1/api/v2", "--data", "{data}"), TestCase("verify", "{folder}"), TestCase("wallet", "new", "--data", "")]
+    [CancelAfter(60_000)]
+    public async Task File_ThatCannotBeUsed_IsAnErrorInWords(params string[] command)
+    {
+        using TemporaryDirectory directory = new();
+        using CancellationTokenSource limit = new(TimeSpan.FromSeconds(50));
+        await File.WriteAllTextAsync(directory.File("file"), "x", limit.Token);
+        Directory.CreateDirectory(directory.File("folder"));
+        Directory.CreateDirectory(directory.File("data/wallet.json"));
+        CommandResult result = await CocoonProgram.RunAsync(
+            limit.Token,
+            [.. command.Select(word => word
+                .Replace("{file}", directory.File("file"), StringComparison.Ordinal).Replace("{folder}", directory.File("folder"), StringComparison.Ordinal)
+                .Replace("{data}", directory.File("data"), StringComparison.Ordinal).Replace("{absent}", directory.File("absent"), StringComparison.Ordinal))]);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(result.ExitCode, Is.InRange(1, 7), result.Error);
+            Assert.That(result.Error, Does.Contain("error: ").And.Not.Contain("   at ").And.Not.Contain("Unhandled"));
+        }
+    }
+
+    [TestCase("client"), TestCase("up"), TestCase("wallet", "new"), TestCase("bond", "show"), TestCase("peers", "--ephemeral")]
+    [CancelAfter(60_000)]
+    public async Task Network_ThatIsNone_IsAMistakeOfUsage(params string[] command)
+    {
+        using TemporaryDirectory directory = new();
+        using CancellationTokenSource limit = new(TimeSpan.FromSeconds(50));
+        CommandResult result = await CocoonProgram.RunAsync(limit.Token, [.. command, "--network", "mars", "--data", directory.File("data")]);
+        Assert.That((result.ExitCode, result.Error.Contains("'mars'", StringComparison.Ordinal)), Is.EqualTo((2, true)), result.Error);
+    }
+
     /// <summary>One word is another of the list. The check of the words is one byte: a mistake in 256 passes it.</summary>
     private static string MistypedOnce(string words) => ((string[])["zoo", "zone", "zero", "zebra"])
         .Select(word => string.Join(' ', [word, .. words.Split(' ').Skip(1)])).First(mistyped => mistyped != words && !Mnemonic.TryParse(mistyped, out _));
