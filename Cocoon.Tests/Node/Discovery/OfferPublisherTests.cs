@@ -6,7 +6,6 @@ using Cocoon.Node.Routing;
 using Cocoon.Node.Serving;
 using Cocoon.Protocol.Enclaves.Proto;
 using Cocoon.Protocol.Identity;
-using Cocoon.Protocol.Offers;
 using Cocoon.Protocol.PrivacyRelay;
 using Cocoon.Protocol.Sessions.Proto;
 using Cocoon.Tests.Protocol.Libp2p.Gossipsub;

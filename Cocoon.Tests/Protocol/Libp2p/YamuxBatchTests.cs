@@ -72,7 +72,6 @@ public sealed class YamuxBatchTests
     {
         private readonly Lock _lock = new();
         private readonly NoiseCipher _seal = new(new byte[NoiseCipher.KeySize]);
-        private readonly ConcurrentQueue<int> _sent = new();
         private readonly Queue<byte> _arrived = new();
         private readonly YamuxSession _session;
         private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -91,7 +90,7 @@ public sealed class YamuxBatchTests
 
         public ConcurrentQueue<YamuxStream> Accepted { get; } = new();
 
-        public IReadOnlyCollection<int> Sent => _sent;
+        public ConcurrentQueue<int> Sent { get; } = new();
 
         public Multiaddr LocalAddress { get; } = Multiaddr.Parse("/ip4/127.0.0.1/tcp/1");
 
@@ -162,7 +161,7 @@ public sealed class YamuxBatchTests
 
         public ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
         {
-            _sent.Enqueue(buffer.Length);
+            Sent.Enqueue(buffer.Length);
             return ValueTask.CompletedTask;
         }
 

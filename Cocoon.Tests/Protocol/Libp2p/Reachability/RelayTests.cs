@@ -100,8 +100,10 @@ public sealed class RelayTests
         bool looked = false;
 
         // Called in the middle of the reservation: the loop comes by three times before that goes on.
-        host.AddressesChanged += () => looked = rounds.Pass(3);
+        void Look() => looked = rounds.Pass(3);
+        host.AddressesChanged += Look;
         await host.ReserveAsync(relay.FullAddress(), cancellationToken);
+        host.AddressesChanged -= Look;
         Assert.That(looked, Is.True);
         Assert.That(host.HeldReservations, Has.Count.EqualTo(1));
     }
@@ -110,7 +112,8 @@ public sealed class RelayTests
     private sealed class RoundCounter(TimeSpan interval) : TimeProvider
     {
         private readonly ManualTimeProvider _time = new();
-        private readonly SemaphoreSlim _pauses = new(0);
+        private readonly object _gate = new();
+        private int _pauses;
 
         public override long TimestampFrequency => _time.TimestampFrequency;
 
@@ -123,7 +126,11 @@ public sealed class RelayTests
             ITimer timer = _time.CreateTimer(callback, state, dueTime, period);
             if (dueTime == interval)
             {
-                _pauses.Release();
+                lock (_gate)
+                {
+                    _pauses++;
+                    Monitor.Pulse(_gate);
+                }
             }
 
             return timer;
@@ -134,9 +141,17 @@ public sealed class RelayTests
         {
             for (int i = 0; i <= rounds; i++)
             {
-                if (!_pauses.Wait(Patience))
+                lock (_gate)
                 {
-                    return false;
+                    while (_pauses == 0)
+                    {
+                        if (!Monitor.Wait(_gate, Patience))
+                        {
+                            return false;
+                        }
+                    }
+
+                    _pauses--;
                 }
 
                 _time.Advance(interval);
