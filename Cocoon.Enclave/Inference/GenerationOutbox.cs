@@ -21,7 +21,7 @@ internal sealed class GenerationOutbox
     // Held for some hundred instructions. A Lock that is contended for makes an event to wait with, on account of the decode thread.
     private SpinLock _gate = new(enableThreadOwnerTracking: false);
 
-    /// <param name="readers">What wakes the reader on the writer's behalf; <c>null</c>: the writer queues it to the thread pool.</param>
+    /// <param name="readers">Where the reader goes on; <c>null</c>: the writer queues it to the thread pool.</param>
     public GenerationOutbox(int choices, TimeProvider time, Func<int, ReadOnlyMemory<byte>> piece, ReaderThread? readers = null)
     {
         _signal = new ReaderSignal(readers);

@@ -4,8 +4,8 @@ namespace Cocoon.Enclave.Inference;
 
 /// <summary>Wakes one reader, from any thread and without allocating: a channel of one would cost an object for each token.</summary>
 /// <remarks>
-/// Sets while nobody waits are remembered as one. One reader, one wait at a time; it goes on upon the thread pool, brought there by
-/// <paramref name="readers"/> if there is one.
+/// Sets while nobody waits are remembered as one. One reader, one wait at a time; it goes on upon the thread of <paramref name="readers"/>
+/// if there is one, else upon the thread pool.
 /// </remarks>
 internal sealed class ReaderSignal(ReaderThread? readers = null) : IValueTaskSource, IThreadPoolWorkItem
 {
@@ -14,7 +14,7 @@ internal sealed class ReaderSignal(ReaderThread? readers = null) : IValueTaskSou
     private ManualResetValueTaskSourceCore<bool> _wait;
     private int _state;
 
-    /// <summary>The one before it on its way to the pool; the reader thread's own.</summary>
+    /// <summary>The one before it that is to go on; the reader thread's own.</summary>
     internal ReaderSignal? Next { get; set; }
 
     public void Set()
@@ -46,7 +46,10 @@ internal sealed class ReaderSignal(ReaderThread? readers = null) : IValueTaskSou
         return ValueTask.CompletedTask;
     }
 
-    void IThreadPoolWorkItem.Execute() => _wait.SetResult(true);
+    /// <summary>Lets the reader go on upon this thread, as far as it comes without waiting.</summary>
+    internal void GoOn() => _wait.SetResult(true);
+
+    void IThreadPoolWorkItem.Execute() => GoOn();
 
     void IValueTaskSource.GetResult(short token) => _wait.GetResult(token);
 

@@ -1,15 +1,15 @@
 namespace Cocoon.Enclave.Inference;
 
-/// <summary>Brings waiting readers to the thread pool on behalf of a thread that must not pay for it.</summary>
+/// <summary>Lets waiting readers go on, one after the other, on behalf of a thread that must not pay for it.</summary>
 /// <remarks>
-/// Whoever queues work to the pool also grows its queue and starts its threads: some 25 KiB at once were charged to the decode thread when
-/// the pool was behind. A post is a link in a list and, once per <see cref="Release"/>, an event.
+/// A post is a link in a list and, once per <see cref="Release"/>, an event. The readers go on here: the pool would wake two threads for
+/// each of them, which costs more than what a reader does with a token (it seals it and writes it to the pipe that all of them share).
 /// </remarks>
 internal sealed class ReaderThread : IDisposable
 {
     private static readonly ReaderSignal Closed = new();
 
-    private readonly AutoResetEvent _posted = new(false);
+    private readonly WakeEvent _posted = new();
     private ReaderSignal? _last;
     private int _isHeld;
 
@@ -55,7 +55,8 @@ internal sealed class ReaderThread : IDisposable
     /// <summary>Ends the thread when all that was posted is on its way. Idempotent.</summary>
     public void Dispose()
     {
-        Bring(Interlocked.Exchange(ref _last, Closed));
+        // By the pool: whoever disposes is not to run other people's code.
+        Bring(Interlocked.Exchange(ref _last, Closed), static reader => ThreadPool.UnsafeQueueUserWorkItem(reader, preferLocal: false));
         _posted.Set();
     }
 
@@ -64,14 +65,14 @@ internal sealed class ReaderThread : IDisposable
         ReaderSignal? posted;
         do
         {
-            _posted.WaitOne();
+            _posted.Wait();
             posted = Volatile.Read(ref _last);
             while (posted is not null && posted != Closed)
             {
                 ReaderSignal? before = Interlocked.CompareExchange(ref _last, null, posted);
                 if (before == posted)
                 {
-                    Bring(posted);
+                    Bring(posted, static reader => reader.GoOn());
                 }
 
                 posted = before == posted ? Volatile.Read(ref _last) : before;
@@ -80,7 +81,7 @@ internal sealed class ReaderThread : IDisposable
         while (posted != Closed);
     }
 
-    private static void Bring(ReaderSignal? last)
+    private static void Bring(ReaderSignal? last, Action<ReaderSignal> wake)
     {
         if (last == Closed)
         {
@@ -99,7 +100,7 @@ internal sealed class ReaderThread : IDisposable
             ReaderSignal next = first;
             first = next.Next;
             next.Next = null;
-            ThreadPool.UnsafeQueueUserWorkItem(next, preferLocal: false);
+            wake(next);
         }
     }
 }
