@@ -5,7 +5,7 @@ namespace Cocoon.Protocol.Libp2p.Muxers;
 /// <summary>A read or write that waits, reused for the life of its stream, so that waiting allocates nothing.</summary>
 /// <remarks>
 /// <see cref="Start"/>, one completion, and the awaiter's result follow each other; the stream's lock keeps the first two in order.
-/// The awaiter continues on the thread pool, never on the connection's loops.
+/// The awaiter continues on the thread pool, and never so that one of the connection's loops waits for it.
 /// </remarks>
 internal sealed class StreamOperation : IValueTaskSource<int>, IValueTaskSource, IThreadPoolWorkItem
 {
@@ -56,7 +56,8 @@ internal sealed class StreamOperation : IValueTaskSource<int>, IValueTaskSource,
         Finish();
     }
 
-    void IThreadPoolWorkItem.Execute()
+    /// <summary>As <see cref="Release"/>, on the caller's thread, which has nothing that waits for it.</summary>
+    public void GoOn()
     {
         if (_error is { } error)
         {
@@ -67,6 +68,8 @@ internal sealed class StreamOperation : IValueTaskSource<int>, IValueTaskSource,
             _core.SetResult(_result);
         }
     }
+
+    void IThreadPoolWorkItem.Execute() => GoOn();
 
     int IValueTaskSource<int>.GetResult(short token) => GetResult(token);
 

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Cocoon.Protocol.Libp2p.Muxers;
 
 /// <content>The receive loop: frames in place, violations end the session.</content>
@@ -108,12 +110,12 @@ internal sealed partial class YamuxSession
                 // Readers are woken, and answers sent, when there is nothing left to do here, not for each frame: waking costs more than
                 // copying one, and window updates of many streams fit into one record.
                 ValueTask readable = _channel.WaitAsync(CancellationToken.None);
-                if (!readable.IsCompleted || _receivedSinceRelease >= ReleaseAfter)
+                if (readable.IsCompleted && _receivedSinceRelease >= ReleaseAfter)
                 {
                     Release();
                 }
 
-                await readable;
+                await new Lull(readable, this);
                 ValueTask<int> receiving = _channel.ReceiveAsync(CancellationToken.None);
                 if (!receiving.IsCompleted)
                 {
@@ -144,15 +146,55 @@ internal sealed partial class YamuxSession
         }
     }
 
-    private void Release()
+    private void Release() => ReleaseAllButLast()?.Release();
+
+    /// <summary>Sends what is due and wakes the held readers, but for the last one, which the caller wakes.</summary>
+    private StreamOperation? ReleaseAllButLast()
     {
-        _held.ForEach(static reader => reader.Release());
-        _held.Clear();
         _receivedSinceRelease = 0;
         if (_flushIsDue)
         {
             _flushIsDue = false;
             _sendSignal.Set();
+        }
+
+        if (_held.Count == 0)
+        {
+            return null;
+        }
+
+        StreamOperation last = _held[^1];
+        for (int i = 0; i < _held.Count - 1; i++)
+        {
+            _held[i].Release();
+        }
+
+        _held.Clear();
+        return last;
+    }
+
+    /// <summary>Waits for more to receive, and lets the last of the held readers go on upon the thread that would have nothing else to do.</summary>
+    /// <remarks>
+    /// The loop is registered with the connection before: it goes on elsewhere as soon as bytes come, however long the reader takes. Waking
+    /// another thread for the reader costs more than what most readers do.
+    /// </remarks>
+    private readonly struct Lull(ValueTask readable, YamuxSession session) : ICriticalNotifyCompletion
+    {
+        private readonly ValueTaskAwaiter _readable = readable.GetAwaiter();
+
+        public bool IsCompleted => _readable.IsCompleted;
+
+        public Lull GetAwaiter() => this;
+
+        public void GetResult() => _readable.GetResult();
+
+        public void OnCompleted(Action continuation) => UnsafeOnCompleted(continuation);
+
+        public void UnsafeOnCompleted(Action continuation)
+        {
+            StreamOperation? reader = session.ReleaseAllButLast();
+            _readable.UnsafeOnCompleted(continuation);
+            reader?.GoOn();
         }
     }
 

@@ -63,6 +63,32 @@ public sealed class YamuxBatchTests
         Assert.That(bench.Sent.Skip(before), Is.EqualTo(new[] { OneRecord[0] + Streams }));
     }
 
+    /// <summary>Readers go on upon the thread that received for them: the session must not need that thread.</summary>
+    [Test]
+    public async Task Reader_ThatHoldsItsThread_KeepsNoOtherFromItsBytes(CancellationToken cancellationToken)
+    {
+        await using Bench bench = new();
+        bench.Receive([.. Enumerable.Range(0, 3).SelectMany(i => RawPeer.Frame(YamuxFrameType.WindowUpdate, YamuxFlags.Syn, Id(i), 0))]);
+        await Eventually.TrueAsync("the streams", () => bench.Accepted.Count == 3, Patience, cancellationToken);
+        YamuxStream[] streams = [.. bench.Accepted];
+        using ManualResetEventSlim held = new(), mayGoOn = new();
+        Task[] holding = [.. streams[..2].Select(HoldAsync)];
+        ValueTask<int> free = streams[2].ReadAsync(new byte[1], cancellationToken);
+        bench.Receive([.. Data(0, YamuxFlags.None, 1), .. Data(1, YamuxFlags.None, 1)]);
+        Assert.That(held.Wait(Patience, cancellationToken), "a reader has its byte");
+        bench.Receive(Data(2, YamuxFlags.None, 1));
+        Assert.That(await free, Is.EqualTo(1));
+        mayGoOn.Set();
+        await Task.WhenAll(holding);
+
+        async Task HoldAsync(YamuxStream stream)
+        {
+            await stream.ReadAsync(new byte[1], cancellationToken);
+            held.Set();
+            mayGoOn.Wait(Patience, cancellationToken);
+        }
+    }
+
     private static uint Id(int stream) => (uint)((2 * stream) + 1);
 
     private static byte[] Data(int stream, YamuxFlags flags, int length) => [.. RawPeer.Frame(YamuxFrameType.Data, flags, Id(stream), (uint)length), .. new byte[length]];
