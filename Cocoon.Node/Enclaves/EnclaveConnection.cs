@@ -18,6 +18,12 @@ internal sealed class EnclaveConnection : IAsyncDisposable
     private readonly PipeFrameWriter _writer;
     private readonly Action<EnclaveFrame> _notify;
     private readonly int _maxSessions;
+
+    /// <summary>Where the frames that came together have added something, in that order; the reader's own.</summary>
+    private readonly List<EnclaveEvents> _told = [];
+
+    /// <summary>The thread that reads the pipe, while it runs somebody else's code.</summary>
+    private int _lentThread;
     private Task _closings = Task.CompletedTask;
     private long _handles;
     private bool _isClosed;
@@ -62,7 +68,7 @@ internal sealed class EnclaveConnection : IAsyncDisposable
         _sessions[handle] = session;
         if (Volatile.Read(ref _isClosed))
         {
-            session.Deliver(new EnclaveEvent.Lost("closed"));
+            session.Deliver(new EnclaveEvent.Lost("closed")).WakeElsewhere();
         }
 
         try
@@ -97,7 +103,15 @@ internal sealed class EnclaveConnection : IAsyncDisposable
     {
         try
         {
-            await _writer.WriteAsync(frame, cancellationToken);
+            if (Volatile.Read(ref _lentThread) == Environment.CurrentManagedThreadId)
+            {
+                // The enclave may be waiting for this very thread to read before it reads anything itself: another one writes.
+                await Task.Run(() => _writer.WriteAsync(frame, cancellationToken).AsTask(), CancellationToken.None);
+            }
+            else
+            {
+                await _writer.WriteAsync(frame, cancellationToken);
+            }
         }
         catch (IOException)
         {
@@ -122,7 +136,7 @@ internal sealed class EnclaveConnection : IAsyncDisposable
     /// <remarks>The enclave may be waiting for this very thread to read before it reads anything itself: another one writes.</remarks>
     internal void Abandon(ulong handle, EnclaveSession session)
     {
-        session.Deliver(new EnclaveEvent.Lost("stalled"));
+        Deliver(session, new EnclaveEvent.Lost("stalled"));
         _closings = Task.WhenAll(_closings, Task.Run(() => CloseAsync(handle)));
     }
 
@@ -137,6 +151,10 @@ internal sealed class EnclaveConnection : IAsyncDisposable
             while (await _reader.ReadAsync(_stop.Token) is { } frame)
             {
                 Dispatch(frame);
+                if (!_reader.HasFrame)
+                {
+                    WakeTold();
+                }
             }
         }
         catch (OperationCanceledException)
@@ -149,6 +167,7 @@ internal sealed class EnclaveConnection : IAsyncDisposable
         }
 
         why = Fault ?? why;
+        WakeTold();
         Volatile.Write(ref _isClosed, true);
         EnclaveException lost = new(EnclaveErrorCode.Lost, why);
         _ready.TrySetException(lost);
@@ -160,10 +179,34 @@ internal sealed class EnclaveConnection : IAsyncDisposable
 
         foreach (EnclaveSession session in _sessions.Values)
         {
-            session.Deliver(new EnclaveEvent.Lost(why));
+            session.Deliver(new EnclaveEvent.Lost(why)).WakeElsewhere();
         }
 
         return why;
+    }
+
+    /// <summary>
+    /// Who reads the sessions goes on: the last one on this thread, which would only wait for the enclave now, the others beside it.
+    /// Waking a thread of the pool for every token costs as much as relaying it.
+    /// </summary>
+    private void WakeTold()
+    {
+        for (int i = 0; i < _told.Count; i++)
+        {
+            EnclaveEvents events = _told[i];
+            events.IsTold = false;
+            if (i < _told.Count - 1)
+            {
+                events.WakeElsewhere();
+                continue;
+            }
+
+            Volatile.Write(ref _lentThread, Environment.CurrentManagedThreadId);
+            events.Wake();
+            Volatile.Write(ref _lentThread, 0);
+        }
+
+        _told.Clear();
     }
 
     private void Dispatch(EnclaveFrame frame)
@@ -209,5 +252,21 @@ internal sealed class EnclaveConnection : IAsyncDisposable
         }
     }
 
-    private void Deliver(ulong handle, EnclaveEvent happened) => _sessions.GetValueOrDefault(handle)?.Deliver(happened);
+    private void Deliver(ulong handle, EnclaveEvent happened)
+    {
+        if (_sessions.TryGetValue(handle, out EnclaveSession? session))
+        {
+            Deliver(session, happened);
+        }
+    }
+
+    private void Deliver(EnclaveSession session, EnclaveEvent happened)
+    {
+        EnclaveEvents events = session.Deliver(happened);
+        if (!events.IsTold)
+        {
+            events.IsTold = true;
+            _told.Add(events);
+        }
+    }
 }

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Threading.Channels;
 using Cocoon.Protocol.Enclaves.Proto;
 using Cocoon.Protocol.Sessions.Proto;
 using Google.Protobuf;
@@ -13,7 +12,7 @@ internal sealed class EnclaveSession(EnclaveConnection connection, ulong handle)
 
     private readonly TaskCompletionSource<SessionOpened> _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _lock = new();
-    private Channel<EnclaveEvent> _events = NewEvents();
+    private EnclaveEvents _events = new();
     private long _waiting;
     private State _state;
     private SessionOpened? _welcome;
@@ -49,7 +48,7 @@ internal sealed class EnclaveSession(EnclaveConnection connection, ulong handle)
             {
                 _state = State.Live;
                 _waiting = 0;
-                _events = NewEvents();
+                _events = new EnclaveEvents();
             }
         }
 
@@ -87,10 +86,10 @@ internal sealed class EnclaveSession(EnclaveConnection connection, ulong handle)
 
     public async IAsyncEnumerable<EnclaveEvent> ReadEventsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        ChannelReader<EnclaveEvent> events;
+        EnclaveEvents events;
         lock (_lock)
         {
-            events = _events.Reader;
+            events = _events;
         }
 
         await foreach (EnclaveEvent happened in events.ReadAllAsync(cancellationToken))
@@ -105,6 +104,7 @@ internal sealed class EnclaveSession(EnclaveConnection connection, ulong handle)
         connection.Forget(handle);
         if (TryEnd(State.Over, last: null))
         {
+            _events.WakeElsewhere();
             await connection.PostAsync(new HostFrame { CloseSession = new CloseSession { Handle = handle } }, CancellationToken.None);
         }
     }
@@ -112,14 +112,15 @@ internal sealed class EnclaveSession(EnclaveConnection connection, ulong handle)
     /// <summary>Called by the pipe's reader; never waits.</summary>
     internal void Opened(SessionOpened opened) => _opened.TrySetResult(opened);
 
-    /// <inheritdoc cref="Opened"/>
-    internal void Deliver(EnclaveEvent happened)
+    /// <summary>Never waits, and wakes nobody: the caller does that for all that it delivers together.</summary>
+    /// <returns>What to wake.</returns>
+    internal EnclaveEvents Deliver(EnclaveEvent happened)
     {
         switch (happened)
         {
             case EnclaveEvent.Ended:
                 TryEnd(State.Idle, happened);
-                return;
+                return _events;
             case EnclaveEvent.Refused refused:
                 _opened.TrySetException(new EnclaveException(EnclaveErrorCode.Refused, $"the enclave refused the session: {refused.Reason}"));
                 break;
@@ -128,15 +129,13 @@ internal sealed class EnclaveSession(EnclaveConnection connection, ulong handle)
                 break;
             default:
                 Enqueue(happened);
-                return;
+                return _events;
         }
 
         connection.Forget(handle);
         TryEnd(State.Over, happened);
+        return _events;
     }
-
-    // Bounded by bytes in Enqueue: the pipe's reader must never wait for one client.
-    private static Channel<EnclaveEvent> NewEvents() => Channel.CreateUnbounded<EnclaveEvent>(new UnboundedChannelOptions { SingleReader = true });
 
     private void Enqueue(EnclaveEvent happened)
     {
@@ -148,10 +147,11 @@ internal sealed class EnclaveSession(EnclaveConnection connection, ulong handle)
                 return;
             }
 
+            // The pipe's reader must never wait for one client.
             isTooMuch = Interlocked.Add(ref _waiting, Size(happened)) > MaxWaiting;
             if (!isTooMuch)
             {
-                _events.Writer.TryWrite(happened);
+                _events.Add(happened);
             }
         }
 
@@ -187,12 +187,12 @@ internal sealed class EnclaveSession(EnclaveConnection connection, ulong handle)
             if (last is not null)
             {
                 // Between two requests nobody reads: the next one is to find it.
-                _events = _state == State.Idle ? NewEvents() : _events;
-                _events.Writer.TryWrite(last);
+                _events = _state == State.Idle ? new EnclaveEvents() : _events;
+                _events.Add(last);
             }
 
             _state = state;
-            _events.Writer.TryComplete();
+            _events.Complete();
             return true;
         }
     }

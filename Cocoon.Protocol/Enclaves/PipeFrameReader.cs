@@ -20,6 +20,18 @@ internal sealed class PipeFrameReader<T>(Stream stream, MessageParser<T> parser,
     private int _start = PipeFrameCodec.FieldPrefix;
     private int _end = PipeFrameCodec.FieldPrefix;
 
+    /// <summary>Whether <see cref="ReadAsync"/> has another frame, or an error, without reading from the pipe.</summary>
+    public bool HasFrame
+    {
+        get
+        {
+            int available = _end - _start;
+            return available >= PipeFrameCodec.LengthSize
+                && BinaryPrimitives.ReadUInt32BigEndian(_buffer.AsSpan(_start)) is var length
+                && (length > PipeFrameCodec.MaxLength || available - PipeFrameCodec.LengthSize >= length);
+        }
+    }
+
     /// <summary>The next frame; <c>null</c> when the pipe ended between frames.</summary>
     /// <exception cref="PipeException">The other end broke the protocol.</exception>
     public async ValueTask<T?> ReadAsync(CancellationToken cancellationToken)

@@ -45,6 +45,87 @@ public sealed class EnclaveConnectionTests
         await fromEnclave.Writer.CompleteAsync();
     }
 
+    /// <summary>Who reads a session may go on upon the thread that reads the pipe, and answers the enclave from there.</summary>
+    [Test]
+    public async Task Session_WhoseReaderWritesWhileTheEnclaveReadsNothing_DoesNotStopThePipe(CancellationToken cancellationToken)
+    {
+        Pipe fromEnclave = new();
+        PipeFrameWriter enclave = new(fromEnclave.Writer.AsStream());
+        using StallingStream toEnclave = new();
+        ConcurrentQueue<EnclaveFrame> notices = new();
+        await using EnclaveConnection connection = new(fromEnclave.Reader.AsStream(), toEnclave, 8, notices.Enqueue);
+        Task<IEnclaveSession> opening = connection.OpenAsync(new byte[1], new SignedQuote(), cancellationToken);
+        await enclave.WriteAsync(new EnclaveFrame { SessionOpened = new SessionOpened { Handle = 1 } }, cancellationToken);
+        IEnclaveSession session = await opening;
+        int heard = 0;
+        Task answering = AnswerAsync();
+        toEnclave.Stall();
+        await enclave.WriteAsync(new EnclaveFrame { Metered = new Metered { Handle = 1, DueNanoton = 1 } }, cancellationToken);
+        await Eventually.TrueAsync("the session hears", () => Volatile.Read(ref heard) == 1, Patience, cancellationToken);
+        await enclave.WriteAsync(new EnclaveFrame { Load = new Load() }, cancellationToken);
+        await Eventually.TrueAsync("the pipe is read on", () => !notices.IsEmpty, Patience, cancellationToken);
+        Assert.That(answering.IsCompleted, Is.False);
+        toEnclave.GoOn();
+        await answering;
+        await session.DisposeAsync();
+        await fromEnclave.Writer.CompleteAsync();
+
+        async Task AnswerAsync()
+        {
+            await foreach (EnclaveEvent happened in session.ReadEventsAsync(cancellationToken))
+            {
+                Interlocked.Increment(ref heard);
+                await session.AllowAsync(2, cancellationToken);
+                return;
+            }
+        }
+    }
+
+    /// <summary>What frames that came together say to one session, it hears together: each wake-up costs as much as a frame.</summary>
+    [Test]
+    public async Task Frames_ThatCameTogether_AreHeardInOrderAndTogether(CancellationToken cancellationToken)
+    {
+        Pipe fromEnclave = new();
+        await using EnclaveConnection connection = new(fromEnclave.Reader.AsStream(), Stream.Null, 8, _ => { });
+        PipeFrameWriter enclave = new(fromEnclave.Writer.AsStream());
+        IEnclaveSession[] sessions = new IEnclaveSession[2];
+        for (uint i = 0; i < sessions.Length; i++)
+        {
+            Task<IEnclaveSession> opening = connection.OpenAsync(new byte[1], new SignedQuote(), cancellationToken);
+            await enclave.WriteAsync(new EnclaveFrame { SessionOpened = new SessionOpened { Handle = i + 1 } }, cancellationToken);
+            sessions[i] = await opening;
+        }
+
+        IAsyncEnumerator<EnclaveEvent>[] events = [.. sessions.Select(s => s.ReadEventsAsync(cancellationToken).GetAsyncEnumerator(cancellationToken))];
+        ValueTask<bool>[] first = [.. events.Select(e => e.MoveNextAsync())];
+        for (uint due = 1; due <= 3; due++)
+        {
+            enclave.Append(new EnclaveFrame { Metered = new Metered { Handle = 1, DueNanoton = due } });
+            enclave.Append(new EnclaveFrame { Metered = new Metered { Handle = 2, DueNanoton = 10 * due } });
+        }
+
+        await enclave.WriteAsync(new EnclaveFrame { Load = new Load() }, cancellationToken);
+        for (int i = 0; i < events.Length; i++)
+        {
+            Assert.That(await first[i]);
+            List<ulong> dues = [((EnclaveEvent.Metered)events[i].Current).DueNanoton];
+            while (dues.Count < 3)
+            {
+                ValueTask<bool> next = events[i].MoveNextAsync();
+                Assert.That(next.IsCompletedSuccessfully && next.Result, "heard without being woken again");
+                dues.Add(((EnclaveEvent.Metered)events[i].Current).DueNanoton);
+            }
+
+            ulong unit = i == 0 ? 1u : 10u;
+            Assert.That(dues, Is.EqualTo(new[] { unit, 2 * unit, 3 * unit }));
+            await sessions[i].DisposeAsync();
+            Assert.That(await events[i].MoveNextAsync(), Is.False);
+            await events[i].DisposeAsync();
+        }
+
+        await fromEnclave.Writer.CompleteAsync();
+    }
+
     /// <summary>A pipe whose other end stops to read.</summary>
     private sealed class StallingStream : Stream
     {
