@@ -64,6 +64,9 @@ internal static class NodeRunner
 
         string socket = ControlSocket.PathIn(directory.Path);
         File.Delete(socket);
+
+        // What is flushed leaves on the thread that flushed it: each token of a stream would else wake two threads of the pool.
+        builder.WebHost.UseSockets(sockets => sockets.UnsafePreferInlineScheduling = true);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
