@@ -8,11 +8,12 @@ internal static class PolicyFiles
     public const string FileName = "policy.json";
 
     /// <exception cref="FormatException">The file is missing or has a mistake; a policy that cannot be read is never replaced by another.</exception>
-    public static AppraisalPolicy Read(string? named, string dataDirectory)
+    /// <param name="isForPrinting">An empty file counts as none: it is what a shell makes of the one that the policy is about to be written to.</param>
+    public static AppraisalPolicy Read(string? named, string dataDirectory, bool isForPrinting = false)
     {
         string path = named ?? Path.Combine(dataDirectory, FileName);
         FileInfo file = new(path);
-        if (!file.Exists)
+        if (!file.Exists || (isForPrinting && named is null && file.Length == 0))
         {
             return named is null ? AppraisalPolicy.Default : throw new FormatException($"there is no policy file {path}");
         }
@@ -28,7 +29,7 @@ internal static class PolicyFiles
         }
         catch (FormatException exception)
         {
-            throw new FormatException($"{path}: {exception.Message} ('cocoon attest policy' prints a whole one, from a directory without that file)", exception);
+            throw new FormatException($"{path}: {exception.Message} ('cocoon attest policy --data ANOTHER' prints a whole one)", exception);
         }
     }
 }

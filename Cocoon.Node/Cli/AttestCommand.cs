@@ -66,7 +66,7 @@ internal static class AttestCommand
             $"Print the policy in force, every field of it: that of the light client that runs here, else its file, else the built-in one\n\nExample: cocoon attest policy > {PolicyFiles.FileName}") { policyFile, data };
         command.Run(async (parse, cancellationToken) =>
         {
-            Console.WriteLine(AppraisalPolicyFile.Format(await PolicySource.ReadAsync(parse.GetValue(policyFile), parse.GetValue(data)!, cancellationToken)));
+            Console.WriteLine(AppraisalPolicyFile.Format(await PolicySource.ReadAsync(parse.GetValue(policyFile), parse.GetValue(data)!, cancellationToken, isForPrinting: true)));
             return ExitCode.Ok;
         });
         return command;

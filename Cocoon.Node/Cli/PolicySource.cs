@@ -10,14 +10,14 @@ namespace Cocoon.Node.Cli;
 internal static class PolicySource
 {
     /// <exception cref="FormatException">The file is missing or has a mistake, or the node's policy cannot be read.</exception>
-    public static async Task<AppraisalPolicy> ReadAsync(string? named, string dataDirectory, CancellationToken cancellationToken)
+    public static async Task<AppraisalPolicy> ReadAsync(string? named, string dataDirectory, CancellationToken cancellationToken, bool isForPrinting = false)
     {
         if (named is null && await AskNodeAsync(dataDirectory, cancellationToken) is { } running)
         {
             return AppraisalPolicyFile.Parse(Encoding.UTF8.GetBytes(running));
         }
 
-        return PolicyFiles.Read(named, dataDirectory);
+        return PolicyFiles.Read(named, dataDirectory, isForPrinting);
     }
 
     /// <returns><c>null</c> when none runs here, or one that asks no providers.</returns>

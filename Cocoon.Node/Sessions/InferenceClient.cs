@@ -331,15 +331,22 @@ internal sealed partial class InferenceClient(
     }
 
     /// <summary>The evidence that a provider shows now. Opens a session and closes it: nothing is asked and nothing paid.</summary>
-    /// <exception cref="InferenceException">The provider is lost, or its evidence is refused even with simulated evidence allowed.</exception>
+    /// <remarks>Evidence that this client's policy refuses is shown too: whoever asks judges it, and has to see what to judge.</remarks>
+    /// <exception cref="InferenceException">The provider is lost, or its welcome is refused for more than the evidence in it.</exception>
     public async Task<ReadOnlyMemory<byte>> FetchEvidenceAsync(VerifiedOffer offer, CancellationToken cancellationToken)
     {
         KnownEvidence shown = new();
         WelcomeVerifier verifier = new(_appraisals, shown, options.Value.Suites, time);
-        AppraisalPolicy policy = _openPolicy;
-        await using OpenedSession session =
-            await OpenedSession.OpenAsync(streams, offer, streams.LeastRelays, verifier, policy, knownEvidence: null, time, cancellationToken);
-        return shown.TryGet(session.Enclave.Attestation.EvidenceDigest.AsSpan(), out byte[]? bundle) ? bundle : [];
+        try
+        {
+            await using OpenedSession session =
+                await OpenedSession.OpenAsync(streams, offer, streams.LeastRelays, verifier, _openPolicy, knownEvidence: null, time, cancellationToken);
+            return shown.TryGet(session.Enclave.Attestation.EvidenceDigest.AsSpan(), out byte[]? bundle) ? bundle : [];
+        }
+        catch (InferenceException refused) when (refused.RefusedEvidence is not null)
+        {
+            return refused.RefusedEvidence;
+        }
     }
 
     private async Task<OpenedSession> OpenAsync(VerifiedOffer offer, Ask ask, CancellationToken cancellationToken)

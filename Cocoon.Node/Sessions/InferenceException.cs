@@ -66,6 +66,9 @@ internal sealed class InferenceException(InferenceFailure failure, string what, 
     /// <summary>The books were behind the provider's and have caught up: the same request can be asked again.</summary>
     public bool ChannelWasBehind { get; init; }
 
+    /// <summary>What the enclave showed, when nothing but its evidence was refused.</summary>
+    public byte[]? RefusedEvidence { get; init; }
+
     /// <summary>Whether another provider may be asked for the same request.</summary>
     public bool TryAnother { get; init; }
 }

@@ -159,6 +159,6 @@ internal sealed class OpenedSession : IAsyncDisposable
     private static AppraisedEnclave Appraise(WelcomeVerifier verifier, byte[] hello, Welcome welcome, VerifiedOffer offer, AppraisalPolicy policy)
     {
         WelcomeResult result = verifier.Verify(hello, welcome, new WelcomeExpectation(offer.Peer, offer.Offer.Prices, offer.Offer.Tier, policy));
-        return result.Enclave ?? throw SessionFailures.Refused(offer, result.Reasons);
+        return result.Enclave ?? throw SessionFailures.Refused(offer, result);
     }
 }

@@ -39,12 +39,12 @@ internal static class SessionFailures
         InferenceFailure.NoRelay,
         "the request was not sent",
         exception.Message,
-        "Relays are peers started with --privacy-relay ('cocoon peers'). Ask for fewer with \"cocoon\": {\"relays\": …}, or start the client with --relays 0 to show providers your address.",
+        "Relays are peers started with --privacy-relay ('cocoon peers'). Ask for fewer with \"cocoon\": {\"relays\": …}; what was used once ('cocoon status') is the least, and only starting the client with --relays N lowers it, where 0 shows providers your address.",
         exception);
 
-    public static InferenceException Refused(VerifiedOffer offer, IEnumerable<string> reasons)
+    public static InferenceException Refused(VerifiedOffer offer, WelcomeResult result)
     {
-        string[] words = [.. reasons];
+        string[] words = [.. result.Reasons];
         bool simulated = words.Contains(ReasonWords.PolicySimulated);
         return new InferenceException(
             simulated ? InferenceFailure.TierRefused : InferenceFailure.AttestationRefused,
@@ -52,9 +52,10 @@ internal static class SessionFailures
             string.Join(", ", words),
             simulated
                 ? "Its evidence is simulated (tier open): nothing protects your prompt from the machine's owner. Allow it with --allow-open, or per request with \"cocoon\": {\"allow_open\": true}."
-                : "See 'cocoon offers --explain' for others; the words are explained in ARCHITECTURE.md.")
+                : "'cocoon attest reasons' explains the words, 'cocoon attest show' prints the evidence, and 'cocoon offers' names other providers.")
         {
             TryAnother = true,
+            RefusedEvidence = result.RefusedBundle,
         };
     }
 

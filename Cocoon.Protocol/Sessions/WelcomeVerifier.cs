@@ -82,6 +82,9 @@ internal sealed record AppraisedEnclave
 internal sealed record WelcomeResult(AppraisedEnclave? Enclave, ImmutableArray<string> Reasons, AttestationResult? Attestation)
 {
     public bool IsAccepted => Enclave is not null;
+
+    /// <summary>The evidence as it was shown, when nothing but the evidence was refused: an enclave that failed to show itself alive is none.</summary>
+    public byte[]? RefusedBundle { get; init; }
 }
 
 /// <summary>The client's appraisal of a Welcome: evidence, keys, liveness and quote, offline and in process.</summary>
@@ -127,7 +130,7 @@ internal sealed class WelcomeVerifier(
         AttestationResult attestation = appraisals.Appraise(bundle, new AppraisalSubject(expectation.Peer.Memory, model, challenge), expectation.Policy, now);
         if (attestation.Claims is not { } claims)
         {
-            return new WelcomeResult(null, attestation.Reasons, attestation);
+            return new WelcomeResult(null, attestation.Reasons, attestation) { RefusedBundle = bundle };
         }
 
         List<string> reasons = [];
@@ -143,7 +146,7 @@ internal sealed class WelcomeVerifier(
         reasons.AddRange(attestation.Reasons);
         if (reasons.Count > 0 || chosen is not var (key, suite) || quote is null)
         {
-            return new WelcomeResult(null, [.. reasons], attestation);
+            return new WelcomeResult(null, [.. reasons], attestation) { RefusedBundle = reasons.Count == attestation.Reasons.Length ? bundle : null };
         }
 
         knownEvidence.Add(attestation.EvidenceDigest.AsSpan(), bundle);

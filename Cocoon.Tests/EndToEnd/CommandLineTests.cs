@@ -151,6 +151,13 @@ public sealed class CommandLineTests
             Assert.That(Convert.ToHexStringLower(SHA256.HashData(await File.ReadAllBytesAsync(file, cancellationToken))), Is.EqualTo((string)accepted["evidence_digest"]!));
         }
 
+        CocoonNode picky = await SharedNetwork.Network.StartClientAsync(
+            "picky", 0, cancellationToken, options: ["--policy", Path.Combine(SharedNetwork.Client.DataDirectory, new string('0', 8) + ".json")]);
+        await CocoonNetwork.WaitForOffersAsync(picky, cancellationToken, SharedNetwork.Cheap);
+        CommandResult shown = await CocoonProgram.RunAsync(cancellationToken, "attest", "show", SharedNetwork.Cheap.PeerId, "-o", "json", "--data", picky.DataDirectory);
+        Assert.That(shown.ExitCode, Is.EqualTo(7), shown.Error);
+        Assert.That((string)JsonNode.Parse(shown.Output)!["policy_digest"]!, Is.EqualTo((string)accepted["policy_digest"]!), "what this client refuses is shown all the same");
+
         async Task<CommandResult> PinnedAsync(string digest)
         {
             string policy = Path.Combine(SharedNetwork.Client.DataDirectory, digest[..8] + ".json");

@@ -186,6 +186,19 @@ public sealed class AttestCommandTests
         Assert.That(rows.Select(r => (string)r["meaning"]!), Is.All.Not.Empty);
     }
 
+    /// <summary><c>cocoon attest policy > policy.json</c> in the data directory: the shell has emptied the file before the command runs.</summary>
+    [Test, CancelAfter(90_000)]
+    public async Task Policy_WrittenOverItsOwnFile_IsTheBuiltInOne_AndAnEmptyFileIsNoPolicyElsewhere(CancellationToken cancellationToken)
+    {
+        string folder = Directory.CreateDirectory(_folder.File("home")).FullName;
+        await File.WriteAllTextAsync(Path.Combine(folder, "policy.json"), "", cancellationToken);
+        CommandResult policy = await CocoonProgram.RunAsync(cancellationToken, "attest", "policy", "--data", folder);
+        CommandResult named = await CocoonProgram.RunAsync(cancellationToken, "attest", "policy", "--policy", Path.Combine(folder, "policy.json"));
+        CommandResult client = await CocoonProgram.RunAsync(cancellationToken, "client", "--data", folder);
+        Assert.That((policy.ExitCode, named.ExitCode, client.ExitCode), Is.EqualTo((0, 2, 2)), policy.Error + named.Error + client.Error);
+        Assert.That(AppraisalPolicyFile.Parse(Encoding.UTF8.GetBytes(policy.Output)).Id, Is.EqualTo(AppraisalPolicy.Default.Id));
+    }
+
     private async Task<JsonObject> SyntheticAsync(
         string kind, byte[] evidence, IEnumerable<CollateralItem> items, DateTimeOffset now, CancellationToken cancellationToken)
     {

@@ -100,6 +100,20 @@ public sealed class WelcomeVerifierTests
     public void Verify_DefaultPolicy_RefusesSimulated() =>
         Assert.That(Verify(Compose(), AppraisalPolicy.Default).Reasons, Is.EqualTo(new[] { ReasonWords.PolicySimulated }));
 
+    /// <summary>What is refused can be looked at; an enclave that is not alive shows nothing.</summary>
+    [Test]
+    public void Verify_RefusedEvidence_IsHandedOverWhenNothingElseIsWrong()
+    {
+        AppraisalPolicy pinned = Policy with { EnclavePolicies = [new string('0', 64)] };
+        WelcomeResult refused = Verify(Compose(), pinned);
+        Assert.That(refused.Reasons, Is.EqualTo(new[] { ReasonWords.PolicyEnclavePolicy }));
+        Assert.That(refused.RefusedBundle, Is.EqualTo(_bundle));
+        Welcome dead = Compose();
+        dead.Signature = ByteString.CopyFrom(new byte[64]);
+        Assert.That(Verify(dead, pinned).RefusedBundle, Is.Null);
+        Assert.That(Verify(Compose()).RefusedBundle, Is.Null);
+    }
+
     [Test]
     public void Verify_AnotherVersionOrNoMessage_IsNamed()
     {
