@@ -181,6 +181,11 @@ internal static class ModelsCommand
                 exit = damaged.Count == 0 ? exit : ExitCode.CheckFailed;
             }
 
+            if (exit != ExitCode.Ok)
+            {
+                await Console.Error.WriteLineAsync("  fix  add or pull the same model again, which replaces what is damaged: cocoon models add FILE, or cocoon models pull SOURCE");
+            }
+
             return exit;
         });
         return command;

@@ -44,7 +44,8 @@ internal static class UpCommand
         {
             bool serves = !parse.GetValue(noModel);
             NodeOptions node = common.Read(parse, serves ? NodeRole.Provider : NodeRole.Bootstrap, parse.GetValue(relay), parse.GetValue(relaysPeers));
-            IReadOnlyList<ModelServingOptions> served = serves ? models.Read(parse, FindModel) : [];
+            ModelStore store = new();
+            IReadOnlyList<ModelServingOptions> served = serves ? [.. models.Read(parse, FindModel).Select(m => m with { StoredModelId = store.IdAt(m.ModelPath) })] : [];
             if (serves && served[0].Upstream is null && !parse.GetValue(anyway))
             {
                 served = await MemoryCheck.PlaceAsync(served, (long)(Math.Clamp(parse.GetValue(vram) ?? 0, 0, 1 << 20) * (1 << 30)), cancellationToken);

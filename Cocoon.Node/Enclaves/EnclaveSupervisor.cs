@@ -151,6 +151,7 @@ internal sealed partial class EnclaveSupervisor(EnclaveSupervisorOptions options
             HostFrame configuration = new() { Configure = Configuration() };
             configured = Task.Run(async () => await connection.PostAsync(configuration, cancellationToken), CancellationToken.None);
             Ready ready = await connection.Ready.WaitAsync(options.StartTimeout, time, cancellationToken);
+            RequireExpectedModel(ready);
             SetReady(connection, ready, process.Id);
             why = await connection.Completion.WaitAsync(cancellationToken);
         }
@@ -231,6 +232,17 @@ internal sealed partial class EnclaveSupervisor(EnclaveSupervisorOptions options
         };
         options.Gpu.Configure(configure);
         return configure;
+    }
+
+    /// <exception cref="EnclaveException">The file's bytes are not those that were stored.</exception>
+    private void RequireExpectedModel(Ready ready)
+    {
+        string id = Convert.ToHexStringLower(ready.ModelId.Span);
+        if (options.ExpectedModelId is { } expected && id != expected)
+        {
+            throw new EnclaveException(
+                EnclaveErrorCode.Refused, $"the model file is damaged: it was stored with the id {expected[..16]}… and has {id[..Math.Min(16, id.Length)]}… ('cocoon models verify')");
+        }
     }
 
     private void SetReady(EnclaveConnection connection, Ready ready, int processId)

@@ -8,6 +8,9 @@ internal sealed class EnclaveSupervisorOptions
     /// <summary>Empty with <see cref="Upstream"/>.</summary>
     public required string ModelPath { get; init; }
 
+    /// <summary>The id that the file must have, hexadecimal; <c>null</c>: any.</summary>
+    public string? ExpectedModelId { get; init; }
+
     /// <summary>An OpenAI-compatible server on loopback that is the engine instead of an embedded one.</summary>
     public Uri? Upstream { get; init; }
 

@@ -24,6 +24,7 @@ internal static class EnclaveServices
     private static EnclaveSupervisorOptions Options(IServiceProvider provider, ServingOptions serving, ModelServingOptions model) => new()
     {
         ModelPath = model.ModelPath,
+        ExpectedModelId = model.StoredModelId,
         ModelName = model.ModelName,
         Upstream = model.Upstream,
         UpstreamModel = model.UpstreamModel,

@@ -45,6 +45,9 @@ internal sealed class ModelStore
     /// <summary>The file to serve: the first, when the model is split.</summary>
     public string PathOf(StoredModel model) => Path.Combine(_root, "models", model.Name, model.Files[0].Name);
 
+    /// <summary>The id of the stored model that <see cref="PathOf"/> gives this path for; <c>null</c> for other files.</summary>
+    public string? IdAt(string path) => List().FirstOrDefault(m => PathOf(m) == path)?.ModelId;
+
     /// <summary>Where the content of one file lies.</summary>
     public string BlobPath(string sha256) => Path.Combine(_root, "blobs", "sha256-" + sha256);
 
@@ -67,7 +70,7 @@ internal sealed class ModelStore
         Directory.CreateDirectory(links);
         foreach (ModelFileFact file in model.Files)
         {
-            await TakeAsync(Path.Combine(folder, file.Name), BlobPath(file.Sha256), move, cancellationToken);
+            await TakeAsync(Path.Combine(folder, file.Name), file.Sha256, move, cancellationToken);
             string link = Path.Combine(links, file.Name);
             File.Delete(link);
             File.CreateSymbolicLink(link, Path.Combine("..", "..", "blobs", "sha256-" + file.Sha256));
@@ -122,9 +125,11 @@ internal sealed class ModelStore
         return Convert.ToHexStringLower(await SHA256.HashDataAsync(stream, cancellationToken));
     }
 
-    private static async Task TakeAsync(string from, string blob, bool move, CancellationToken cancellationToken)
+    /// <remarks>Bytes that are there already are looked at: a damaged file is mended by adding or pulling a good one.</remarks>
+    private async Task TakeAsync(string from, string sha256, bool move, CancellationToken cancellationToken)
     {
-        if (File.Exists(blob))
+        string blob = BlobPath(sha256);
+        if (File.Exists(blob) && await HashAsync(blob, cancellationToken) == sha256)
         {
             if (move)
             {
@@ -136,7 +141,7 @@ internal sealed class ModelStore
 
         if (move)
         {
-            File.Move(from, blob);
+            File.Move(from, blob, overwrite: true);
             return;
         }
 

@@ -6,6 +6,9 @@ internal sealed record ModelServingOptions
     /// <summary>Empty with <see cref="Upstream"/>.</summary>
     public string ModelPath { get; init; } = "";
 
+    /// <summary>The id under which the file is stored, hexadecimal: other bytes are not served under its name. <c>null</c> for a file that is not in the store.</summary>
+    public string? StoredModelId { get; init; }
+
     /// <summary>An OpenAI-compatible server on loopback that is the engine; then there is no model file.</summary>
     public Uri? Upstream { get; init; }
 

@@ -103,6 +103,29 @@ public sealed class EnclaveWithModelTests
         string path = folder.File("hostile.gguf");
         await File.WriteAllBytesAsync(path, file);
         await using EnclaveSupervisor supervisor = new(Options(path), TimeProvider.System, NullLogger<EnclaveSupervisor>.Instance);
+        await RunUntilItEndsAsync(supervisor);
+        Assert.That(supervisor.Status, Is.EqualTo(EnclaveStatus.Restarting), what);
+        Assert.That(supervisor.LastFault, Does.Contain(word));
+
+        // Another model's enclave beside it goes on.
+        await using ClientSession client = await OpenAsync();
+        await client.StartAsync(client.Seal());
+        Assert.That((await client.FinishAsync()).Outcome, Is.EqualTo("finished"));
+    }
+
+    /// <summary>A file of the store whose bytes have changed since.</summary>
+    [Test]
+    public async Task Model_WithAnotherIdThanItWasStoredWith_IsNeverReady()
+    {
+        string stored = new('5', 64);
+        await using EnclaveSupervisor supervisor = new(Options(TestModel.Ensure(), stored), TimeProvider.System, NullLogger<EnclaveSupervisor>.Instance);
+        await RunUntilItEndsAsync(supervisor);
+        Assert.That((supervisor.Status, supervisor.Info), Is.EqualTo((EnclaveStatus.Restarting, (EnclaveInfo?)null)));
+        Assert.That(supervisor.LastFault, Does.Contain("damaged").And.Contain(stored[..16]).And.Contain(Convert.ToHexStringLower(_info.Ready.ModelId.Span)[..16]));
+    }
+
+    private static async Task RunUntilItEndsAsync(EnclaveSupervisor supervisor)
+    {
         TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
         supervisor.Changed += () =>
         {
@@ -113,18 +136,12 @@ public sealed class EnclaveWithModelTests
         };
         await supervisor.StartAsync(CancellationToken.None);
         await ended.Task.WaitAsync(Patience);
-        Assert.That(supervisor.Status, Is.EqualTo(EnclaveStatus.Restarting), what);
-        Assert.That(supervisor.LastFault, Does.Contain(word));
-
-        // Another model's enclave beside it goes on.
-        await using ClientSession client = await OpenAsync();
-        await client.StartAsync(client.Seal());
-        Assert.That((await client.FinishAsync()).Outcome, Is.EqualTo("finished"));
     }
 
-    private EnclaveSupervisorOptions Options(string model) => new()
+    private EnclaveSupervisorOptions Options(string model, string? storedId = null) => new()
     {
         ModelPath = model,
+        ExpectedModelId = storedId,
         PeerId = PeerId.FromPublicKey(_peerKey.PublicKey).ToArray(),
         Slots = 2,
         ContextTokens = 256,

@@ -56,6 +56,18 @@ public sealed class ModelStoreTests
         Assert.That(await _store.FindDamageAsync(model, CancellationToken.None), Is.EqualTo(model.Files));
     }
 
+    [TestCase(false), TestCase(true)]
+    public async Task Add_OfBytesThatAreDamaged_MendsThem(bool byAnotherName)
+    {
+        StoredModel model = await AddAsync("one", "these");
+        await File.WriteAllTextAsync(_store.BlobPath(model.Files[0].Sha256), "thesE");
+        StoredModel again = await AddAsync(byAnotherName ? "two" : "one", "these");
+        Assert.That(await _store.FindDamageAsync(again, CancellationToken.None), Is.Empty);
+        Assert.That(await _store.FindDamageAsync(model, CancellationToken.None), Is.Empty, "the bytes are shared");
+        Assert.That(_store.IdAt(_store.PathOf(model)), Is.EqualTo(model.ModelId));
+        Assert.That(_store.IdAt(_folder.File("elsewhere")), Is.Null);
+    }
+
     [TestCase("{"), TestCase("null"), TestCase("""{"name":"../x","files":[]}"""), TestCase("""{"name":"x","files":[{"name":"../../etc","size":1,"sha256":"00"}]}""")]
     public void List_FilesThatAreNoManifests_AreSkipped(string content)
     {
