@@ -92,9 +92,10 @@ internal static class ChatToolReader
                 || tool.Text("type", "tools.type") is not (null or "function")
                 || !tool.TryField("function", out JsonElement function)
                 || function.ValueKind != JsonValueKind.Object
-                || function.Text("name", "tools.function.name") is not { Length: > 0 and <= 64 } name)
+                || function.Text("name", "tools.function.name") is not { Length: > 0 and <= 64 } name
+                || !name.All(static c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-'))
             {
-                throw new OpenAiRequestException("Each of 'tools' needs type function, and a function with a name of 1 to 64 characters.", "tools");
+                throw new OpenAiRequestException("Each of 'tools' needs type function, and a function with a name of 1 to 64 letters, digits, '_' or '-'.", "tools");
             }
 
             JsonElement? parameters = function.TryField("parameters", out JsonElement schema)

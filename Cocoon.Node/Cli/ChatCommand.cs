@@ -97,6 +97,6 @@ internal static class ChatCommand
 
         JsonObject models = await client.GetAsync("/v1/models", cancellationToken);
         return models["data"]?.AsArray().FirstOrDefault()?["id"]?.GetValue<string>()
-            ?? throw new CliException(ExitCode.NotFound, "no model is on offer", "this node has heard no offer yet", "Wait a few seconds, or see 'cocoon peers' and 'cocoon offers'.");
+            ?? throw new CliException(ExitCode.NotFound, "no model is on offer", "this node knows no offer that holds now", "Wait a few seconds, or see 'cocoon peers' and 'cocoon offers'.");
     }
 }

@@ -6,6 +6,9 @@ namespace Cocoon.Node.Cli;
 /// <summary>What is wrong with a command line, without the names of this program's types.</summary>
 internal static class ParseErrorWords
 {
+    /// <summary>How the parser's own words go on when a value cannot be converted: with the name of a type.</summary>
+    private const string OfType = "as expected type '";
+
     /// <summary>One line per mistake; a value that is empty is that and nothing else.</summary>
     public static IReadOnlyList<string> Of(ParseResult parsed)
     {
@@ -13,10 +16,9 @@ internal static class ParseErrorWords
         return [.. parsed.Errors.Where(e => !IsBlank(e.SymbolResult) || blank.Contains(e.Message)).Select(Of).Distinct()];
     }
 
-    private static string Of(ParseError error) =>
-        TypeOf(error.SymbolResult) is { } type && error.Message.Contains($"'{type.FullName}'", StringComparison.Ordinal) || error.Message.Contains("'System.", StringComparison.Ordinal)
-            ? $"'{string.Join(' ', error.SymbolResult!.Tokens.Select(t => t.Value))}' is no {WordFor(TypeOf(error.SymbolResult))}: {NameOf(error.SymbolResult)}"
-            : error.Message;
+    private static string Of(ParseError error) => TypeOf(error.SymbolResult) is { } type && error.Message.Contains(OfType, StringComparison.Ordinal)
+        ? $"'{string.Join(' ', error.SymbolResult!.Tokens.Select(t => t.Value))}' is no {WordFor(type)}: {NameOf(error.SymbolResult)}"
+        : error.Message;
 
     private static bool IsBlank(SymbolResult? result) => result is not null and not CommandResult && result.Tokens.Count > 0 && result.Tokens.All(t => string.IsNullOrWhiteSpace(t.Value));
 
@@ -36,13 +38,12 @@ internal static class ParseErrorWords
         _ => "the command line",
     };
 
-    private static string WordFor(Type? type)
+    private static string WordFor(Type type)
     {
-        Type? value = type?.IsArray == true ? type.GetElementType() : type;
-        value = value is null ? null : Nullable.GetUnderlyingType(value) ?? value;
+        Type single = type.IsArray ? type.GetElementType()! : type;
+        Type value = Nullable.GetUnderlyingType(single) ?? single;
         return value switch
         {
-            null => "value of this kind",
             _ when value == typeof(decimal) || value == typeof(double) || value == typeof(float) => "number",
             _ when value == typeof(uint) || value == typeof(ulong) || value == typeof(ushort) => "whole number from 0 on",
             _ when value.IsPrimitive && value != typeof(bool) => "whole number",

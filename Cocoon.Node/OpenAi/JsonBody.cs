@@ -6,7 +6,9 @@ namespace Cocoon.Node.OpenAi;
 /// <summary>Reads a request body as one JSON object. Bounds: depth 64, no name twice, Unicode throughout.</summary>
 internal static class JsonBody
 {
-    private static readonly JsonDocumentOptions Options = new() { MaxDepth = 64, AllowDuplicateProperties = false };
+    private const int MaxDepth = 64;
+
+    private static readonly JsonDocumentOptions Options = new() { MaxDepth = MaxDepth, AllowDuplicateProperties = false };
 
     /// <summary>Runs <paramref name="read"/> on the object; errors name a place, never a value of the body.</summary>
     public static OpenAiError? Read(ReadOnlyMemory<byte> body, Func<JsonElement, OpenAiError?> read)
@@ -25,6 +27,11 @@ internal static class JsonBody
         }
         catch (JsonException exception)
         {
+            if (exception.Message.Contains("depth", StringComparison.Ordinal))
+            {
+                return OpenAiError.BadRequest($"The body is nested deeper than {MaxDepth} levels (line {exception.LineNumber + 1}, byte {exception.BytePositionInLine}).", code: "invalid_json");
+            }
+
             // The parser's message names a position and a character class, never a value of the body.
             return OpenAiError.BadRequest($"The body is not valid JSON (line {exception.LineNumber + 1}, byte {exception.BytePositionInLine}).", code: "invalid_json");
         }

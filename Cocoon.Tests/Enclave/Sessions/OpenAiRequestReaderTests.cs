@@ -90,7 +90,8 @@ public sealed class OpenAiRequestReaderTests
         const string tool = """{"type":"function","function":{"name":"f","parameters":PARAMETERS}}""";
         string many = string.Join(',', Enumerable.Repeat(tool.Replace("PARAMETERS", "{}", StringComparison.Ordinal), 129));
         string large = tool.Replace("PARAMETERS", $$"""{"description":"{{new string('x', 300_000)}}"}""", StringComparison.Ordinal);
-        foreach (string tools in (string[])[many, large])
+        string named = tool.Replace("\"f\"", "\"a b\"", StringComparison.Ordinal).Replace("PARAMETERS", "{}", StringComparison.Ordinal);
+        foreach (string tools in (string[])[many, large, named])
         {
             string json = $$"""{"messages":[{"role":"user","content":"x"}],"tools":[{{tools}}]}""";
             Assert.That(Assert.Throws<OpenAiRequestException>(() => Read(json, EngineCapabilities.Tools))!.Param, Is.EqualTo("tools"));

@@ -106,6 +106,15 @@ public sealed class ChatCompletionsTests
     }
 
     [Test]
+    public async Task BodyNestedTooDeep_SaysSo()
+    {
+        await using OpenAiApi api = await OpenAiApi.StartAsync(new ScriptedClient("never"));
+        (HttpStatusCode status, string answer, _) = await PostAsync(
+            api, $$"""{"model":"m","messages":[{}],"response_format":{{string.Concat(Enumerable.Repeat("{\"a\":", 200))}}1{{new string('}', 200)}}}""");
+        Assert.That((status, answer.Contains("deeper than 64", StringComparison.Ordinal)), Is.EqualTo((HttpStatusCode.BadRequest, true)), answer);
+    }
+
+    [Test]
     public async Task FailureBeforeTheFirstByte_HasItsStatus()
     {
         await using OpenAiApi api = await OpenAiApi.StartAsync(new ScriptedClient("x") { FailBefore = s_noOffer });
