@@ -1,5 +1,4 @@
 using Cocoon.Protocol.Identity;
-using Cocoon.Protocol.Multiformats;
 
 namespace Cocoon.Protocol.Libp2p.Protocols.Kad;
 
