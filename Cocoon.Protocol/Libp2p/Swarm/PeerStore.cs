@@ -4,7 +4,10 @@ using Cocoon.Protocol.Multiformats;
 namespace Cocoon.Protocol.Libp2p.Swarm;
 
 /// <summary>What is known of other peers: addresses with expiry, the newest signed record, when it was last seen.</summary>
-/// <remarks>Thread-safe and bounded: addresses per peer, and peers, of which the longest unseen go first.</remarks>
+/// <remarks>
+/// Thread-safe and bounded: addresses per peer, and peers, of which those that we never reached go first, then the longest unseen: who connects
+/// to us under many names pushes out nobody that we can find again.
+/// </remarks>
 internal sealed class PeerStore(Libp2pLimits limits, TimeProvider time)
 {
     private readonly Lock _lock = new();
@@ -16,7 +19,8 @@ internal sealed class PeerStore(Libp2pLimits limits, TimeProvider time)
         lock (_lock)
         {
             Entry entry = GetOrAdd(peer);
-            foreach (Multiaddr address in addresses.Take(4 * limits.AddressesPerPeer))
+            // The first of them is heard last: it comes first.
+            foreach (Multiaddr address in addresses.Take(4 * limits.AddressesPerPeer).Reverse())
             {
                 entry.Set(address, now + timeToLive);
             }
@@ -43,14 +47,14 @@ internal sealed class PeerStore(Libp2pLimits limits, TimeProvider time)
         }
     }
 
-    /// <summary>Unexpired addresses; those that worked first.</summary>
+    /// <summary>Unexpired addresses: those that worked, then those heard last, for who is about to dial says what it knows best.</summary>
     public IReadOnlyList<Multiaddr> GetAddresses(PeerId peer)
     {
         DateTimeOffset now = time.GetUtcNow();
         lock (_lock)
         {
             return _peers.TryGetValue(peer, out Entry? entry)
-                ? [.. entry.Addresses.Where(a => a.Value.Expires > now).OrderByDescending(a => a.Value.WorkedAt).Select(a => a.Key)]
+                ? [.. entry.Best(now).Select(a => a.Key)]
                 : [];
         }
     }
@@ -62,8 +66,7 @@ internal sealed class PeerStore(Libp2pLimits limits, TimeProvider time)
         lock (_lock)
         {
             return _peers.TryGetValue(peer, out Entry? entry)
-                ? [.. entry.Addresses.Where(a => a.Value.Expires > now).OrderByDescending(a => a.Value.WorkedAt)
-                    .Select(a => new KnownAddress(a.Key, a.Value.WorkedAt > DateTimeOffset.MinValue ? a.Value.WorkedAt : null, a.Value.Expires))]
+                ? [.. entry.Best(now).Select(a => new KnownAddress(a.Key, a.Value.WorkedAt > DateTimeOffset.MinValue ? a.Value.WorkedAt : null, a.Value.Expires))]
                 : [];
         }
     }
@@ -78,13 +81,14 @@ internal sealed class PeerStore(Libp2pLimits limits, TimeProvider time)
             entry.LastSeen = now;
             if (workingAddress is not null)
             {
+                entry.LastWorked = now;
                 entry.Set(workingAddress, now + timeToLive, now);
                 entry.Trim(limits.AddressesPerPeer);
             }
         }
     }
 
-    /// <summary>All peers that were ever connected and have an address, the last seen first, and of their addresses those that worked.</summary>
+    /// <summary>All peers that were ever connected and have an address: those that we reached, then the others, the last seen first.</summary>
     public IReadOnlyList<SavedPeer> Export()
     {
         DateTimeOffset now = time.GetUtcNow();
@@ -92,8 +96,9 @@ internal sealed class PeerStore(Libp2pLimits limits, TimeProvider time)
         {
             return [.. _peers
                 .Where(p => p.Value.LastSeen > DateTimeOffset.MinValue && p.Value.Addresses.Count > 0)
-                .OrderByDescending(p => p.Value.LastSeen)
-                .Select(p => new SavedPeer(p.Key, p.Value.LastSeen, [.. p.Value.Addresses.Where(a => a.Value.Expires > now).OrderByDescending(a => a.Value.WorkedAt).Select(a => a.Key)]))];
+                .OrderByDescending(p => p.Value.LastWorked > DateTimeOffset.MinValue)
+                .ThenByDescending(p => p.Value.LastSeen)
+                .Select(p => new SavedPeer(p.Key, p.Value.LastSeen, [.. p.Value.Best(now).Select(a => a.Key)]) { LastWorked = p.Value.LastWorked })];
         }
     }
 
@@ -104,7 +109,8 @@ internal sealed class PeerStore(Libp2pLimits limits, TimeProvider time)
             AddAddresses(peer.Peer, peer.Addresses, timeToLive);
             lock (_lock)
             {
-                GetOrAdd(peer.Peer).LastSeen = peer.LastSeen;
+                Entry entry = GetOrAdd(peer.Peer);
+                (entry.LastSeen, entry.LastWorked) = (peer.LastSeen, peer.LastWorked);
             }
         }
     }
@@ -116,7 +122,7 @@ internal sealed class PeerStore(Libp2pLimits limits, TimeProvider time)
             if (_peers.Count >= limits.StoredPeers)
             {
                 // Rare enough at this size: one pass instead of a second structure to keep in order.
-                _peers.Remove(_peers.MinBy(p => p.Value.LastSeen).Key);
+                _peers.Remove(_peers.MinBy(p => (p.Value.LastWorked, p.Value.LastSeen)).Key);
             }
 
             entry = new Entry();
@@ -136,6 +142,12 @@ internal sealed class PeerStore(Libp2pLimits limits, TimeProvider time)
 
         public DateTimeOffset LastSeen { get; set; } = DateTimeOffset.MinValue;
 
+        /// <summary>When we last reached it at an address; least value: never.</summary>
+        public DateTimeOffset LastWorked { get; set; } = DateTimeOffset.MinValue;
+
+        public IEnumerable<KeyValuePair<Multiaddr, Known>> Best(DateTimeOffset now) =>
+            Addresses.Where(a => a.Value.Expires > now).OrderByDescending(a => a.Value.WorkedAt).ThenByDescending(a => a.Value.Heard);
+
         public void Set(Multiaddr address, DateTimeOffset expires, DateTimeOffset workedAt = default)
         {
             Multiaddr key = address.WithoutPeer();
@@ -153,7 +165,7 @@ internal sealed class PeerStore(Libp2pLimits limits, TimeProvider time)
         {
             Dictionary<Multiaddr, Known> before = Addresses;
             Addresses = [];
-            foreach (Multiaddr address in addresses)
+            foreach (Multiaddr address in addresses.Reverse())
             {
                 Known was = before.GetValueOrDefault(address.WithoutPeer());
                 Set(address, was.Expires > expires ? was.Expires : expires, was.WorkedAt);

@@ -45,7 +45,7 @@ internal sealed class PeerStoreFile(string path, int maxPeers)
                     }
                 }
 
-                peers.Add(new SavedPeer(peer, item.LastSeen, addresses));
+                peers.Add(new SavedPeer(peer, item.LastSeen, addresses) { LastWorked = item.LastWorked });
             }
         }
 
@@ -54,7 +54,7 @@ internal sealed class PeerStoreFile(string path, int maxPeers)
 
     public async Task SaveAsync(IEnumerable<SavedPeer> peers, CancellationToken cancellationToken)
     {
-        Document document = new(Schema, [.. peers.Take(maxPeers).Select(p => new Item(p.Peer.ToString(), p.LastSeen, [.. p.Addresses.Select(a => a.ToString()).Where(a => a.Length <= MaxAddressLength).Take(MaxAddresses)]))]);
+        Document document = new(Schema, [.. peers.Take(maxPeers).Select(p => new Item(p.Peer.ToString(), p.LastSeen, [.. p.Addresses.Select(a => a.ToString()).Where(a => a.Length <= MaxAddressLength).Take(MaxAddresses)]) { LastWorked = p.LastWorked })]);
         string temporary = path + ".tmp";
         await using (FileStream stream = new(temporary, FileMode.Create, FileAccess.Write, FileShare.None))
         {
@@ -67,7 +67,10 @@ internal sealed class PeerStoreFile(string path, int maxPeers)
 
     internal sealed record Document(int Schema, IReadOnlyList<Item?>? Peers);
 
-    internal sealed record Item(string? Id, DateTimeOffset LastSeen, IReadOnlyList<string?>? Addrs);
+    internal sealed record Item(string? Id, DateTimeOffset LastSeen, IReadOnlyList<string?>? Addrs)
+    {
+        public DateTimeOffset LastWorked { get; init; }
+    }
 }
 
 /// <summary>The serializer of the peer file.</summary>

@@ -74,6 +74,43 @@ public sealed class PeerStoreTests
         return PeerId.FromPublicKey(key.PublicKey);
     }
 
+    /// <summary>Eight silent addresses that a stranger tells of an honest peer would take all of a dial's time before its own one.</summary>
+    [Test]
+    public void Addresses_ThatNeverWorked_AreThoseHeardLastFirst_InTheirOrder()
+    {
+        PeerStore store = new(s_limits, _time);
+        Multiaddr[] hearsay = [.. Enumerable.Range(1, 8).Select(i => Multiaddr.Parse($"/ip4/66.1.1.{i}/tcp/1"))];
+        Multiaddr[] own = [Multiaddr.Parse("/ip4/44.1.1.1/tcp/1"), Multiaddr.Parse("/ip4/44.1.1.2/tcp/1")];
+        store.AddAddresses(_peer, own, s_day);
+        store.AddAddresses(_peer, hearsay, s_day);
+        store.AddAddresses(_peer, own, s_day);
+        Assert.That(store.GetAddresses(_peer), Is.EqualTo((Multiaddr[])[.. own, .. hearsay]));
+        store.MarkSeen(_peer, hearsay[7], s_day);
+        Assert.That(store.GetAddresses(_peer), Is.EqualTo((Multiaddr[])[hearsay[7], .. own, .. hearsay[..7]]));
+    }
+
+    /// <summary>Who connects to us under thousands of names, one after the other, is whom we would be left with after a restart.</summary>
+    [Test]
+    public void Peers_ThatConnectUnderManyNames_PushOutNobodyThatWeReached()
+    {
+        PeerStore store = new(s_limits, _time);
+        store.MarkSeen(_peer, Multiaddr.Parse("/ip4/44.1.1.1/tcp/1"), s_day);
+        for (int i = 0; i < 2 * s_limits.StoredPeers; i++)
+        {
+            _time.Advance(TimeSpan.FromMilliseconds(1));
+            PeerId.TryFromBytes(Multihash.Sha256(BitConverter.GetBytes(i)), out PeerId? name);
+            store.MarkSeen(name!, workingAddress: null, s_day);
+            store.AddAddresses(name!, [Multiaddr.Parse("/ip4/66.1.1.1/tcp/1")], s_day);
+        }
+
+        IReadOnlyList<SavedPeer> saved = store.Export();
+        Assert.That(saved[0].Peer, Is.EqualTo(_peer), "and it is the first to be dialled");
+        Assert.That(saved, Has.Count.EqualTo(s_limits.StoredPeers));
+        PeerStore restarted = new(s_limits, _time);
+        restarted.Import(saved, s_day);
+        Assert.That(restarted.Export()[0].Peer, Is.EqualTo(_peer), "after the next start too");
+    }
+
     /// <summary>A file that somebody edited, or that a full disk cut: what can be read of it is, and the rest is an error with a name.</summary>
     [TestCase("null")]
     [TestCase("{\"schema\":1}")]
