@@ -54,6 +54,9 @@ public sealed record Libp2pLimits
     /// </summary>
     public int ParallelDials { get; init; } = 128;
 
+    /// <summary>Names being resolved, each of which holds a thread of the process for as long as its owner likes. Own choice.</summary>
+    public int ParallelResolutions { get; init; } = 4;
+
     /// <summary>Addresses of one peer dialled at a time. Own choice.</summary>
     public int ParallelDialsPerPeer { get; init; } = 8;
 

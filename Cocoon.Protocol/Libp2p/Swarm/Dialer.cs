@@ -16,8 +16,12 @@ internal sealed partial class Dialer(TcpTransport tcp, Upgrader upgrader, Connec
     private static readonly TimeSpan PunchPause = TimeSpan.FromMilliseconds(100);
 
     private readonly List<ITransport> _transports = [tcp];
+    private readonly NameResolver _userNames = Resolver(context);
     private readonly SemaphoreSlim _places = new(context.Limits.ParallelDials);
     private readonly SemaphoreSlim _relayedPlaces = new(context.Limits.ParallelDials);
+
+    /// <summary>Of names that came from others.</summary>
+    internal NameResolver StrangersNames { get; init; } = Resolver(context);
 
     public DialBackoff Backoff { get; } = new(context.Limits, context.Time);
 
@@ -158,17 +162,8 @@ internal sealed partial class Dialer(TcpTransport tcp, Upgrader upgrader, Connec
 
     private async Task<NoiseChannel> DialNameAsync(PeerId? expected, Multiaddr name, bool isExplicit, Action begun, CancellationToken cancellationToken)
     {
-        IReadOnlyList<IPEndPoint> found;
-        await _places.WaitAsync(cancellationToken);
-        try
-        {
-            found = await TcpTransport.ResolveAsync(name, cancellationToken);
-        }
-        finally
-        {
-            _places.Release();
-        }
-
+        // Strangers' names do not keep the user's waiting.
+        IReadOnlyList<IPEndPoint> found = await (isExplicit ? _userNames : StrangersNames).ResolveAsync(name, cancellationToken);
         Multiaddr[] chosen = [.. (isExplicit ? found.Take(context.Limits.AddressesPerPeer) : ChooseOfStranger(found, IsAllowed)).Select(Multiaddr.FromEndPoint)];
         if (chosen.Length == 0)
         {
@@ -218,6 +213,9 @@ internal sealed partial class Dialer(TcpTransport tcp, Upgrader upgrader, Connec
             places.Release();
         }
     }
+
+    private static NameResolver Resolver(ConnectionContext context) =>
+        new(context.Limits.ParallelResolutions, static name => TcpTransport.ResolveAsync(name, CancellationToken.None));
 
     private TimeSpan WaitFor(PeerId? expected, Multiaddr address) => Backoff.WaitFor(BackoffKey(expected, address), expected);
 

@@ -1,12 +1,18 @@
+using System.Net;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p;
+using Cocoon.Protocol.Libp2p.Muxers;
 using Cocoon.Protocol.Libp2p.Protocols.Relay;
 using Cocoon.Protocol.Libp2p.Protocols.Relay.Proto;
+using Cocoon.Protocol.Libp2p.Security;
+using Cocoon.Protocol.Libp2p.Swarm;
+using Cocoon.Protocol.Libp2p.Transports;
 using Cocoon.Protocol.Multiformats;
 using Cocoon.Tests.EndToEnd;
 using Cocoon.Tests.Support;
 using Google.Protobuf;
+using Microsoft.Extensions.Logging.Abstractions;
 using NUnit.Framework;
 
 namespace Cocoon.Tests.Protocol.Libp2p;
@@ -34,6 +40,34 @@ public sealed class HostileAddressTests
         host.RenewAddresses(peer, [LongAddresses.Relayed]);
         await Assert.ThatAsync(
             () => host.ConnectAsync(peer, cancellationToken).AsTask(), Throws.InstanceOf<Libp2pException>().With.Message.Contains("All 1 known addresses"));
+    }
+
+    /// <summary>Somebody's name server answers when it likes. A stranger may say that an honest peer lives under such a name.</summary>
+    [Test]
+    public async Task Dial_OfAPeerThatIsSaidToLiveUnderANameWithoutAnAnswer_WaitsForNone(CancellationToken cancellationToken)
+    {
+        await using Libp2pHost honest = await TestHosts.StartAsync();
+        using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+        using NoiseIdentity identity = new(key, [YamuxSession.Protocol]);
+        Libp2pLimits limits = new();
+        ConnectionContext context = new(limits, TimeProvider.System, NullLogger.Instance);
+        TaskCompletionSource<IReadOnlyList<IPEndPoint>> never = new();
+        int asked = 0;
+        NameResolver resolver = new(limits.ParallelResolutions, _ =>
+        {
+            Interlocked.Increment(ref asked);
+            return never.Task;
+        });
+        using Dialer dialer = new(new TcpTransport(), new Upgrader(identity), context, allowPrivate: true) { StrangersNames = resolver };
+        for (int i = 0; i < 8; i++)
+        {
+            Multiaddr slow = Multiaddr.Parse($"/dns4/slow{i}.example/tcp/1");
+            await using NoiseChannel channel = await dialer.DialAsync(honest.LocalPeer, [slow, honest.Addresses[0]], isExplicit: false, cancellationToken);
+            Assert.That(channel.RemotePeer, Is.EqualTo(honest.LocalPeer));
+        }
+
+        Assert.That(asked, Is.EqualTo(limits.ParallelResolutions), "each of them holds a thread");
+        never.SetResult([]);
     }
 
     /// <summary>What it names is announced to everybody we are connected to, who read no more than a few KiB.</summary>
