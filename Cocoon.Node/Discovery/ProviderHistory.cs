@@ -11,7 +11,7 @@ internal sealed class ProviderHistory(PeerId peer, TimeProvider time, Action<Pro
 
     private const string RefusedEvidence = nameof(Sessions.InferenceFailure.AttestationRefused), RefusedTier = nameof(Sessions.InferenceFailure.TierRefused);
 
-    /// <summary>How long a provider that failed and never answered comes after all others; doubled with each failure. Own choice.</summary>
+    /// <summary>How long a provider that failed and never brought a word comes after all others; doubled with each failure. Own choice.</summary>
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(30), LongestPause = TimeSpan.FromHours(1);
 
     private readonly Lock _lock = new();
@@ -43,8 +43,11 @@ internal sealed class ProviderHistory(PeerId peer, TimeProvider time, Action<Pro
         }
     }
 
+    /// <summary>It brought at least the beginning of an answer once: it exists, and has what it offers.</summary>
+    public bool HasDelivered { get; private set; }
+
     /// <summary>
-    /// It failed, has never answered, and others are to be asked before it. Peer ids cost nothing: somebody may offer in many names what he
+    /// It failed, has never brought a word of an answer, and others are to be asked before it. Peer ids cost nothing: somebody may offer in many names what he
     /// does not have, at a price that beats everybody's.
     /// </summary>
     public bool IsLeftAlone
@@ -54,7 +57,7 @@ internal sealed class ProviderHistory(PeerId peer, TimeProvider time, Action<Pro
             lock (_lock)
             {
                 double pause = Math.Min(FirstPause.TotalSeconds * Math.Pow(2, Math.Max(0, Failures - 1)), LongestPause.TotalSeconds);
-                return Answers == 0 && Failures > 0 && time.GetUtcNow() < _failedAt.AddSeconds(pause);
+                return !HasDelivered && Failures > 0 && time.GetUtcNow() < _failedAt.AddSeconds(pause);
             }
         }
     }
@@ -75,6 +78,7 @@ internal sealed class ProviderHistory(PeerId peer, TimeProvider time, Action<Pro
         lock (_lock)
         {
             Answers++;
+            HasDelivered = true;
             TimeToFirstToken = TimeToFirstToken is { } known
                 ? (known * (1 - Newest)) + (timeToFirstToken * Newest)
                 : timeToFirstToken;
@@ -85,6 +89,15 @@ internal sealed class ProviderHistory(PeerId peer, TimeProvider time, Action<Pro
         }
 
         observed?.Invoke(new ProviderOutcome(Peer, null, timeToFirstToken, tokensPerSecond));
+    }
+
+    /// <summary>The first words of an answer are here.</summary>
+    public void RecordDelivery()
+    {
+        lock (_lock)
+        {
+            HasDelivered = true;
+        }
     }
 
     /// <param name="reason">A word of a closed set.</param>

@@ -37,8 +37,8 @@ internal sealed record RankedOffer(VerifiedOffer Offer, ulong ExpectedCostNanoto
 /// <remarks>
 /// score = reliability² / (cost × √time), cost in nanoTON for this request, time until its last token. First-hand figures replace claims;
 /// a provider nobody here has used claims at most the median rate of the candidates, so that lying about speed gains nothing.
-/// Slots that are taken push time up by the queue's expected length. Who failed and never answered comes last for a while, and when one has
-/// failed this request, those that answered before or are connected come first: a made-up offer beats any price, but not twice in a row.
+/// Slots that are taken push time up by the queue's expected length. Who failed and never brought a word comes last for a while, and when one
+/// has failed this request, those that brought one before or are connected come first: a made-up offer beats any price, but not twice in a row.
 /// </remarks>
 internal static class OfferRanking
 {
@@ -53,7 +53,7 @@ internal static class OfferRanking
             .. offers.Select(o => Judge(o, request, book.History(o.Peer), medianRate, medianPrefill))
                 .OrderByDescending(r => r.Rejection is null)
                 .ThenBy(r => book.History(r.Offer.Peer).IsLeftAlone)
-                .ThenByDescending(r => request.Failed.Count > 0 && (book.History(r.Offer.Peer).Answers > 0 || request.Connected.Contains(r.Offer.Peer)))
+                .ThenByDescending(r => request.Failed.Count > 0 && (book.History(r.Offer.Peer).HasDelivered || request.Connected.Contains(r.Offer.Peer)))
                 .ThenByDescending(r => r.Score)
                 .ThenBy(r => r.Offer.Peer),
         ];

@@ -223,8 +223,9 @@ internal sealed partial class InferenceClient(
                     case AnswerPart.Opened:
                         course.IsStale = false;
                         break;
-                    case AnswerPart.Text:
-                        first ??= time.GetElapsedTime(started);
+                    case AnswerPart.Text when first is null:
+                        first = time.GetElapsedTime(started);
+                        book.History(offer.Peer).RecordDelivery();
                         break;
                     case AnswerPart.Ended ended when first is { } firstText:
                         double seconds = (time.GetElapsedTime(started) - firstText).TotalSeconds;

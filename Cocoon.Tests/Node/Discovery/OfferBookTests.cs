@@ -186,7 +186,7 @@ public sealed class OfferBookTests
 
     /// <summary>An offer of nothing beats every price. It is tried, and then the others are.</summary>
     [Test]
-    public void Rank_OfferThatFailedAndNeverAnswered_ComesLastForAWhile()
+    public void Rank_OfferThatFailedAndNeverBroughtAWord_ComesLastForAWhile()
     {
         using TestOffers fake = new(_time.GetUtcNow()), honest = new(_time.GetUtcNow());
         Offer free = fake.Create();
@@ -201,9 +201,9 @@ public sealed class OfferBookTests
         _book.History(fake.Peer).RecordFailure("ProviderLost");
         _time.Advance(TimeSpan.FromSeconds(31));
         Assert.That(OfferRanking.Rank(all, request, _book)[0].Offer.Peer, Is.EqualTo(honest.Peer), "twice as long");
-        _book.History(honest.Peer).RecordAnswer(TimeSpan.FromSeconds(1), 10);
+        _book.History(honest.Peer).RecordDelivery();
         _book.History(honest.Peer).RecordFailure("ProviderLost");
-        Assert.That(_book.History(honest.Peer).IsLeftAlone, Is.False, "who has answered is judged by how often");
+        Assert.That(_book.History(honest.Peer).IsLeftAlone, Is.False, "who began an answer and was lost exists: it is judged by how often it fails");
     }
 
     /// <summary>The first attempt may go to a made-up offer; the second goes to somebody who exists, where there is one.</summary>
