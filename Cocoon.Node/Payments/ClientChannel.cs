@@ -35,6 +35,7 @@ internal sealed partial class ClientChannel : IDisposable
     private ulong _mostUnseen;
     private long _cutAt;
     private ulong _unconfirmed;
+    private ulong _funded;
     private int _refusals;
 
     /// <summary>The newest chain time that a reading had, and that of the first which showed no account.</summary>
@@ -111,7 +112,7 @@ internal sealed partial class ClientChannel : IDisposable
     /// <summary>How often, in this run, its provider turned it away or would not close it, and neither chain nor signature told why.</summary>
     public int Refusals => Volatile.Read(ref _refusals);
 
-    /// <summary>Whether a reading of the chain is to be taken in: not one that is late, nor one server's word that the account is gone before its end.</summary>
+    /// <summary>Whether a reading of the chain is to be taken in: not one that is late, nor one server's first word that the account is gone.</summary>
     internal bool Believes(ChannelAccount account)
     {
         lock (_lock)
@@ -124,11 +125,31 @@ internal sealed partial class ClientChannel : IDisposable
                 return true;
             }
 
-            bool isItsEnd = _record is { State: ChannelPhase.Opening } or { CloseAck: not null }
-                || (_record.CloseAt != 0 && account.ChainTime >= _record.CloseAt)
-                || (_record.ExpiresAt != 0 && account.ChainTime >= _record.ExpiresAt);
+            // What ended it sees its own refund; this is for what was ended elsewhere.
             _goneSince ??= account.ChainTime;
-            return !isLate && (account.Corroborated || isItsEnd || account.ChainTime >= _goneSince + (long)ClientChannels.GoneAfter.TotalSeconds);
+            return !isLate && (account.Corroborated || _record.State == ChannelPhase.Opening || account.ChainTime >= _goneSince + (long)ClientChannels.GoneAfter.TotalSeconds);
+        }
+    }
+
+    /// <summary>What was sent into it, by what is known and what left in this run: a server that does not show it has none sent beyond the cap.</summary>
+    internal ulong Funded
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return Math.Max(_funded, _record.Deposit);
+            }
+        }
+    }
+
+    /// <summary>Counts money that is about to be sent into the channel, or did not leave after all.</summary>
+    internal void CountFunding(ulong amount, bool isSent)
+    {
+        lock (_lock)
+        {
+            _funded = Math.Max(_funded, _record.Deposit);
+            _funded = isSent ? checked(_funded + amount) : _funded - Math.Min(_funded, amount);
         }
     }
 

@@ -72,7 +72,17 @@ internal sealed partial class ClientChannels
         ulong query = QueryId();
         InternalMessage message = channel.Contract.TopUp(checked(amount + ChannelContract.OpenGas), query);
         await RequireFundsAsync(_wallet, message.Value, cancellationToken);
-        await SendAsync(_wallet, new PaymentIntent($"top-up:{channel.Channel}:{query}", message), cancellationToken);
+        channel.CountFunding(amount, isSent: true);
+        try
+        {
+            await SendAsync(_wallet, new PaymentIntent($"top-up:{channel.Channel}:{query}", message), cancellationToken);
+        }
+        catch (PaymentException notSent) when (notSent.Code == PaymentErrorCode.Funds)
+        {
+            channel.CountFunding(amount, isSent: false);
+            throw;
+        }
+
         await WaitAsync(channel, after => after.Deposit >= checked(record.Deposit + amount), cancellationToken);
         Log.ToppedUp(_logger, channel.Channel, amount);
     }
@@ -318,7 +328,8 @@ internal sealed partial class ClientChannels
             if (channel.Peer == peer)
             {
                 ClientChannelRecord record = channel.Record;
-                tied = checked(tied + record.Deposit - Math.Min(record.Deposit, Math.Max(Math.Min(record.Claimed, record.HighestTotal), record.Due)));
+                ulong funded = channel.Funded;
+                tied = checked(tied + funded - Math.Min(funded, Math.Max(Math.Min(record.Claimed, record.HighestTotal), record.Due)));
             }
         }
 

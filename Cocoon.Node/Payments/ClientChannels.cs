@@ -14,7 +14,7 @@ internal sealed partial class ClientChannels : IAsyncDisposable
     /// <summary>Unexplained refusals of a provider after which a channel to it is ended alone.</summary>
     internal const int MaxRefusals = 3;
 
-    /// <summary>One server's word that an account is gone, before anything was done to end it, is believed when it says so for this long.</summary>
+    /// <summary>One server's word that an account is gone is believed when it says so for this long.</summary>
     internal static readonly TimeSpan GoneAfter = TimeSpan.FromMinutes(10);
 
     private static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(500);
@@ -247,7 +247,7 @@ internal sealed partial class ClientChannels : IAsyncDisposable
         [LoggerMessage(4103, LogLevel.Information, "Topped up channel {Channel} by {Amount} nanoTON")]
         public static partial void ToppedUp(ILogger logger, CellHash channel, ulong amount);
 
-        [LoggerMessage(4104, LogLevel.Warning, "A server says that channel {Channel} is gone, which nothing here has ended; it is looked at again")]
+        [LoggerMessage(4104, LogLevel.Warning, "A server says that channel {Channel} is gone; it is looked at again")]
         public static partial void NotBelieved(ILogger logger, CellHash channel);
 
         [LoggerMessage(4102, LogLevel.Warning, "Channel {Channel} could not be read: {Detail}")]

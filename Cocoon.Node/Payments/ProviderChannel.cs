@@ -367,11 +367,9 @@ internal sealed class ProviderChannel
                 VerifiedAt = account.ChainTime,
                 ClaimQueued = _record.ClaimQueued && claimed < _ledger.Paid,
             };
-
-            // What was paid out comes of our own claims: more than is vouched was not, whatever one server says.
             _ledger.Capacity = account.Corroborated
                 ? account.Capacity
-                : Math.Min(account.Capacity, Math.Min(claimed, _ledger.Paid) + _options.UncorroboratedLimit);
+                : Math.Min(account.Capacity, claimed + _options.UncorroboratedLimit);
             if (state.CloseAt != 0)
             {
                 _ledger.MarkClosing();

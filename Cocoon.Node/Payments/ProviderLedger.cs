@@ -144,7 +144,8 @@ internal sealed partial class ProviderLedger : IAsyncDisposable
     public async Task RefreshAsync(ProviderChannel channel, CancellationToken cancellationToken)
     {
         ChannelAccount account = await _chain.ReadAsync(channel.Channel, cancellationToken);
-        string? contradiction = account.State is { } state ? Mismatch(channel.Record, account, state)
+        string? contradiction = account.State is { } state
+            ? Mismatch(channel.Record, account, state) ?? (IsPaidUnvouched(account, channel.HighestTotal) ? "more paid out than was vouched" : null)
             : !account.Corroborated && !channel.MayBeGone(account.ChainTime) ? "an account that is gone before it can have ended"
             : null;
         if (contradiction is { } mismatch)
@@ -223,6 +224,12 @@ internal sealed partial class ProviderLedger : IAsyncDisposable
         }
 
         ProviderChannelRecord? stored = _store.Find(channel);
+        if (IsPaidUnvouched(account, stored?.Voucher?.Statement.Total ?? 0))
+        {
+            return new ChannelAcceptance.Refused(
+                DeclineReason.DeclineChain, $"one server says that {account.State!.Claimed} nanoTON were paid out, and this node holds no voucher for as much");
+        }
+
         ProviderChannelRecord record = stored ?? ProviderChannelRecord.From(account, account.State!, _time.GetUtcNow());
         ProviderChannel met = new(_store, record, _options, _clock);
         lock (_lock)
@@ -333,6 +340,9 @@ internal sealed partial class ProviderLedger : IAsyncDisposable
 
         static ChannelAcceptance.Refused Channel(string detail) => new(DeclineReason.DeclineChannel, detail);
     }
+
+    /// <summary>Whether one server says that a contract has paid what nobody but this node, by a voucher that it held, could have had it pay.</summary>
+    private static bool IsPaidUnvouched(ChannelAccount account, ulong vouched) => !account.Corroborated && account.State is { } state && state.Claimed > vouched;
 
     /// <summary>What can never change in a verified channel; a difference means that the endpoint is wrong or lies.</summary>
     private static string? Mismatch(ProviderChannelRecord record, ChannelAccount account, ChannelState state) =>

@@ -53,8 +53,9 @@ internal sealed class Watchtower(
             [.. batch.Select(v => new PaymentIntent($"watchtower:{v.Channel}:{v.Voucher.Statement.Total}", v.Contract.Claim(v.Voucher, ClientChannels.QueryId())))], cancellationToken);
         for (int i = 0; i < batch.Length; i++)
         {
-            ulong claimed = (await chain.ReadAsync(batch[i].Channel, cancellationToken)).State?.Claimed ?? 0;
-            if (claimed >= batch[i].Voucher.Statement.Total)
+            ChannelAccount account = await chain.ReadAsync(batch[i].Channel, cancellationToken);
+            ulong claimed = account.State?.Claimed ?? 0;
+            if (claimed >= batch[i].Voucher.Statement.Total && IsSure(batch[i], account))
             {
                 _done.Add(batch[i].Channel);
             }
@@ -63,18 +64,25 @@ internal sealed class Watchtower(
         }
     }
 
+    /// <summary>Nobody else looks after this channel: one server's word that there is nothing left to do ends no watch before the channel expires.</summary>
+    private static bool IsSure(WatchedVoucher watched, ChannelAccount account)
+    {
+        uint expiresAt = account.State?.ExpiresAt ?? watched.Contract.Terms.ExpiresAt;
+        return account.Corroborated || (expiresAt != 0 && account.ChainTime >= expiresAt);
+    }
+
     private static string Judge(WatchedVoucher watched, ChannelAccount account, bool now, out bool claim, out bool over)
     {
         (claim, over) = (false, false);
         if (account.State is not { } state)
         {
-            over = true;
-            return "the channel has ended";
+            over = IsSure(watched, account);
+            return over ? "the channel has ended" : "said to have ended; it is looked at again";
         }
 
         if (state.Claimed >= watched.Voucher.Statement.Total)
         {
-            over = true;
+            over = IsSure(watched, account);
             return "redeemed already";
         }
 

@@ -4,6 +4,7 @@ using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Payments.Proto;
+using Cocoon.Protocol.Sessions.Proto;
 using Cocoon.Protocol.Ton;
 using Cocoon.Protocol.Ton.Cells;
 using Cocoon.Protocol.Ton.Sending;
@@ -77,18 +78,77 @@ internal sealed class LyingChainTests
         Assert.That((channel.Phase, client.Channels.Find(channel.Channel)), Is.EqualTo((ChannelPhase.Closed, (ClientChannel?)null)));
     }
 
-    /// <summary>What the contract has paid out comes of our own claims, so that what counts for it is no more than what was vouched.</summary>
+    /// <summary>It shows the deposit as it was before: what was sent stays counted against what one provider may have tied up.</summary>
     [Test]
-    public async Task VerifyAsync_OneServerSaysThatMuchWasPaidOutAlready_CountsForNoMoreThanItsLimit()
+    public async Task TopUpAsync_WhoseMoneyIsNeverShown_StopsAtTheCapAllTheSame()
+    {
+        await using Client client = new();
+        const ulong amount = 400_000_000;
+        for (int i = 0; i < 2; i++)
+        {
+            using CancellationTokenSource sent = new();
+            client.OnSend = sent.Cancel;
+            await Assert.ThatAsync(() => client.Channels.TopUpAsync(client.Channel, amount, sent.Token), Throws.InstanceOf<OperationCanceledException>());
+        }
+
+        client.OnSend = null;
+        PaymentException? refused = await Assert.ThrowsAsync<PaymentException>(() => client.Channels.TopUpAsync(client.Channel, amount, CancellationToken.None));
+        Assert.That(refused!.Code, Is.EqualTo(PaymentErrorCode.Limit));
+    }
+
+    /// <summary>A watchtower has nothing but what it is shown, and the provider is away.</summary>
+    [TestCase("gone")]
+    [TestCase("redeemed")]
+    public async Task Watchtower_ToldByOneServerThatThereIsNothingToDo_WatchesOn(string lie)
     {
         await using ProviderFixture fixture = new();
-        ChannelAccount account = fixture.Chain.Open(fixture.Terms, 1_000_000_000);
-        fixture.Chain.Accounts[account.Channel] = account with { Corroborated = false, State = account.State! with { Claimed = 10_000_000_000 } };
-        ChannelAcceptance.Accepted accepted = (ChannelAcceptance.Accepted)await fixture.Ledger.VerifyAsync(account.Channel, CancellationToken.None);
-        VoucherOutcome outcome = await accepted.Channel.AcceptVoucherAsync(
-            fixture.Voucher(account.Channel, 10_000_000_000 + fixture.Options.UncorroboratedLimit), CancellationToken.None);
-        Assert.That((outcome as VoucherOutcome.Refused)?.Fault, Is.EqualTo(VoucherFault.Overdraft));
-        Assert.That(accepted.Channel.Exposure.Capacity, Is.EqualTo(fixture.Options.UncorroboratedLimit));
+        ChannelAccount account = fixture.Chain.Open(fixture.Terms, Deposit);
+        VoucherStatement statement = new(account.Channel, 5 * Step, 1);
+        WatchedVoucher watched = new(new ChannelContract(fixture.Terms), new SignedVoucher(statement, statement.Sign(fixture.PayKey)));
+        int claims = 0;
+        Watchtower tower = new([watched], fixture.Chain, (intents, _) =>
+        {
+            claims += intents.Count;
+            return Task.FromResult<IReadOnlyList<string>>([.. intents.Select(_ => "sent")]);
+        });
+        fixture.Chain.Corroborated = false;
+        fixture.Chain.Accounts.Remove(account.Channel);
+        if (lie == "redeemed")
+        {
+            fixture.Chain.Accounts[account.Channel] = account with { Corroborated = false, State = account.State! with { Claimed = 5 * Step } };
+        }
+
+        await tower.LookAsync(now: false, CancellationToken.None);
+        Assert.That(tower.IsDone, Is.False);
+        fixture.Chain.Accounts[account.Channel] = account with { Corroborated = false, State = account.State! with { CloseAt = fixture.Chain.Now + 3_600 } };
+        await tower.LookAsync(now: false, CancellationToken.None);
+        Assert.That(claims, Is.EqualTo(1));
+        fixture.Chain.Accounts.Clear();
+        fixture.Chain.Now = fixture.Terms.ExpiresAt;
+        await tower.LookAsync(now: false, CancellationToken.None);
+        Assert.That(tower.IsDone, Is.True, "it can have nothing to watch any more");
+    }
+
+    /// <summary>What a contract has paid out comes of vouchers that this node held: a lie about it would be capacity, and money never claimed.</summary>
+    [Test]
+    public async Task Provider_ToldByOneServerThatMoreWasPaidOutThanItHolds_DoesNotBelieveIt()
+    {
+        await using ProviderFixture fixture = new();
+        ChannelAccount account = fixture.Chain.Open(fixture.Terms, 1_000_000_000) with { Corroborated = false };
+        ChannelAccount lie = account with { State = account.State! with { Claimed = 10_000_000_000 } };
+        fixture.Chain.Accounts[account.Channel] = lie;
+        ChannelAcceptance verdict = await fixture.Ledger.VerifyAsync(account.Channel, CancellationToken.None);
+        Assert.That((verdict as ChannelAcceptance.Refused)?.Reason, Is.EqualTo(DeclineReason.DeclineChain));
+
+        fixture.Chain.Accounts[account.Channel] = account;
+        ProviderChannel channel = ((ChannelAcceptance.Accepted)await fixture.Ledger.VerifyAsync(account.Channel, CancellationToken.None)).Channel;
+        await channel.AcceptVoucherAsync(fixture.Voucher(channel.Channel, 5 * Step), CancellationToken.None);
+        fixture.Chain.Accounts[account.Channel] = lie;
+        Assert.That(async () => await fixture.Ledger.RefreshAsync(channel, CancellationToken.None), Throws.InstanceOf<TonException>());
+        Assert.That((channel.Unclaimed, channel.Exposure.Capacity), Is.EqualTo((5 * Step, fixture.Options.UncorroboratedLimit)));
+        fixture.Chain.Accounts[account.Channel] = account with { State = account.State! with { Claimed = 5 * Step } };
+        await fixture.Ledger.RefreshAsync(channel, CancellationToken.None);
+        Assert.That(channel.Unclaimed, Is.Zero, "what it was vouched may have been claimed");
     }
 
     /// <summary>A channel ends by the provider's own consent, after a challenge, or when it expires: not from one moment to the next.</summary>
@@ -161,6 +221,9 @@ internal sealed class LyingChainTests
 
         public int AskedToClose { get; private set; }
 
+        /// <summary>What happens when money leaves; <c>null</c>: none may.</summary>
+        public Action? OnSend { get; set; }
+
         public TonAddress Address { get; } = new(0, ProviderFixture.Hash(2));
 
         public Ed25519PrivateKey Key { get; } = Ed25519PrivateKey.Generate();
@@ -171,8 +234,11 @@ internal sealed class LyingChainTests
 
         public Task<ulong> GetBalanceAsync(CancellationToken cancellationToken) => Task.FromResult(10_000_000_000UL);
 
-        public Task<IReadOnlyList<SendOutcome>> SendAsync(IReadOnlyList<PaymentIntent> intents, CancellationToken cancellationToken) =>
-            throw new InvalidOperationException("nothing may be sent");
+        public Task<IReadOnlyList<SendOutcome>> SendAsync(IReadOnlyList<PaymentIntent> intents, CancellationToken cancellationToken)
+        {
+            (OnSend ?? throw new InvalidOperationException("nothing may be sent"))();
+            return Task.FromResult<IReadOnlyList<SendOutcome>>([.. intents.Select(_ => new SendOutcome(SendResult.Delivered, "delivered"))]);
+        }
 
         public Task<PayResponse> GetStateAsync(PeerId provider, CellHash channel, Ed25519PrivateKey payKey, CancellationToken cancellationToken) =>
             throw new IOException("not asked");
