@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Cocoon.Protocol.Buffers;
 using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Sessions.Proto;
 
@@ -90,7 +91,7 @@ internal sealed record ReceiptFile
 
     public static ReceiptFile Create(Sessions.AppraisedEnclave enclave, string provider, SignedReceipt signed, SignedSettlement settlement, PaidVoucher? paid)
     {
-        Receipt receipt = Sessions.Proto.Receipt.Parser.ParseFrom(signed.Receipt);
+        Receipt receipt = Sessions.Proto.Receipt.Parser.ParseBounded(signed.Receipt.Span);
         return new ReceiptFile
         {
             Session = Convert.ToHexStringLower(enclave.SessionId),
