@@ -6,9 +6,13 @@ namespace Cocoon.Protocol.Sessions;
 /// <remarks>Thread-safe. Only saves bytes: every session appraises again under the policy and the time of then.</remarks>
 internal sealed class KnownEvidence(int capacity = 128)
 {
+    /// <summary>Of all bundles together. One has some kilobytes, with a vendor's collateral some tens of them; a host may make it a megabyte.</summary>
+    public const long MaxBytes = 8 << 20;
+
     private readonly Lock _lock = new();
     private readonly Dictionary<string, ReadOnlyMemory<byte>> _bundles = new(StringComparer.Ordinal);
     private readonly Queue<string> _order = new();
+    private long _bytes;
 
     public void Add(ReadOnlySpan<byte> digest, ReadOnlyMemory<byte> bundle)
     {
@@ -21,9 +25,11 @@ internal sealed class KnownEvidence(int capacity = 128)
             }
 
             _order.Enqueue(key);
-            while (_order.Count > capacity)
+            _bytes += bundle.Length;
+            while (_order.Count > capacity || _bytes > MaxBytes)
             {
-                _bundles.Remove(_order.Dequeue());
+                _bundles.Remove(_order.Dequeue(), out ReadOnlyMemory<byte> oldest);
+                _bytes -= oldest.Length;
             }
         }
     }
