@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Cocoon.Enclave.Attestation;
 using Cocoon.Enclave.Hardening;
 using Cocoon.Enclave.Inference;
+using Cocoon.Enclave.Inference.LlamaCpp.Interop;
 using Cocoon.Enclave.Ipc;
 using Cocoon.Enclave.Sessions;
 using Cocoon.Protocol.Attestation;
@@ -119,6 +120,15 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
     /// <summary><c>null</c> when ready, else the exit code.</summary>
     private async Task<int?> StartAsync(Configure configure)
     {
+        string natives = configure.NativesPath.Length > 0 ? configure.NativesPath : _options.Natives ?? "";
+        bool isForeign = configure.Upstream is null && natives.Length > 0 && !NativesFolder.IsOwn(natives);
+        if (isForeign && EvidenceSources.MayBeHardware(configure, _options.Reports))
+        {
+            // Hardware vouches for the image, and these libraries, which could do everything that this process can, are not of it.
+            await FaultAsync("evidence", $"the libraries in {natives} are not this program's own: leave them out, or ask for simulated evidence");
+            return ExitUnprotected;
+        }
+
         bool filterFirst = configure.Upstream is not null || configure.GpuLayers == 0 || !GpuDevices.MayExist;
         if (filterFirst)
         {
@@ -163,7 +173,7 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
         }
 
         _evidenceSource = EvidenceSources.Choose(configure, protections, _options.Reports, _options.Time);
-        if (_evidenceSource is null)
+        if (_evidenceSource is null || (isForeign && _evidenceSource.Kind != EvidenceKind.Simulated))
         {
             await FaultAsync("evidence", $"this machine gives no {configure.Evidence} evidence");
             return ExitUnprotected;

@@ -18,6 +18,9 @@ internal sealed class EnclaveHostOptions
 
     public required EngineLoader LoadEngine { get; init; }
 
+    /// <summary>Folder of the engine's libraries that whoever started the process named; <c>null</c>: the program's own.</summary>
+    public string? Natives { get; init; }
+
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
     /// <summary>Where the kernel hands out hardware evidence.</summary>

@@ -69,6 +69,7 @@ internal static class EnclaveProcess
             {
                 Protection = Protection(arguments),
                 LoadEngine = loadEngine ?? (arguments.UpstreamPort > 0 ? UpstreamLoader.LoadAsync : LlamaCppLoader.For(arguments.Natives)),
+                Natives = arguments.Natives,
                 AllowUnprotected = arguments.AllowUnprotected,
                 Suites = suites,
                 WarmUp = true,

@@ -33,6 +33,9 @@ internal static class EvidenceSources
         return isAuto || configure.Evidence == EvidenceKind.Simulated.Word() ? new SimulatedEvidenceSource(protections, time) : null;
     }
 
+    /// <summary>Whether <see cref="Choose"/> may come to hardware evidence. Asked before any code of the host's choice is loaded.</summary>
+    public static bool MayBeHardware(Configure configure, ITsmReports reports) => configure.Evidence != EvidenceKind.Simulated.Word() && reports.IsPresent;
+
     private static byte[] ReadEventLog()
     {
         try

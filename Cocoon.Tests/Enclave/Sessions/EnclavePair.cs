@@ -68,6 +68,9 @@ internal sealed class EnclavePair : IAsyncDisposable
     public static EnclavePair Create(ManualTimeProvider? time = null, FakeEngine? engine = null, params string[] missing) =>
         new(time, engine ?? new FakeEngine(), reports: null, missing);
 
+    /// <summary>On a machine whose kernel hands out hardware evidence.</summary>
+    public static EnclavePair CreateOn(ITsmReports reports) => new(time: null, new FakeEngine(), reports, []);
+
     /// <param name="change">What the host makes of the configuration.</param>
     public ValueTask ConfigureAsync(Func<Configure, Configure>? change = null)
     {

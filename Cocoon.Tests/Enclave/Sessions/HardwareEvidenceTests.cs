@@ -80,6 +80,27 @@ public sealed class HardwareEvidenceTests
         }
     }
 
+    /// <summary>A library does what the process can do, and the host can name another folder of them: what was measured is the program's own.</summary>
+    [TestCase("elsewhere", "", false)]
+    [TestCase("elsewhere", "tdx", false)]
+    [TestCase("natives-of-mine", "auto", false)]
+    [TestCase("elsewhere", "simulated", true)]
+    [TestCase("natives/b8816/linux-x64", "tdx", true)]
+    public async Task Libraries_OfTheHostsChoice_AreNotLoadedWhereHardwareWouldVouchForThem(string folder, string evidence, bool loaded)
+    {
+        await using EnclavePair pair = EnclavePair.CreateOn(Reports());
+        await pair.ConfigureAsync(configure => new Configure(configure) { NativesPath = Path.Combine(AppContext.BaseDirectory, folder), Evidence = evidence });
+        if (loaded)
+        {
+            Assert.That((await pair.Connection.Ready.WaitAsync(EnclavePair.Patience)).EvidenceKind, Is.EqualTo(evidence));
+            return;
+        }
+
+        Assert.That(await pair.Run.WaitAsync(EnclavePair.Patience), Is.EqualTo(Cocoon.Enclave.EnclaveHost.ExitUnprotected));
+        await Eventually.TrueAsync(
+            "it says why", () => pair.Connection.Fault?.Contains("not this program's own", StringComparison.Ordinal) == true, EnclavePair.Patience, CancellationToken.None);
+    }
+
     private MemoryTsmReports Reports() => new("tdx_guest", data => _isBroken ? throw new IOException("firmware") : [.. new byte[1000], .. data]);
 
     private static async Task<KeysRotated> RotateAsync(EnclavePair pair, ManualTimeProvider time, ulong epoch)

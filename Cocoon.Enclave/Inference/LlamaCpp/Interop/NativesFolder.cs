@@ -52,6 +52,21 @@ internal static partial class NativesFolder
         return null;
     }
 
+    /// <summary>Whether the folder is the program's own, as in a measured image: in <c>natives/</c> beside the binary or in a folder above it.</summary>
+    public static bool IsOwn(string folder)
+    {
+        string full = Path.GetFullPath(folder) + Path.DirectorySeparatorChar;
+        for (DirectoryInfo? above = new(AppContext.BaseDirectory); above is not null; above = above.Parent)
+        {
+            if (full.StartsWith(Path.Combine(above.FullName, "natives") + Path.DirectorySeparatorChar, StringComparison.Ordinal))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     /// <summary>The GPU interface that the libraries are built for; <c>null</c> when they are for the CPU.</summary>
     public static string? Accelerator(string folder) => Directory.EnumerateFiles(folder)
         .Select(f => AcceleratorName().Match(Path.GetFileName(f)))
