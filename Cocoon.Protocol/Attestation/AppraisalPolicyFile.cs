@@ -99,7 +99,7 @@ internal static class AppraisalPolicyFile
             RequireFreshEvidence = document.RequireFreshEvidence,
             RequirePostQuantum = document.RequirePostQuantum,
             EnclavePolicies = PolicyFields.Hex("enclave_policies", document.EnclavePolicies, EnclaveBinding.DigestSize),
-            Releases = [.. document.Releases.Select(r => r.ToRelease())],
+            Releases = [.. document.Releases.Select(r => r?.ToRelease() ?? throw PolicyFields.Error("releases", "holds images"))],
             Tdx = document.Tdx?.ToPolicy() ?? Tdx.TdxPolicy.Strict,
             Snp = document.Snp?.ToPolicy() ?? SevSnp.SnpPolicy.Strict,
             Gpu = document.Gpu?.ToPolicy() ?? Nvidia.GpuPolicy.Strict,
@@ -134,7 +134,7 @@ internal static class AppraisalPolicyFile
 
         public ImmutableArray<string> EnclavePolicies { get; init; } = [];
 
-        public ImmutableArray<ReleaseDocument> Releases { get; init; } = [];
+        public ImmutableArray<ReleaseDocument?> Releases { get; init; } = [];
 
         public TdxPolicyDocument? Tdx { get; init; }
 

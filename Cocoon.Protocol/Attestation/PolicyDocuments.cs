@@ -154,7 +154,7 @@ internal sealed record TdxPolicyDocument
         ServiceTds = PolicyFields.Hex("tdx.service_tds", ServiceTds, TdxReportBody.MeasurementSize),
         DeniedFmspcs = PolicyFields.Hex("tdx.denied_fmspcs", DeniedFmspcs, 6),
         DeniedPlatforms = PolicyFields.Hex("tdx.denied_platforms", DeniedPlatforms, 16),
-        AcceptedAdvisories = [.. AcceptedAdvisories.OrEmpty()],
+        AcceptedAdvisories = [.. AcceptedAdvisories.OrEmpty().Select(a => a ?? throw PolicyFields.Error("tdx.accepted_advisories", "holds words as INTEL-SA-00828"))],
         AllowPerfMon = AllowPerfMon,
     };
 
