@@ -6,7 +6,7 @@ namespace Cocoon.Enclave.Inference;
 /// <summary>Lets one thread sleep until another wakes it. Waking it is one call into the kernel, or none while it does not sleep.</summary>
 /// <remarks>
 /// The runtime's own events hold a mutex that the woken thread wants at once, so that whoever wakes it calls the kernel twice and may lose
-/// the processor twice. POSIX semaphores of Linux have none; elsewhere it is a runtime's event. A thread that waits returns at least once
+/// the processor twice. POSIX semaphores of Linux have none; elsewhere it is a runtime's monitor. A thread that waits returns at least once
 /// after each call of <see cref="Set"/>, and may return more often.
 /// </remarks>
 internal sealed unsafe partial class WakeEvent
@@ -18,18 +18,17 @@ internal sealed unsafe partial class WakeEvent
 
     // Never freed by hand: a late call of Set finds it as long as this object lives.
     private readonly ulong[]? _semaphore;
-    private readonly AutoResetEvent? _event;
+
+    private readonly object _gate = new();
+    private bool _isSet;
 
     public WakeEvent()
     {
-        if (!OperatingSystem.IsLinux())
+        if (OperatingSystem.IsLinux())
         {
-            _event = new AutoResetEvent(false);
-            return;
+            _semaphore = GC.AllocateArray<ulong>(SemaphoreWords, pinned: true);
+            Check(sem_init(Semaphore, 0, 0));
         }
-
-        _semaphore = GC.AllocateArray<ulong>(SemaphoreWords, pinned: true);
-        Check(sem_init(Semaphore, 0, 0));
     }
 
     private void* Semaphore => Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_semaphore!));
@@ -37,9 +36,14 @@ internal sealed unsafe partial class WakeEvent
     /// <summary>Any thread. Allocates nothing.</summary>
     public void Set()
     {
-        if (_event is not null)
+        if (_semaphore is null)
         {
-            _event.Set();
+            lock (_gate)
+            {
+                _isSet = true;
+                Monitor.Pulse(_gate);
+            }
+
             return;
         }
 
@@ -50,9 +54,18 @@ internal sealed unsafe partial class WakeEvent
     /// <summary>One thread at a time.</summary>
     public void Wait()
     {
-        if (_event is not null)
+        if (_semaphore is null)
         {
-            _event.WaitOne();
+            lock (_gate)
+            {
+                while (!_isSet)
+                {
+                    Monitor.Wait(_gate);
+                }
+
+                _isSet = false;
+            }
+
             return;
         }
 
