@@ -43,13 +43,14 @@ internal static class PemReader
 
             string label = rest[(at + begin.Length)..labelEnd];
             string footer = $"-----END {label}-----";
-            int footerAt = rest.IndexOf(footer, labelEnd, StringComparison.Ordinal);
+            int bodyAt = labelEnd + dashes.Length;
+            int footerAt = rest.IndexOf(footer, bodyAt, StringComparison.Ordinal);
             if (footerAt < 0)
             {
                 throw Malformed();
             }
 
-            byte[] der = Decode(rest.AsSpan(labelEnd + dashes.Length, footerAt - labelEnd - dashes.Length));
+            byte[] der = Decode(rest.AsSpan(bodyAt, footerAt - bodyAt));
             blocks.Add((label, der));
             Append(canonical, label, der);
             at = footerAt + footer.Length + 1;
@@ -74,13 +75,14 @@ internal static class PemReader
             int labelEnd = rest.IndexOf("-----", at + begin.Length, StringComparison.Ordinal);
             string label = labelEnd < 0 || labelEnd - at > Columns ? throw Malformed() : rest[(at + begin.Length)..labelEnd];
             string footer = $"-----END {label}-----";
-            int footerAt = rest.IndexOf(footer, labelEnd, StringComparison.Ordinal);
+            int bodyAt = labelEnd + "-----".Length;
+            int footerAt = rest.IndexOf(footer, bodyAt, StringComparison.Ordinal);
             if (footerAt < 0 || blocks.Count == MaxBlocks)
             {
                 throw Malformed();
             }
 
-            blocks.Add((label, Decode(rest.AsSpan(labelEnd + 5, footerAt - labelEnd - 5))));
+            blocks.Add((label, Decode(rest.AsSpan(bodyAt, footerAt - bodyAt))));
             at = footerAt + footer.Length;
         }
 

@@ -42,6 +42,15 @@ public sealed class PemReaderTests
         }
     }
 
+    /// <remarks>The footer's first dashes are the header's last.</remarks>
+    [Test]
+    public void Read_FooterInsideTheHeader_IsRefusedByBoth()
+    {
+        byte[] text = "-----BEGIN CERTIFICATE-----END CERTIFICATE-----\n"u8.ToArray();
+        Assert.That(() => PemReader.Read(text), Throws.InstanceOf<EvidenceException>());
+        Assert.That(() => PemReader.ReadLoose(text), Throws.InstanceOf<EvidenceException>());
+    }
+
     [Test]
     public void ReadLoose_TextAroundAndDamage_ReadsTheOneAndRefusesTheOther()
     {
