@@ -17,8 +17,8 @@ internal sealed class PendingMessage(GossipMessage message, GossipPeer receivedF
 
 /// <summary>What happens to a message from arrival to judgement, as far as state and score go.</summary>
 /// <remarks>
-/// Under the router's lock. A message is marked as seen only once its signature holds: with ids of <c>from ++ seqno</c>
-/// anybody could otherwise suppress a message of somebody else by sending a forged one with its id first.
+/// Under the router's lock. A message is marked as seen, and refused from others by IDONTWANT, only once its signature holds: with ids of
+/// <c>from ++ seqno</c>, of which the next is known, anybody could otherwise suppress a message of somebody else by sending a forged one first.
 /// </remarks>
 internal sealed class MessageArrivals(GossipsubState state, MessagePropagation propagation)
 {
@@ -72,7 +72,6 @@ internal sealed class MessageArrivals(GossipsubState state, MessagePropagation p
         if (other is null)
         {
             _verifying.Add(id, pending);
-            propagation.AnnounceArrival(message, peer);
         }
 
         return pending;
@@ -108,6 +107,7 @@ internal sealed class MessageArrivals(GossipsubState state, MessagePropagation p
             return null;
         }
 
+        propagation.AnnounceArrival(pending);
         state.Score.Begin(message.Id);
         foreach (GossipPeer peer in pending.AlsoFrom ?? [])
         {

@@ -39,9 +39,10 @@ internal sealed class MessagePropagation(GossipsubState state, MeshHeartbeat hea
         }
     }
 
-    /// <summary>Tells the mesh that this message need not be sent to us again; before it is validated, or it would be too late.</summary>
-    public void AnnounceArrival(GossipMessage message, GossipPeer receivedFrom)
+    /// <summary>Tells the mesh that this message need not be sent to us again; before it is judged, or it would be too late.</summary>
+    public void AnnounceArrival(PendingMessage arrived)
     {
+        GossipMessage message = arrived.Message;
         if (message.Data.Length < state.Options.IDontWantThreshold || !state.Topics.TryGetValue(message.Topic, out GossipTopic? topic))
         {
             return;
@@ -49,7 +50,7 @@ internal sealed class MessagePropagation(GossipsubState state, MeshHeartbeat hea
 
         foreach (GossipPeer peer in topic.Mesh)
         {
-            if (peer != receivedFrom && peer.SpeaksIDontWant)
+            if (peer != arrived.ReceivedFrom && peer.SpeaksIDontWant && arrived.AlsoFrom?.Contains(peer) != true)
             {
                 peer.Queue.IDontWant(message.Id);
             }

@@ -68,6 +68,29 @@ public sealed class GossipsubHostileTests
         }
     }
 
+    /// <summary>The ids of a peer's messages follow each other: who forges the next one must not have our neighbours keep the real one from us.</summary>
+    [Test]
+    public async Task ForgedMessage_WithTheIdOfOneToCome_KeepsNobodyFromSendingIt()
+    {
+        await VirtualLoop.Enter();
+        await using GossipNetwork network = new();
+        GossipNode node = network.Add(), author = network.Add();
+        await node.SubscribeAsync();
+        RawGossipPeer forger = new(network), honest = new(network);
+        await forger.ConnectAsync(node);
+        await honest.ConnectAsync(node);
+        await network.Time.UntilAsync(() => node.MeshSize == 2, "mesh");
+        byte[] text = [.. Enumerable.Repeat((byte)'r', 2000)];
+        GossipMessage real = MessageSigning.Create(author.Host.Key, GossipNetwork.Topic, text, 7);
+        byte[] forged = real.Raw.ToArray();
+        forged[forged.AsSpan().IndexOf(text)]++;
+        await forger.SendMessageAsync(GossipRpcReader.ReadMessage(forged));
+        await network.Time.PassAsync(TimeSpan.FromSeconds(2), TimeSpan.FromMilliseconds(100));
+        Assert.That(honest.Heard.SelectMany(rpc => rpc.IDontWant), Is.Empty);
+        await honest.SendMessageAsync(real);
+        await network.Time.UntilAsync(() => !node.Received.IsEmpty, "the real message");
+    }
+
     [Test]
     public async Task UnsignedMessages_EndInDisconnection_WhileHonestTrafficGoesOn()
     {
