@@ -1,3 +1,4 @@
+using Cocoon.Node.Cli.Rendering;
 using Cocoon.Node.Payments;
 
 namespace Cocoon.Node.Cli;
@@ -23,17 +24,18 @@ internal sealed class CliException(int exitCode, string what, string? why = null
     public static CliException OfFile(Exception exception) => new(
         exception is FileNotFoundException or DirectoryNotFoundException ? Cli.ExitCode.NotFound : Cli.ExitCode.CheckFailed, "a file or connection could not be used", exception.Message);
 
+    /// <remarks>Providers and their enclaves have their words in it: each stays on its line.</remarks>
     public void Print(TextWriter error)
     {
-        error.WriteLine($"error: {Message}");
+        error.WriteLine($"error: {Words.OneLine(Message)}");
         if (Why is not null)
         {
-            error.WriteLine($"  why  {Why}");
+            error.WriteLine($"  why  {Words.OneLine(Why)}");
         }
 
         if (Fix is not null)
         {
-            error.WriteLine($"  fix  {Fix}");
+            error.WriteLine($"  fix  {Words.OneLine(Fix)}");
         }
     }
 }
