@@ -10,11 +10,16 @@ public static class ProtobufParsing
     /// The runtime holds the length of a field of the outermost message against nothing: inside of a message that says it is two gigabytes
     /// long every field may say so too, and is given the memory before the end is noticed (seen: 77 bytes took 977 MB). Deeper lengths are
     /// held against those around them, so that the outermost ones are all that is missing.
+    /// <para>
+    /// The parser only names the message. Its own <c>ParseFrom</c> asks afterwards whether all required fields are there, for which it builds
+    /// the reflection of the whole file: thousands of types that stay in memory. No message of ours has required fields.
+    /// </para>
     /// </remarks>
     /// <exception cref="Exception">One for which <see cref="ProtobufFault.IsMalformed"/> holds: the bytes are no such message.</exception>
     public static T ParseBounded<T>(this MessageParser<T> parser, ReadOnlySpan<byte> bytes)
-        where T : IMessage<T>
+        where T : class, IMessage<T>, new()
     {
+        ArgumentNullException.ThrowIfNull(parser);
         ProtobufReader reader = new(bytes);
         while (!reader.IsAtEnd)
         {
@@ -24,7 +29,9 @@ public static class ProtobufParsing
             }
         }
 
-        return parser.ParseFrom(bytes);
+        T message = new();
+        message.MergeFrom(bytes);
+        return message;
     }
 }
 

@@ -46,7 +46,7 @@ internal static class PipeFrameCodec
     /// <param name="buffer">Type and payload are at <paramref name="offset"/>, with <see cref="FieldPrefix"/> bytes of room before them.</param>
     /// <exception cref="PipeException">Unknown type or unreadable payload.</exception>
     public static T Decode<T>(MessageParser<T> parser, byte[] buffer, int offset, int length)
-        where T : IMessage<T>
+        where T : class, IMessage<T>, IPipeFrame, new()
     {
         int type = buffer[offset];
         int payload = length - 1;
@@ -65,9 +65,7 @@ internal static class PipeFrameCodec
             throw new PipeException(PipeErrorCode.Malformed, $"frame of type {type}");
         }
 
-        return frame.Descriptor.Oneofs[0].Accessor.GetCaseFieldDescriptor(frame) is null
-            ? throw new PipeException(PipeErrorCode.UnknownType, $"frame type {type}")
-            : frame;
+        return frame.HasBody ? frame : throw new PipeException(PipeErrorCode.UnknownType, $"frame type {type}");
     }
 
     private static uint ReadVarint(ref ReadOnlySpan<byte> bytes)

@@ -10,7 +10,7 @@ namespace Cocoon.Protocol.Enclaves;
 /// </param>
 /// <remarks>One reader at a time. Does not own the stream.</remarks>
 internal sealed class PipeFrameReader<T>(Stream stream, MessageParser<T> parser, bool blocks = false)
-    where T : class, IMessage<T>
+    where T : class, IMessage<T>, IPipeFrame, new()
 {
     /// <summary>What a pipe holds on Linux.</summary>
     private const int FirstCapacity = 64 << 10;

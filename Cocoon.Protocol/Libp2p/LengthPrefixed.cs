@@ -54,7 +54,7 @@ public static class LengthPrefixed
     /// <summary>Reads and parses one protobuf message; <c>null</c> when the stream ended before its first byte.</summary>
     /// <exception cref="Libp2pException">As <see cref="ReadAsync(IByteStream, int, CancellationToken)"/>, or the bytes are no such message.</exception>
     public static async ValueTask<T?> ReadAsync<T>(IByteStream stream, MessageParser<T> parser, int maxLength, CancellationToken cancellationToken)
-        where T : class, IMessage<T>
+        where T : class, IMessage<T>, new()
     {
         byte[]? bytes = await ReadAsync(stream, maxLength, cancellationToken);
         return bytes is null ? null : Parse(parser, bytes);
@@ -63,7 +63,7 @@ public static class LengthPrefixed
     /// <summary>Parses a protobuf message of a remote.</summary>
     /// <exception cref="Libp2pException">The bytes are no such message.</exception>
     public static T Parse<T>(MessageParser<T> parser, ReadOnlySpan<byte> bytes)
-        where T : class, IMessage<T>
+        where T : class, IMessage<T>, new()
     {
         try
         {

@@ -66,7 +66,7 @@ internal static class SignedRecords
         ByteString signature,
         MessageParser<T> parser,
         [NotNullWhen(true)] out T? message)
-        where T : class, IMessage<T>
+        where T : class, IMessage<T>, new()
     {
         message = null;
         if (!Ed25519.Verify(key, SessionDomains.Message(domain, body.Span), signature.Span))

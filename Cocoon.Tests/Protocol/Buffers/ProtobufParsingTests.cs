@@ -2,6 +2,7 @@ using Cocoon.Protocol.Buffers;
 using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Libp2p.Protocols.Relay.Proto;
 using Google.Protobuf;
+using Google.Protobuf.Reflection;
 using NUnit.Framework;
 
 namespace Cocoon.Tests.Protocol.Buffers;
@@ -26,5 +27,16 @@ public sealed class ProtobufParsingTests
         HopMessage message = new() { Type = HopMessage.Types.Type.Reserve, Reservation = new() { Expire = 7, Addrs = { ByteString.CopyFromUtf8("a") } } };
         Assert.That(HopMessage.Parser.ParseBounded(message.ToByteArray()), Is.EqualTo(message));
         Assert.That(HopMessage.Parser.ParseBounded([]), Is.EqualTo(new HopMessage()));
+    }
+
+    /// <summary>Parsing does not look for them.</summary>
+    [Test]
+    public void Messages_OfAllProtocols_HaveNoRequiredFields()
+    {
+        MessageDescriptor[] messages = [.. typeof(ProtobufParsing).Assembly.GetTypes()
+            .Where(t => t is { IsAbstract: false, ContainsGenericParameters: false } && t.IsAssignableTo(typeof(IMessage)))
+            .Select(t => ((IMessage)Activator.CreateInstance(t, nonPublic: true)!).Descriptor)];
+        Assert.That(messages, Is.Not.Empty);
+        Assert.That(messages.SelectMany(m => m.Fields.InDeclarationOrder()).Where(f => f.IsRequired).Select(f => f.FullName), Is.Empty);
     }
 }
