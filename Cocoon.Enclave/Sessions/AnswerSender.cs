@@ -7,7 +7,8 @@ namespace Cocoon.Enclave.Sessions;
 /// <remarks>One caller at a time. Disposal stops sending without a final frame, unless <see cref="CompleteAsync"/> returned.</remarks>
 internal abstract class AnswerSender(ResponseSealer sealer, SessionOutput output) : IAsyncDisposable
 {
-    private readonly byte[] _frames = new byte[ResponseShape.FrameSize * ResponseShape.MaxFramesPerChunk];
+    // As large as the largest chunk so far: most answers leave a frame or two at a time, and there is one buffer per running request.
+    private byte[] _frames = [];
 
     protected SessionOutput Output { get; } = output;
 
@@ -46,6 +47,11 @@ internal abstract class AnswerSender(ResponseSealer sealer, SessionOutput output
         {
             int count = Math.Min(frames, ResponseShape.MaxFramesPerChunk);
             frames -= count;
+            if (_frames.Length < count * ResponseShape.FrameSize)
+            {
+                _frames = new byte[count * ResponseShape.FrameSize];
+            }
+
             for (int i = 0; i < count; i++)
             {
                 writer.TakeFrame(_frames.AsSpan(i * ResponseShape.FrameSize, ResponseShape.FrameSize));
