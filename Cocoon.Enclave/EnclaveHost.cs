@@ -190,12 +190,7 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
         }
 
         // Loading reads all metadata of the model and measures: none of it is needed again.
-        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
-        if (OperatingSystem.IsLinux())
-        {
-            LibC.TrimHeap();
-        }
-
+        IdleMemory.Release();
         await _writer.WriteAsync(new EnclaveFrame { Ready = await ReadyAsync(_engine, _identity) }, _shutdown.Token);
         return null;
     }
@@ -304,12 +299,13 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
         }
     }
 
-    /// <summary>Key rotation, fresh evidence, and figures for the host.</summary>
+    /// <summary>Key rotation, fresh evidence, figures for the host, and memory that is not needed.</summary>
     private async Task MaintainAsync(SessionTable sessions, CancellationTokenSource stop)
     {
         CancellationToken cancellationToken = stop.Token;
         using PeriodicTimer timer = new(_options.LoadInterval, _options.Time);
         Load last = new();
+        IdleMemory memory = new();
         try
         {
             while (await timer.WaitForNextTickAsync(cancellationToken))
@@ -336,6 +332,11 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
                 {
                     last = load;
                     await _writer.WriteAsync(new EnclaveFrame { Load = load.Clone() }, cancellationToken);
+                }
+
+                if (_options.HasOwnPipe)
+                {
+                    memory.Look(isWorking: load.Active > 0 || load.Queued > 0);
                 }
             }
         }
