@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
@@ -89,7 +90,45 @@ internal sealed record EnclavePolicy
 
     public static byte[] Digest(ReadOnlySpan<byte> document) => SHA256.HashData(document);
 
-    public byte[] Encode() => JsonSerializer.SerializeToUtf8Bytes(this, s_options);
+    /// <remarks>Member by member: an enclave writes this once, and a serializer would stay in its memory.</remarks>
+    public byte[] Encode()
+    {
+        ArrayBufferWriter<byte> document = new(1 << 10);
+        using (Utf8JsonWriter json = new(document))
+        {
+            json.WriteStartObject();
+            json.WriteString("schema", Schema);
+            json.WriteString("profile", Profile);
+            json.WriteBoolean("may_run_unprotected", MayRunUnprotected);
+            json.WriteStartObject("protections");
+            foreach ((string name, string state) in Protections)
+            {
+                json.WriteString(name, state);
+            }
+
+            json.WriteEndObject();
+            json.WriteStartArray("suites");
+            foreach (string suite in Suites)
+            {
+                json.WriteStringValue(suite);
+            }
+
+            json.WriteEndArray();
+            json.WriteNumber("key_lifetime_seconds", KeyLifetimeSeconds);
+            json.WriteNumber("key_overlap_seconds", KeyOverlapSeconds);
+            json.WriteNumber("evidence_lifetime_seconds", EvidenceLifetimeSeconds);
+            json.WriteNumber("replay_capacity", ReplayCapacity);
+            json.WriteNumber("request_expiry_seconds", RequestExpirySeconds);
+            json.WriteNumber("frame_bytes", FrameBytes);
+            json.WriteNumber("frame_tick_milliseconds", FrameTickMilliseconds);
+            json.WriteNumber("block_milliseconds", BlockMilliseconds);
+            json.WriteNumber("minimum_unit_tokens", MinimumUnitTokens);
+            json.WriteNumber("payment_wait_milliseconds", PaymentWaitMilliseconds);
+            json.WriteEndObject();
+        }
+
+        return document.WrittenSpan.ToArray();
+    }
 
     /// <summary><c>false</c> for anything but the canonical form within the limit.</summary>
     public static bool TryDecode(ReadOnlySpan<byte> document, [NotNullWhen(true)] out EnclavePolicy? policy)
