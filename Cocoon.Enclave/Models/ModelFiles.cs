@@ -1,14 +1,12 @@
 using System.Collections.Immutable;
-using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.RegularExpressions;
 using Cocoon.Protocol.Inference;
 
 namespace Cocoon.Enclave.Models;
 
 /// <summary>A model on disk: all its files, its checked head and its manifest.</summary>
-internal sealed partial class ModelFiles
+internal sealed class ModelFiles
 {
     private ModelFiles(ImmutableArray<string> paths, GgufHead head, ModelManifest manifest, string? template)
     {
@@ -66,19 +64,16 @@ internal sealed partial class ModelFiles
             return [path];
         }
 
-        Match match = SplitName().Match(path);
-        if (!match.Success || head.Integer("split.no") != 0
-            || int.Parse(match.Groups["of"].ValueSpan, CultureInfo.InvariantCulture) != count)
+        string first = $"-00001-of-{count:00000}.gguf";
+        if (!path.EndsWith(first, StringComparison.Ordinal) || path.Length == first.Length || head.Integer("split.no") != 0)
         {
             throw new GgufException(GgufErrorCode.SplitIncomplete, $"it is one of {count} parts: name the first, …-00001-of-{count:00000}.gguf");
         }
 
-        ImmutableArray<string> paths = [.. Enumerable.Range(1, (int)count).Select(i => $"{match.Groups["stem"].Value}-{i:00000}-of-{count:00000}.gguf")];
+        string stem = path[..^first.Length];
+        ImmutableArray<string> paths = [.. Enumerable.Range(1, (int)count).Select(i => $"{stem}-{i:00000}-of-{count:00000}.gguf")];
         return paths.FirstOrDefault(p => !File.Exists(p)) is { } missing
             ? throw new GgufException(GgufErrorCode.SplitIncomplete, $"{Path.GetFileName(missing)}, another part of the model, is not beside it")
             : paths;
     }
-
-    [GeneratedRegex(@"^(?<stem>.+)-00001-of-(?<of>[0-9]{5})\.gguf$", RegexOptions.ExplicitCapture)]
-    private static partial Regex SplitName();
 }

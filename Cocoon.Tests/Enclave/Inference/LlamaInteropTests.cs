@@ -72,6 +72,50 @@ public sealed class LlamaInteropTests
         }
     }
 
+    [TestCase("libllama.so libggml.so libggml-base.so libggml-cpu.so libggml-blas.so", null, true)]
+    [TestCase("llama.dll ggml.dll ggml-base.dll ggml-vulkan.dll ggml-cpu-x64.dll", "vulkan", true)]
+    [TestCase("libllama.cuda.v0.5.0.so libggml.cuda.v0.5.0.so libggml-base.so libggml-cuda.so libggml-cpu-sapphirerapids.so", "cuda", true)]
+    [TestCase("libllama.metal.b1234.dylib libggml.metal.b1234.dylib libggml-base.dylib libggml-metal.dylib", "metal", true)]
+    [TestCase("libllama.v.so libllama.so.1 libllama.x.v1.so libllama.v1x.so libllama xllama.so llama", null, false)]
+    public void NativesFolder_NamesOfAllPlatforms_AreRead(string names, string? accelerator, bool isThere)
+    {
+        string folder = Directory.CreateTempSubdirectory("cocoon-natives").FullName;
+        try
+        {
+            foreach (string name in names.Split(' '))
+            {
+                File.WriteAllText(Path.Combine(folder, name), "");
+            }
+
+            Assert.That(NativesFolder.Find(folder), Is.EqualTo(isThere ? folder : null));
+            Assert.That(NativesFolder.Accelerator(folder), Is.EqualTo(accelerator));
+            Assert.DoesNotThrow(() => NativesFolder.RefuseUnknownPlugins(folder));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [TestCase("libggml-cpu-.so")]
+    [TestCase("libggml-cpu-Zen.so")]
+    [TestCase("libggml-cudax.so")]
+    [TestCase("libggml-rpc.so")]
+    [TestCase("evil-ggml-cpu.so")]
+    public void NativesFolder_UnknownBackend_IsRefused(string name)
+    {
+        string folder = Directory.CreateTempSubdirectory("cocoon-natives").FullName;
+        try
+        {
+            File.WriteAllText(Path.Combine(folder, name), "");
+            Assert.Throws<EngineException>(() => NativesFolder.RefuseUnknownPlugins(folder));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
     [Test]
     public void NativesFolder_EmptyFolder_IsNotFound() => Assert.That(NativesFolder.Find(Path.GetTempPath()), Is.Null);
 }

@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.RegularExpressions;
 
 namespace Cocoon.Enclave.Inference.LlamaCpp.Interop;
 
@@ -9,13 +8,16 @@ namespace Cocoon.Enclave.Inference.LlamaCpp.Interop;
 /// <remarks>
 /// Order: an explicit folder, <c>COCOON_NATIVES</c>, <c>natives/</c> beside the binary, then <c>natives/</c> of each folder above it.
 /// Under <c>natives/</c> the libraries lie in <c>&lt;release&gt;/&lt;rid&gt;[-&lt;variant&gt;]/</c>, of which the fastest is taken: scripts/llama
-/// brings a GPU build only to a machine that suits it. Directly inside is accepted as well.
+/// brings a GPU build only to a machine that suits it. Directly inside is accepted as well. Names are read by hand: this runs in every
+/// enclave, and an engine for expressions would stay in its memory.
 /// </remarks>
-internal static partial class NativesFolder
+internal static class NativesFolder
 {
     public const string Variable = "COCOON_NATIVES";
 
     private static readonly string[] Variants = ["-cuda", "-cuda12", "-metal", "-vulkan", ""];
+    private static readonly string[] Accelerators = ["cuda", "vulkan", "metal"];
+    private static readonly string[] Suffixes = [".so", ".dll", ".dylib"];
 
     /// <summary>The folder with libllama, or <c>null</c>.</summary>
     public static string? Find(string? explicitFolder = null)
@@ -68,15 +70,14 @@ internal static partial class NativesFolder
     }
 
     /// <summary>The GPU interface that the libraries are built for; <c>null</c> when they are for the CPU.</summary>
-    public static string? Accelerator(string folder) => Directory.EnumerateFiles(folder)
-        .Select(f => AcceleratorName().Match(Path.GetFileName(f)))
-        .FirstOrDefault(m => m.Success)?.Groups["gpu"].Value;
+    public static string? Accelerator(string folder) =>
+        Directory.EnumerateFiles(folder).Select(file => Plugin(Path.GetFileName(file))).FirstOrDefault(plugin => Accelerators.Contains(plugin));
 
     /// <summary>Full path of the library with this stem (<c>llama</c>, <c>ggml</c>, <c>ggml-base</c>); names carry variant and release.</summary>
     /// <exception cref="EngineException">None, or more than one.</exception>
     public static string Library(string folder, string stem)
     {
-        string[] found = [.. Directory.EnumerateFiles(folder).Where(f => LibraryName().Match(Path.GetFileName(f)) is { Success: true } m && m.Groups["stem"].Value == stem)];
+        string[] found = [.. Directory.EnumerateFiles(folder).Where(file => Stem(Path.GetFileName(file)) == stem)];
         return found.Length == 1
             ? found[0]
             : throw new EngineException(EngineErrorCode.NativesMissing, $"{found.Length} files named like lib{stem} in {folder}, expected one");
@@ -88,7 +89,7 @@ internal static partial class NativesFolder
     {
         foreach (string file in Directory.EnumerateFiles(folder).Select(f => Path.GetFileName(f)!))
         {
-            if (file.Contains("ggml-", StringComparison.Ordinal) && !KnownPlugin().IsMatch(file) && !LibraryName().IsMatch(file))
+            if (file.Contains("ggml-", StringComparison.Ordinal) && !IsKnown(Plugin(file)) && Stem(file) is null)
             {
                 throw new EngineException(EngineErrorCode.NativesUnsupported, $"unknown backend {file} beside the llama.cpp libraries; remove it");
             }
@@ -99,7 +100,7 @@ internal static partial class NativesFolder
     public static string Digest(string folder)
     {
         using IncrementalHash all = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (string file in Directory.EnumerateFiles(folder).Where(f => Regex.IsMatch(f, "\\.(so|dll|dylib)$")).Order(StringComparer.Ordinal))
+        foreach (string file in Directory.EnumerateFiles(folder).Where(f => Bare(f) is not null).Order(StringComparer.Ordinal))
         {
             using FileStream stream = File.OpenRead(file);
             all.AppendData(Encoding.UTF8.GetBytes(Path.GetFileName(file) + "\0"));
@@ -114,15 +115,43 @@ internal static partial class NativesFolder
         + (RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "-arm64" : "-x64");
 
     private static bool Holds(string folder) =>
-        Directory.Exists(folder)
-        && Directory.EnumerateFiles(folder).Any(f => LibraryName().Match(Path.GetFileName(f)) is { Success: true } m && m.Groups["stem"].Value == LlamaNative.Llama);
+        Directory.Exists(folder) && Directory.EnumerateFiles(folder).Any(file => Stem(Path.GetFileName(file)) == LlamaNative.Llama);
 
-    [GeneratedRegex(@"^(lib)?(?<stem>llama|ggml-base|ggml)(\.(cuda|vulkan|metal))?(\.[vb][0-9.]+)?\.(so|dll|dylib)$", RegexOptions.ExplicitCapture)]
-    private static partial Regex LibraryName();
+    /// <summary>A library's name without <c>lib</c> and suffix; <c>null</c> for what is no library.</summary>
+    private static string? Bare(string file)
+    {
+        string? suffix = Array.Find(Suffixes, end => file.EndsWith(end, StringComparison.Ordinal));
+        return suffix is null ? null
+            : file.StartsWith("lib", StringComparison.Ordinal) ? file["lib".Length..^suffix.Length] : file[..^suffix.Length];
+    }
 
-    [GeneratedRegex(@"^(lib)?ggml-(?<gpu>cuda|vulkan|metal)\.(so|dll|dylib)$", RegexOptions.ExplicitCapture)]
-    private static partial Regex AcceleratorName();
+    /// <summary>Which of the three libraries a file is: <c>[lib]stem[.accelerator][.release].suffix</c>, a release being <c>v0.5.0</c> or <c>b1234</c>.</summary>
+    private static string? Stem(string file)
+    {
+        if (Bare(file) is not { } name)
+        {
+            return null;
+        }
 
-    [GeneratedRegex(@"^(lib)?ggml-(cpu-[a-z0-9_.]+|cpu|cuda|vulkan|metal|blas)\.(so|dll|dylib)$")]
-    private static partial Regex KnownPlugin();
+        int dot = name.IndexOf('.', StringComparison.Ordinal);
+        string stem = dot < 0 ? name : name[..dot];
+        string rest = dot < 0 ? "" : name[dot..];
+        if (Array.Find(Accelerators, a => rest == $".{a}" || rest.StartsWith($".{a}.", StringComparison.Ordinal)) is { } accelerator)
+        {
+            rest = rest[(1 + accelerator.Length)..];
+        }
+
+        bool isRelease = rest.Length == 0
+            || (rest.Length > 2 && rest[1] is ('v' or 'b') && rest.Skip(2).All(c => char.IsAsciiDigit(c) || c == '.'));
+        return isRelease && stem is ("llama" or "ggml-base" or "ggml") ? stem : null;
+    }
+
+    /// <summary>The backend that a file is: <c>cuda</c> of <c>libggml-cuda.so</c>.</summary>
+    private static string? Plugin(string file) =>
+        Bare(file) is { } name && name.StartsWith("ggml-", StringComparison.Ordinal) ? name["ggml-".Length..] : null;
+
+    private static bool IsKnown(string? plugin) =>
+        plugin is "cpu" or "blas" || Accelerators.Contains(plugin)
+        || (plugin?.StartsWith("cpu-", StringComparison.Ordinal) == true && plugin.Length > "cpu-".Length
+            && plugin.Skip("cpu-".Length).All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '_' or '.'));
 }
