@@ -13,9 +13,12 @@ internal sealed class GpuOptionSet
     private readonly Option<int[]> _main = new("--main-gpu") { Description = "Which of the GPUs with --split-mode none", HelpName = "N", DefaultValueFactory = _ => [0] };
     private readonly Option<string[]> _shares = new("--tensor-split") { Description = "Share of each GPU, such as 3,1 (default: by free memory)", HelpName = "A,B", DefaultValueFactory = _ => [] };
 
+    /// <summary>Those of which the n-th value is the n-th model's: all of them.</summary>
+    public IReadOnlyList<Option> EachModels => [_layers, _devices, _split, _main, _shares];
+
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[_layers, _devices, _split, _main, _shares])
+        foreach (Option option in EachModels)
         {
             command.Options.Add(option);
         }

@@ -63,6 +63,7 @@ internal sealed class ModelOptionSet
             throw new CliException(ExitCode.Usage, "a model is named twice", null, "Give it more --slots instead.");
         }
 
+        PerModel.RefuseSurplus(parse, paths.Length, [_slots, _context, _threads, _work, _priceIn, _priceCached, _priceOut, .. _gpu.EachModels]);
         string[] names = parse.GetValue(_name) ?? [];
         if (names.Length > 0 && (names.Length != paths.Length || names.Distinct().Count() != names.Length))
         {

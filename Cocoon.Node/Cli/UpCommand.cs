@@ -4,6 +4,7 @@ using Cocoon.Node.Hosting;
 using Cocoon.Node.Models;
 using Cocoon.Node.Serving;
 using Cocoon.Protocol.Enclaves;
+using Cocoon.Protocol.Offers;
 
 namespace Cocoon.Node.Cli;
 
@@ -45,7 +46,7 @@ internal static class UpCommand
             bool serves = !parse.GetValue(noModel);
             NodeOptions node = common.Read(parse, serves ? NodeRole.Provider : NodeRole.Bootstrap, parse.GetValue(relay), parse.GetValue(relaysPeers));
             ModelStore store = new();
-            IReadOnlyList<ModelServingOptions> served = serves ? [.. models.Read(parse, FindModel).Select(m => m with { StoredModelId = store.IdAt(m.ModelPath) })] : [];
+            IReadOnlyList<ModelServingOptions> served = serves ? [.. models.Read(parse, FindModel).Select(m => m with { ModelName = Hint("name", m.ModelName), StoredModelId = store.IdAt(m.ModelPath) })] : [];
             if (serves && served[0].Upstream is null && !parse.GetValue(anyway))
             {
                 served = await MemoryCheck.PlaceAsync(served, (long)(Math.Clamp(parse.GetValue(vram) ?? 0, 0, 1 << 20) * (1 << 30)), cancellationToken);
@@ -54,11 +55,11 @@ internal static class UpCommand
             ServingOptions serving = new()
             {
                 Models = served,
-                MaxSessions = Math.Clamp(parse.GetValue(sessions), 1, EnclaveLimits.MaxSessions),
+                MaxSessions = Within("sessions", parse.GetValue(sessions), 1, EnclaveLimits.MaxSessions),
                 AutoPrice = parse.GetValue(autoPrice),
                 Schedule = parse.GetValue(schedule) is { } hours ? ServingSchedule.Parse(hours) : null,
-                Region = parse.GetValue(region)!,
-                OfflineAllowance = TimeSpan.FromSeconds(Math.Clamp(parse.GetValue(offline), 0, 7 * 86_400)),
+                Region = Hint("region", parse.GetValue(region)!),
+                OfflineAllowance = TimeSpan.FromSeconds(Within("seconds", parse.GetValue(offline), 0, 7 * 86_400)),
                 ClaimThresholdNanoton = parse.GetValue(threshold).Nanoton,
             };
             await using PowerLimitKeeper? limit = parse.GetValue(power) switch
@@ -77,6 +78,15 @@ internal static class UpCommand
         });
         return command;
     }
+
+    private static int Within(string what, int value, int least, int most) => value >= least && value <= most
+        ? value
+        : throw new CliException(ExitCode.Usage, $"{value} {what} are out of range", $"{least} to {most} is allowed");
+
+    /// <summary>Others drop an offer with a longer text, and then this node is known to nobody.</summary>
+    private static string Hint(string what, string text) => text.Length <= OfferLimits.MaxText
+        ? text
+        : throw new CliException(ExitCode.Usage, $"that {what} is too long", $"at most {OfferLimits.MaxText} characters go into an offer");
 
     private static string FindModel(string? path)
     {

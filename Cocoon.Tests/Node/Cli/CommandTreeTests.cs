@@ -56,6 +56,17 @@ public sealed class CommandTreeTests
     public void Mistake_IsOneLine(string[] line, string words) =>
         Assert.That(ParseErrorWords.Of(CommandTree.Root.Parse(line)), Is.EqualTo(new[] { words }));
 
+    [TestCase(new[] { "--price-out", "0.1", "--price-out", "0.2" }, "--price-out was given 2 times for one model")]
+    [TestCase(new[] { "--model", "a", "--model", "b", "--slots", "1", "--slots", "2", "--slots", "3" }, "--slots was given 3 times for 2 models")]
+    [TestCase(new[] { "--gpu-layers", "1", "--gpu-layers", "2" }, "--gpu-layers was given 2 times for one model")]
+    public void ValueThatIsNoModels_IsRefused(string[] line, string words)
+    {
+        ModelOptionSet models = new();
+        Command up = new("up");
+        models.AddTo(up);
+        Assert.That(() => models.Read(up.Parse(line), path => path ?? "built-in"), Throws.InstanceOf<CliException>().With.Message.EqualTo(words));
+    }
+
     [TestCase("events")]
     [TestCase("gossip tail")]
     [TestCase("peers")]

@@ -190,6 +190,17 @@ public sealed class InspectionCommandTests
         Assert.That(traces, Is.Empty);
     }
 
+    /// <summary>What others would drop, or what would silently be another number, is refused before anything starts.</summary>
+    [Test]
+    public async Task Up_WithWhatNoOfferCanHold_IsRefused(CancellationToken cancellationToken)
+    {
+        string[][] lines = [["--region", new string('x', 500)], ["--name", new string('x', 500)], ["--max-sessions", "5000"], ["--offline-allowance", "-1"]];
+        CommandResult[] results = await Task.WhenAll(lines.Select(l => CocoonProgram.RunAsync(
+            cancellationToken, ["up", .. l, "--upstream", "http://127.0.0.1:1", "--data", Path.Combine(_directory, "never")])));
+        Assert.That(results.Select(r => r.ExitCode), Is.All.EqualTo(2), string.Join('\n', results.Select(r => r.Error)));
+        Assert.That(results.Select(r => r.Error), Is.All.Contain("too long").Or.Contain("out of range"));
+    }
+
     [Test]
     public async Task Ping_AnswersOverADirectPath_AndSaysWhenNobodyIsThere(CancellationToken cancellationToken)
     {
