@@ -39,14 +39,23 @@ internal static class ChatCommand
             }
 
             OutputFormat format = parse.GetValue(output);
-            if (parse.GetValue(prompt) is { } question)
+            try
             {
+                if (parse.GetValue(prompt) is not { } question)
+                {
+                    return await ConverseAsync(conversation, cancellationToken);
+                }
+
                 ChatResult result = await conversation.AskAsync(question, format == OutputFormat.Table ? Console.Out : null, cancellationToken);
                 await PrintAsync(result, format);
                 return ExitCode.Ok;
             }
-
-            return await ConverseAsync(conversation, cancellationToken);
+            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+            {
+                await Console.Error.WriteLineAsync();
+                await Console.Error.WriteLineAsync("interrupted; what was answered until then is paid: 'cocoon channels' shows what was spent");
+                return ExitCode.Interrupted;
+            }
         });
         return command;
     }
@@ -57,7 +66,7 @@ internal static class ChatCommand
         while (true)
         {
             await Console.Error.WriteAsync("> ");
-            string? question = await Console.In.ReadLineAsync(cancellationToken);
+            string? question = await Prompt.ReadLineAsync(cancellationToken);
             if (string.IsNullOrWhiteSpace(question))
             {
                 return ExitCode.Ok;

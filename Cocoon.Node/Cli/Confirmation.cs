@@ -4,7 +4,7 @@ namespace Cocoon.Node.Cli;
 internal static class Confirmation
 {
     /// <exception cref="CliException">Not confirmed, or nobody is there to ask.</exception>
-    public static void Ask(string action, bool yes)
+    public static async Task AskAsync(string action, bool yes, CancellationToken cancellationToken)
     {
         Console.Error.WriteLine($"about to {action}");
         if (yes)
@@ -18,7 +18,18 @@ internal static class Confirmation
         }
 
         Console.Error.Write("go on? [y/N] ");
-        if (!string.Equals(Console.In.ReadLine()?.Trim(), "y", StringComparison.OrdinalIgnoreCase))
+        string? answer;
+        try
+        {
+            answer = await Prompt.ReadLineAsync(cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            Console.Error.WriteLine();
+            throw new CliException(ExitCode.Interrupted, "nothing was done");
+        }
+
+        if (answer?.Trim().ToLowerInvariant() is not ("y" or "yes"))
         {
             throw new CliException(ExitCode.CheckFailed, "nothing was done");
         }

@@ -12,4 +12,7 @@ internal static class ExitCode
     public const int Payment = 6;
     public const int AttestationRefused = 7;
     public const int TimedOut = 124;
+
+    /// <summary>Ctrl-C before the command had done what it was for, as shells have it.</summary>
+    public const int Interrupted = 130;
 }

@@ -46,7 +46,7 @@ internal sealed class OnChain
         using ControlClient client = new(parse.GetValue(_data)!);
         JsonObject draft = (JsonObject)body.DeepClone();
         draft["dry_run"] = true;
-        return Agree(parse, await client.PostAsync(path, draft, cancellationToken)) ? await client.PostAsync(path, body, cancellationToken) : null;
+        return await AgreeAsync(parse, await client.PostAsync(path, draft, cancellationToken), cancellationToken) ? await client.PostAsync(path, body, cancellationToken) : null;
     }
 
     public void Print(ParseResult parse, JsonObject document, Func<JsonObject, IEnumerable<(string Label, string Value)>> lines) =>
@@ -54,7 +54,7 @@ internal sealed class OnChain
 
     /// <summary>Shows a preview; <c>false</c>: it was a dry run, whose data is the preview itself.</summary>
     /// <exception cref="CliException">The owner said no, or nobody is there to ask.</exception>
-    public bool Agree(ParseResult parse, JsonObject preview)
+    public async Task<bool> AgreeAsync(ParseResult parse, JsonObject preview, CancellationToken cancellationToken)
     {
         if (parse.GetValue(_dryRun))
         {
@@ -62,9 +62,10 @@ internal sealed class OnChain
             return false;
         }
 
-        Confirmation.Ask(
+        await Confirmation.AskAsync(
             string.Join("\n  ", Lines(preview).Select(line => line.Label == "ACTION" ? line.Value : $"{line.Label.ToLowerInvariant(),-8}{line.Value}")),
-            parse.GetValue(_yes));
+            parse.GetValue(_yes),
+            cancellationToken);
         return true;
     }
 

@@ -137,7 +137,7 @@ internal sealed class WalletDesk
         await using WalletAccount wallet = new(
             key, Client(http, profile), new SqliteOutboxStore(database), new WalletSenderOptions(), TimeProvider.System, NullLogger<WalletAccount>.Instance);
         Previews previews = new(wallet);
-        if (!Chain.Agree(parse, OnChain.ToJson(await previews.OfAsync(action, messages, cancellationToken))))
+        if (!await Chain.AgreeAsync(parse, OnChain.ToJson(await previews.OfAsync(action, messages, cancellationToken)), cancellationToken))
         {
             return null;
         }

@@ -27,9 +27,10 @@ internal static class WatchtowerCommand
         {
             NetworkProfile profile = await desk.ProfileAsync(parse, readsOnly: false, cancellationToken);
             IReadOnlyList<WatchedVoucher> vouchers = WatchtowerFile.Read(NamedFile.Read(parse.GetValue(file)!, WatchtowerFile.MaxBytes, "voucher file"), profile);
-            Confirmation.Ask(
+            await Confirmation.AskAsync(
                 $"watch {vouchers.Count} channels and claim for their provider when one closes or expires (about 0.0013 TON each, paid by this wallet)",
-                parse.GetValue(desk.Chain.Yes));
+                parse.GetValue(desk.Chain.Yes),
+                cancellationToken);
             using HttpClient http = new();
             ITonClient client = WalletDesk.Client(http, profile);
             await using ClaimSender sender = await desk.OpenSenderAsync(parse, profile, client, cancellationToken);

@@ -1,5 +1,9 @@
+using System.Diagnostics;
+using System.Net.Sockets;
 using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json.Nodes;
+using Cocoon.Node.Control;
 using Cocoon.Protocol.Attestation;
 using NUnit.Framework;
 
@@ -163,6 +167,67 @@ public sealed class CommandLineTests
             string policy = Path.Combine(SharedNetwork.Client.DataDirectory, digest[..8] + ".json");
             await File.WriteAllTextAsync(policy, $$"""{"id":"pinned","enclave_policies":["{{digest}}"]}""", cancellationToken);
             return await CocoonProgram.RunAsync(cancellationToken, [.. ask, "--allow-open", "--policy", policy]);
+        }
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Chat_CtrlCAtTheQuestion_EndsIt(CancellationToken cancellationToken)
+    {
+        using Process chat = StartChat("--data", SharedNetwork.Client.DataDirectory);
+        StringBuilder seen = new();
+        char[] one = new char[1];
+        while (!seen.ToString().EndsWith("> ", StringComparison.Ordinal) && await chat.StandardError.ReadAsync(one.AsMemory(), cancellationToken) > 0)
+        {
+            seen.Append(one);
+        }
+
+        await InterruptAsync(chat, seen.ToString(), cancellationToken);
+    }
+
+    /// <summary>The node takes the question and says nothing.</summary>
+    [Test, CancelAfter(60_000)]
+    public async Task Chat_CtrlCBeforeTheAnswerIsThere_EndsIt(CancellationToken cancellationToken)
+    {
+        string folder = Directory.CreateTempSubdirectory("cocoon-mute-").FullName;
+        try
+        {
+            using Socket listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            listener.Bind(new UnixDomainSocketEndPoint(ControlSocket.PathIn(folder)));
+            listener.Listen();
+            using Process chat = StartChat("-m", "any", "What is Cocoon?", "--data", folder);
+            using Socket asked = await listener.AcceptAsync(cancellationToken);
+            Assert.That(await asked.ReceiveAsync(new byte[1], cancellationToken), Is.EqualTo(1));
+            await InterruptAsync(chat, "", cancellationToken);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static Process StartChat(params string[] arguments)
+    {
+        ProcessStartInfo start = CocoonProgram.Launch(["chat", .. arguments]);
+        start.RedirectStandardInput = true;
+        return Process.Start(start)!;
+    }
+
+    private static async Task InterruptAsync(Process chat, string seen, CancellationToken cancellationToken)
+    {
+        Signals.SendInterrupt(chat.Id);
+        try
+        {
+            string error = seen + await chat.StandardError.ReadToEndAsync(cancellationToken);
+            await chat.WaitForExitAsync(cancellationToken);
+            Assert.That(chat.ExitCode, Is.EqualTo(130), error);
+            Assert.That(error, Does.Contain("interrupted"));
+        }
+        finally
+        {
+            if (!chat.HasExited)
+            {
+                chat.Kill();
+            }
         }
     }
 

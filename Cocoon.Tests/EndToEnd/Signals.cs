@@ -5,7 +5,10 @@ namespace Cocoon.Tests.EndToEnd;
 /// <summary>POSIX signals to one process, by its id.</summary>
 internal static partial class Signals
 {
-    private const int Probe = 0, Kill = 9, Terminate = 15, Continue = 18, Stop = 19;
+    private const int Probe = 0, Interrupt = 2, Kill = 9, Terminate = 15, Continue = 18, Stop = 19;
+
+    /// <summary>SIGINT: what Ctrl-C sends.</summary>
+    public static void SendInterrupt(int processId) => Send(processId, Interrupt);
 
     public static void SendTerminate(int processId) => Send(processId, Terminate);
 
