@@ -36,7 +36,7 @@ internal static class ClockSkew
                 $"this clock is {worst:0.#} s slow",
                 $"offers more than {OfferLimits.ClockSkew.TotalSeconds:0} s ahead are not taken",
                 "Synchronise it: timedatectl set-ntp true"),
-            _ => NetCheck.Ok("clock.skew", $"not behind what {string.Join(" and ", Shown(byChain, offersAhead.Count))} show"),
+            _ => NetCheck.Ok("clock.skew", $"not behind, by {string.Join(" and ", Shown(byChain, offersAhead.Count))}"),
         };
     }
 

@@ -29,6 +29,7 @@ internal sealed partial class NetDoctor(
         NetCheck[] checks =
         [
             Peers(),
+            RoundTrips(network.Host.Connections),
             Listening(),
             Nat(kind),
             Reachability(addresses),
@@ -62,6 +63,18 @@ internal sealed partial class NetDoctor(
             < FewPeers => NetCheck.Warn("net.peers", counts, "one neighbour can show whatever it likes, and may leave", "Add --bootstrap addresses, or wait for the DHT to widen the circle."),
             _ => NetCheck.Ok("net.peers", counts),
         };
+    }
+
+    internal static NetCheck RoundTrips(IReadOnlyList<PeerConnectionInfo> connections)
+    {
+        string[] ways = [.. connections.Where(c => c.RoundTrip is not null).GroupBy(c => c.IsRelayed).OrderBy(way => way.Key).Select(Describe)];
+        return ways.Length > 0 ? NetCheck.Ok("net.rtt", string.Join(", ", ways)) : NetCheck.Unmeasured("net.rtt", "no ping was answered yet");
+
+        static string Describe(IGrouping<bool, PeerConnectionInfo> way)
+        {
+            double[] milliseconds = [.. way.Select(c => c.RoundTrip!.Value.TotalMilliseconds).Order()];
+            return $"{(way.Key ? "through relays" : "direct")} {milliseconds[milliseconds.Length / 2]:0.#} ms (median of {milliseconds.Length}, {milliseconds[0]:0.#} to {milliseconds[^1]:0.#})";
+        }
     }
 
     private NetCheck Listening()

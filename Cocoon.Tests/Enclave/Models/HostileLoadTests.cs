@@ -13,6 +13,9 @@ public sealed class HostileLoadTests
 {
     public const string Verb = "load-models";
 
+    /// <summary>Of the test model; and how llama.cpp writes that there is no such token.</summary>
+    private const uint VocabularySize = 528, NoToken = uint.MaxValue;
+
     private static readonly string[] Integers =
     [
         "llama.vocab_size", "llama.context_length", "llama.embedding_length", "llama.block_count", "llama.feed_forward_length", "llama.rope.dimension_count",
@@ -46,29 +49,30 @@ public sealed class HostileLoadTests
     }
 
     [Test, CancelAfter(180_000)]
-    public async Task Load_OneImpossibleNumberAtATime_NeverEndsTheProcess(CancellationToken cancellationToken)
+    public async Task Load_OneNumberChanged_IsRefusedWhereItIsImpossible_AndNeverEndsTheProcess(CancellationToken cancellationToken)
     {
         TestEngine.RequireNatives();
         byte[] model = await File.ReadAllBytesAsync(TestModel.Ensure(), cancellationToken);
         string path = Path.Combine(Path.GetTempPath(), $"cocoon-hostile-{Guid.NewGuid():N}.gguf");
-        List<string> crashed = [];
-        int refused = 0;
+        List<string> wrong = [];
         ToolProcess tool = ToolProcess.Start(Verb);
         try
         {
-            foreach ((string what, byte[] damaged) in Mutations(model))
+            foreach ((string what, byte[] damaged, bool isPossible) in Mutations(model))
             {
                 await File.WriteAllBytesAsync(path, damaged, cancellationToken);
                 await tool.WriteLineAsync(path);
                 string? outcome = await tool.ReadLineAsync(cancellationToken);
+                if (isPossible ? outcome != "ran 3" : outcome is not (nameof(GgufException) or nameof(EngineException)))
+                {
+                    wrong.Add($"{what}: {outcome ?? "the process ended"}");
+                }
+
                 if (outcome is null)
                 {
-                    crashed.Add(what);
                     tool.Dispose();
                     tool = ToolProcess.Start(Verb);
                 }
-
-                refused += outcome?.EndsWith("Exception", StringComparison.Ordinal) == true ? 1 : 0;
             }
         }
         finally
@@ -77,17 +81,24 @@ public sealed class HostileLoadTests
             File.Delete(path);
         }
 
-        Assert.That(crashed, Is.Empty);
-        Assert.That(refused, Is.GreaterThan(30), "most impossible numbers are refused");
+        Assert.That(wrong, Is.Empty);
     }
 
-    private static IEnumerable<(string What, byte[] Model)> Mutations(byte[] model)
+    /// <summary>Numbers that a model may have: the tokenizer's list says how many tokens there are, none may end or begin a text, and a division by the root of a mean needs no addend.</summary>
+    private static bool IsPossible(string key, uint value) => key switch
+    {
+        "llama.vocab_size" => true,
+        "llama.context_length" => value is > 0 and < 0x7FFFFFFF,
+        _ => key.EndsWith("_token_id", StringComparison.Ordinal) && (value is < VocabularySize or NoToken),
+    };
+
+    private static IEnumerable<(string What, byte[] Model, bool IsPossible)> Mutations(byte[] model)
     {
         foreach (string key in Integers)
         {
             foreach (uint value in (uint[])[0, 1, 3, 7, 4097, 0x7FFFFFFF, 0xFFFFFFFF])
             {
-                yield return ($"{key} = {value}", With(model, key, BitConverter.GetBytes(value)));
+                yield return ($"{key} = {value}", With(model, key, BitConverter.GetBytes(value)), IsPossible(key, value));
             }
         }
 
@@ -95,7 +106,7 @@ public sealed class HostileLoadTests
         {
             foreach (float value in (float[])[0, -1, float.NaN, float.PositiveInfinity])
             {
-                yield return ($"{key} = {value}", With(model, key, BitConverter.GetBytes(value)));
+                yield return ($"{key} = {value}", With(model, key, BitConverter.GetBytes(value)), value == 0 && key == Reals[0]);
             }
         }
     }

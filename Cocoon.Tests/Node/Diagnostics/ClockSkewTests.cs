@@ -39,7 +39,7 @@ public sealed class ClockSkewTests
         Assert.That(ClockSkew.Judge(61, [], isDevnet: true).Verdict, Is.EqualTo(NetVerdict.Unmeasured));
         Assert.That(ClockSkew.Judge(-61, [], isDevnet: true).Verdict, Is.EqualTo(NetVerdict.Unmeasured));
         NetCheck agrees = ClockSkew.Judge(0.4, [-1], isDevnet: true);
-        Assert.That((agrees.Verdict, agrees.What), Is.EqualTo((NetVerdict.Ok, "not behind what blocks and the offer of one provider show")));
+        Assert.That((agrees.Verdict, agrees.What), Is.EqualTo((NetVerdict.Ok, "not behind, by blocks and the offer of one provider")));
         Assert.That(ClockSkew.Judge(61, [-1, -2], isDevnet: true).Verdict, Is.EqualTo(NetVerdict.Ok));
     }
 }

@@ -74,6 +74,37 @@ public sealed class DialScheduleTests
     }
 
     [Test, CancelAfter(60_000)]
+    public async Task Connect_NobodySpeaks_EndsAfterItsTime(CancellationToken cancellationToken)
+    {
+        ManualTimeProvider time = new();
+        await using Libp2pHost dialler = await StartAsync(time);
+        using TcpListener silent = new(IPAddress.Loopback, 0);
+        silent.Start();
+        Task connect = dialler.ConnectAsync(Multiaddr.FromEndPoint((IPEndPoint)silent.LocalEndpoint), cancellationToken).AsTask();
+        using Socket held = await silent.AcceptSocketAsync(cancellationToken);
+        DateTimeOffset before = time.GetUtcNow();
+        await Assert.ThatAsync(
+            () => time.AdvanceUntilAsync(connect, cancellationToken, TimeSpan.FromMilliseconds(500)), Throws.InstanceOf<Libp2pException>().With.Property(nameof(Libp2pException.Code)).EqualTo(Libp2pErrorCode.TimedOut));
+        Assert.That(time.GetUtcNow() - before, Is.GreaterThanOrEqualTo(new Libp2pLimits().DialTimeout));
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Connect_MoreThanMayDialAtOnce_WaitsForAPlace(CancellationToken cancellationToken)
+    {
+        await using Libp2pHost target = await TestHosts.StartAsync(), dialler = await StartAsync(new ManualTimeProvider(), new Libp2pLimits { ParallelDials = 1 });
+        using TcpListener silent = new(IPAddress.Loopback, 0);
+        silent.Start();
+        Task first = dialler.ConnectAsync(Multiaddr.FromEndPoint((IPEndPoint)silent.LocalEndpoint), cancellationToken).AsTask();
+        Socket held = await silent.AcceptSocketAsync(cancellationToken);
+        Task second = dialler.ConnectAsync(target.FullAddress(), cancellationToken).AsTask();
+        Assert.That((first.IsCompleted, second.IsCompleted, target.Connections.Count), Is.EqualTo((false, false, 0)));
+        held.Dispose();
+        await Assert.ThatAsync(() => first, Throws.InstanceOf<Libp2pException>());
+        await second;
+        Assert.That(dialler.Connections.Single().Peer, Is.EqualTo(target.LocalPeer));
+    }
+
+    [Test, CancelAfter(60_000)]
     public async Task Connect_FirstAddressRefuses_TakesTheNextAtOnce(CancellationToken cancellationToken)
     {
         // Time stands still: only the refusal can begin the second dial.
@@ -211,9 +242,15 @@ public sealed class DialScheduleTests
         }
     }
 
-    private static async Task<Libp2pHost> StartAsync(TimeProvider time)
+    private static async Task<Libp2pHost> StartAsync(TimeProvider time, Libp2pLimits? limits = null)
     {
-        Libp2pHost host = new(new Libp2pHostOptions { Identity = Ed25519PrivateKey.Generate(), AllowPrivateAddresses = true, TimeProvider = time });
+        Libp2pHost host = new(new Libp2pHostOptions
+        {
+            Identity = Ed25519PrivateKey.Generate(),
+            AllowPrivateAddresses = true,
+            TimeProvider = time,
+            Limits = limits ?? new Libp2pLimits(),
+        });
         await host.StartAsync(CancellationToken.None);
         return host;
     }

@@ -145,15 +145,76 @@ public sealed class HostileRemoteTests
     public async Task Connections_FromOneAddress_AreLimited(CancellationToken cancellationToken)
     {
         // Loopback is not exempt without the LAN setting.
-        await using Libp2pHost host = new(new Libp2pHostOptions
+        Libp2pLimits limits = new();
+        await using Libp2pHost host = await TestHosts.StartAsync(limits, time: new ManualTimeProvider(), allowPrivate: false);
+        List<RawPeer> peers = [];
+        for (int i = 0; i < limits.ConnectionsPerIp; i++)
         {
-            Identity = Ed25519PrivateKey.Generate(),
-            ListenAddresses = [Multiaddr.Parse("/ip4/127.0.0.1/tcp/0")],
-            AnnounceAddresses = [],
-            Limits = new Libp2pLimits { PendingUpgradesPerIp = 3 },
-        });
-        await host.StartAsync(CancellationToken.None);
-        Assert.That(host.Addresses, Is.Empty, "loopback is not announced");
+            peers.Add(await DialAsync(host, cancellationToken));
+            await WaitUntilUpAsync(peers[i], cancellationToken);
+        }
+
+        await Assert.ThatAsync(() => DialAsync(host, cancellationToken), Throws.InstanceOf<IOException>());
+        Assert.That(host.Connections, Has.Count.EqualTo(limits.ConnectionsPerIp));
+        foreach (RawPeer peer in peers)
+        {
+            await peer.DisposeAsync();
+        }
+
+        static async Task<RawPeer> DialAsync(Libp2pHost host, CancellationToken cancellationToken)
+        {
+            using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+            Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
+            await socket.ConnectAsync(host.ListenEndPoints[0], cancellationToken);
+            return await RawPeer.DialAsync(socket, key, host, cancellationToken);
+        }
+    }
+
+    [Test, CancelAfter(90_000)]
+    public async Task Connections_OfOnePeer_AreLimited_AndTheOldStay(CancellationToken cancellationToken)
+    {
+        Libp2pLimits limits = new();
+        await using Libp2pHost host = await TestHosts.StartAsync(limits);
+        using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+        List<RawPeer> peers = [];
+        for (int i = 0; i < limits.ConnectionsPerPeer; i++)
+        {
+            peers.Add(await RawPeer.ConnectAsync(host, cancellationToken, key));
+            await WaitUntilUpAsync(peers[i], cancellationToken);
+        }
+
+        peers.Add(await RawPeer.ConnectAsync(host, cancellationToken, key));
+        Assert.That(await peers[^1].EndsWithAsync(YamuxGoAway.Normal, cancellationToken), Is.True);
+        Assert.That(host.Connections, Has.Count.EqualTo(limits.ConnectionsPerPeer));
+        await peers[0].SendAsync(YamuxFrameType.Ping, YamuxFlags.Syn, 0, 7, cancellationToken);
+        Assert.That(await peers[0].NextAsync(frame => frame is { Type: YamuxFrameType.Ping, Flags: YamuxFlags.Ack, Length: 7 }, cancellationToken), Is.Not.Null);
+        foreach (RawPeer peer in peers)
+        {
+            await peer.DisposeAsync();
+        }
+    }
+
+    /// <summary>Each would have us read, check and store a record.</summary>
+    [Test, CancelAfter(90_000)]
+    public async Task IdentifyPushes_AboveTheirRate_AreReset_AndTheConnectionStays(CancellationToken cancellationToken)
+    {
+        // Time stands still: no push runs out of it, and no minute passes.
+        await using Libp2pHost host = await StartWithAsync(new ManualTimeProvider(), new Libp2pLimits { PushesPerMinute = 2 });
+        await using RawPeer peer = await RawPeer.ConnectAsync(host, cancellationToken);
+        await WaitUntilUpAsync(peer, cancellationToken);
+        for (uint i = 0; i < 3; i++)
+        {
+            await peer.OpenAsync((2 * i) + 1, "/ipfs/id/push/1.0.0", cancellationToken);
+        }
+
+        Assert.That(await peer.NextAsync(frame => (frame.Flags & YamuxFlags.Rst) != 0, cancellationToken), Is.Not.Null, "one of the three");
+        await peer.SendAsync(YamuxFrameType.Ping, YamuxFlags.Syn, 0, 7, cancellationToken);
+        Assert.That(await peer.NextAsync(frame => frame is { Type: YamuxFrameType.Ping, Flags: YamuxFlags.Ack, Length: 7 }, cancellationToken), Is.Not.Null);
+    }
+
+    [Test, CancelAfter(90_000)]
+    public async Task Connections_OfTheNode_AreLimited(CancellationToken cancellationToken)
+    {
         await using Libp2pHost announced = await TestHosts.StartAsync(new Libp2pLimits { ConnectionsHard = 3 });
         List<RawPeer> peers = [];
         for (int i = 0; i < 3; i++)

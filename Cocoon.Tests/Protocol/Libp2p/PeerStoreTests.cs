@@ -66,6 +66,26 @@ public sealed class PeerStoreTests
         Assert.That(store.GetAddresses(_peer), Is.EqualTo(new[] { Address(1) }), "an address that worked is known for a day");
     }
 
+    [Test]
+    public void Peers_OneMoreThanPlaces_ForgetsTheOneUnseenForLongest()
+    {
+        PeerStore store = new(new Libp2pLimits { StoredPeers = 3 }, _time);
+        PeerId[] peers = [NewPeer(), NewPeer(), NewPeer(), NewPeer()];
+        foreach (PeerId peer in peers)
+        {
+            if (peer == peers[3])
+            {
+                store.MarkSeen(peers[0], Address(1), s_day);
+                _time.Advance(TimeSpan.FromSeconds(1));
+            }
+
+            store.MarkSeen(peer, Address(1), s_day);
+            _time.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.That(peers.Select(peer => store.GetAddresses(peer).Count), Is.EqualTo(new[] { 1, 0, 1, 1 }));
+    }
+
     private static Multiaddr Address(int port) => Multiaddr.Parse($"/ip4/127.0.0.1/tcp/{port}");
 
     private static PeerId NewPeer()

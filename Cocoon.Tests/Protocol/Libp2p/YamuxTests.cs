@@ -189,6 +189,59 @@ public sealed class YamuxTests
         Assert.That(session.WindowMemory.Used, Is.Zero);
     }
 
+    [Test]
+    public async Task Read_HoweverFast_NeverGrowsTheWindowAboveItsLimit()
+    {
+        YamuxStream? stream = null;
+        YamuxSession session = CreateIdle(accepted => stream = accepted, new Libp2pLimits { MaxStreamWindow = 3 * YamuxStream.InitialWindow });
+        session.AddRoundTrip(TimeSpan.FromMilliseconds(50));
+        byte[] piece = new byte[YamuxStream.InitialWindow / 2];
+        for (int i = 0; i < 40; i++)
+        {
+            session.Process((byte[])[.. RawPeer.Frame(YamuxFrameType.Data, i == 0 ? YamuxFlags.Syn : YamuxFlags.None, 1, (uint)piece.Length), .. piece]);
+            await DrainAsync(stream!, piece.Length);
+        }
+
+        Assert.That(session.WindowMemory.Used, Is.EqualTo(2 * YamuxStream.InitialWindow));
+    }
+
+    [Test, CancelAfter(30_000)]
+    public async Task Open_OneMoreThanMayBeUnacknowledged_WaitsForTheRemote(CancellationToken cancellationToken)
+    {
+        YamuxSession session = CreateIdle(limits: new Libp2pLimits { UnacknowledgedStreams = 4 });
+        List<YamuxStream> open = [];
+        for (int i = 0; i < 4; i++)
+        {
+            open.Add(await session.OpenStreamAsync(cancellationToken));
+        }
+
+        Task<YamuxStream> fifth = session.OpenStreamAsync(cancellationToken).AsTask();
+        Assert.That((fifth.IsCompleted, session.StreamCount), Is.EqualTo((false, 4)));
+        session.Process(RawPeer.Frame(YamuxFrameType.WindowUpdate, YamuxFlags.Ack, open[2].Id, 0));
+        await fifth;
+        Assert.That(session.StreamCount, Is.EqualTo(5));
+        open[0].Reset();
+        Assert.That(await session.OpenStreamAsync(cancellationToken), Is.Not.Null, "a stream that is gone waits for nothing");
+    }
+
+    [Test]
+    public async Task Sweep_AStreamThatItsOwnerLeft_WaitsForTheRemotesEndOnlySoLong()
+    {
+        ManualTimeProvider time = new();
+        YamuxStream? stream = null;
+        Libp2pLimits limits = new();
+        YamuxSession session = CreateIdle(accepted => stream = accepted, limits, time);
+        session.Process(RawPeer.Frame(YamuxFrameType.WindowUpdate, YamuxFlags.Syn, 1, 0));
+        await stream!.CloseWriteAsync(CancellationToken.None);
+        await stream.DisposeAsync();
+        time.Advance(limits.StreamLinger - TimeSpan.FromMilliseconds(1));
+        session.Sweep();
+        Assert.That(session.StreamCount, Is.EqualTo(1));
+        time.Advance(TimeSpan.FromMilliseconds(1));
+        session.Sweep();
+        Assert.That(session.StreamCount, Is.Zero);
+    }
+
     private static async Task DrainAsync(YamuxStream stream, int count)
     {
         byte[] buffer = new byte[count];
