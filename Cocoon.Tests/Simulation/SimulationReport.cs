@@ -123,7 +123,7 @@ internal sealed record SimulationReport
             ("lookups that succeed", F($"{LookupSuccess:P2} of {Lookups}")),
             ("hops mean / p99, requests, time", F($"{HopsMean:F2} / {HopsP99:F0}, {RequestsPerLookup:F1}, {LookupMilliseconds:F0} ms")),
             ("first offer p50 / p99, missed", F($"{FirstOfferP50:F0} / {FirstOfferP99:F0} ms, {FirstOfferMissed:P2}")),
-            ("crashed offer lives p50 / max", F($"{CrashedOfferP50 / 1000:F1} / {CrashedOfferMax / 1000:F1} s")),
+            ("crashed offer lives p50 / max", CrashedOfferMax == 0 ? "none crashed" : F($"{CrashedOfferP50 / 1000:F1} / {CrashedOfferMax / 1000:F1} s")),
             ("withdrawn offer gone p99, not in 2 s", F($"{WithdrawnOfferP99:F0} ms, {WithdrawnMissedShare:P2}")),
             ("dials a node and minute, failed", F($"{DialsPerMinute:F1}, {FailedDialsPerMinute:F1}")),
             ("connections, routing table", F($"{ConnectionsMean:F1} (trimmed at {ConnectionsHigh}), {TableMean:F1}")),

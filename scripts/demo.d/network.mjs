@@ -16,6 +16,7 @@ export class Network {
     this.options = options;
     this.program = options.program ?? [join(options.root, 'Cocoon.Node', 'bin', options.configuration, 'net10.0', 'cocoon.dll')];
     this.processes = [];
+    this.commands = new Set();
     this.stopped = false;
   }
 
@@ -60,13 +61,17 @@ export class Network {
 
   /** Runs the command line against one node's data directory; stdout. */
   async cocoon(name, args) {
+    if (this.stopped) throw new Error('the network is stopped');
+    const command = run('dotnet', [...this.program, ...args, '--data', join(this.directory, name)], { maxBuffer: 16 << 20 });
+    this.commands.add(command.child.pid);
     try {
-      const { stdout } = await run('dotnet', [...this.program, ...args, '--data', join(this.directory, name)], { maxBuffer: 16 << 20 });
-      return stdout;
+      return (await command).stdout;
     } catch (error) {
       const failure = new Error(`cocoon ${args.slice(0, 2).join(' ')} failed: ${(error.stderr || error.message).trim()}`);
       failure.exitCode = error.code;
       throw failure;
+    } finally {
+      this.commands.delete(command.child.pid);
     }
   }
 
@@ -116,7 +121,8 @@ export class Network {
     if (this.stopped) return;
     this.stopped = true;
     const [devnet, ...nodes] = this.processes;
-    await stopProcesses(nodes.map((p) => p.pid).filter(Boolean));
+    // Commands that still run, too: one that waits for the chain would wait for ever.
+    await stopProcesses([...nodes.map((p) => p.pid), ...this.commands].filter(Boolean));
     if (devnet) await stopProcesses([devnet.pid].filter(Boolean));
   }
 
