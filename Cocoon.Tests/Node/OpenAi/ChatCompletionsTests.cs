@@ -168,6 +168,22 @@ public sealed class ChatCompletionsTests
         Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.Forbidden));
     }
 
+    /// <summary>No cross-origin sharing: a page that somebody looks at may neither read answers nor send JSON.</summary>
+    [TestCase("GET")]
+    [TestCase("OPTIONS")]
+    public async Task PageOfAnotherOrigin_IsAllowedNothing(string method)
+    {
+        await using OpenAiApi api = await OpenAiApi.StartAsync(new ScriptedClient("x"));
+        using HttpClient http = new();
+        using HttpRequestMessage request = new(new HttpMethod(method), new Uri(api.BaseUrl, "models"));
+        request.Headers.Add("Origin", "https://example.org");
+        request.Headers.Add("Access-Control-Request-Method", "POST");
+        request.Headers.Add("Access-Control-Request-Headers", "content-type");
+        using HttpResponseMessage response = await http.SendAsync(request);
+        Assert.That(response.Headers.Select(h => h.Key).Where(name => name.StartsWith("Access-Control-", StringComparison.OrdinalIgnoreCase)), Is.Empty);
+        Assert.That(method == "GET" || !response.IsSuccessStatusCode, Is.True, response.StatusCode.ToString());
+    }
+
     [Test]
     public async Task ControlApi_OverTcp_IsRefused()
     {
