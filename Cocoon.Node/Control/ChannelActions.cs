@@ -113,10 +113,20 @@ internal sealed class ChannelActions(IServiceProvider services, Previews preview
         [
             .. id == All ? ledger.Channels.Where(c => c.Unclaimed > 0 && !c.Record.Gone) : [ChannelFinder.Find(ledger.Channels, c => c.Channel, id)],
         ];
+        foreach (ProviderChannel channel in wanted.Where(c => c.Unclaimed > 0).Take(ClaimQueue.MaxBatch))
+        {
+            // A claim on a channel that has ended meanwhile would cost its fee for nothing.
+            await ledger.RefreshAsync(channel, cancellationToken);
+        }
+
+        wanted = [.. wanted.Where(c => c.Unclaimed > 0 && !c.Record.Gone)];
         ulong due = wanted.Aggregate(0UL, (sum, c) => checked(sum + c.Unclaimed));
         if (due == 0)
         {
-            throw new CliException(ExitCode.Payment, "there is nothing to claim", "every voucher was redeemed");
+            throw new CliException(
+                ExitCode.Payment,
+                "there is nothing to claim",
+                ledger.Channels.Any(c => c.Record.Gone && c.Unclaimed > 0) ? "every voucher of an open channel was redeemed; what was not claimed before a channel ended is lost (see 'cocoon channels')" : "every voucher was redeemed");
         }
 
         if (request.DryRun)

@@ -57,7 +57,7 @@ internal sealed class MoneyReporter(IServiceProvider services, NetworkProfile ne
             await BalanceAsync(wallet, cancellationToken),
             channels.Count(c => c.Incoming),
             channels.Count(c => !c.Incoming),
-            ControlJson.Nanoton(Sum(channels.Where(c => c.Incoming), c => c.Vouchered > c.Redeemed ? c.Vouchered - c.Redeemed : 0)),
+            ControlJson.Nanoton(Redeemable(channels)),
             ControlJson.Nanoton(Sum(channels, c => c.AtRisk)));
     }
 
@@ -68,11 +68,11 @@ internal sealed class MoneyReporter(IServiceProvider services, NetworkProfile ne
         return new WalletDocument(
             ControlJson.Schema, network.Name, Friendly(wallet.Address), wallet.Address.ToString(), await BalanceAsync(wallet, cancellationToken),
             ControlJson.Nanoton(Sum(channels.Where(c => !c.Incoming && c.State is "open" or "closing"), c => c.Deposit > c.Spent ? c.Deposit - c.Spent : 0)),
-            ControlJson.Nanoton(Sum(channels.Where(c => c.Incoming), c => c.Vouchered > c.Redeemed ? c.Vouchered - c.Redeemed : 0)),
+            ControlJson.Nanoton(Redeemable(channels)),
             services.GetService<ClientChannelStore>() is { } store ? ControlJson.Nanoton(store.SpentOn(time.GetUtcNow())) : null);
     }
 
-    public ChannelsDocument Channels() => new(ControlJson.Schema, [.. Snapshots().Select(Row)]);
+    public ChannelsDocument Channels() => new(ControlJson.Schema, [.. All().Select(Row)]);
 
     /// <summary>What each provider was vouched by this node, over all channels that it remembers.</summary>
     public IReadOnlyDictionary<PeerId, ulong> PaidByPeer() =>
@@ -82,7 +82,7 @@ internal sealed class MoneyReporter(IServiceProvider services, NetworkProfile ne
     /// <param name="id">Address, account id, or a unique beginning of either.</param>
     public async Task<ChannelStatementDocument> StatementAsync(string id, CancellationToken cancellationToken)
     {
-        ChannelSnapshot channel = ChannelFinder.Find(Snapshots().Concat(EndedIncoming()).DistinctBy(c => (c.Incoming, c.Channel)), c => c.Channel, id);
+        ChannelSnapshot channel = ChannelFinder.Find(All(), c => c.Channel, id);
         ChannelAudit audit = await new ChannelAuditor(services.GetRequiredService<ITonClient>()).AuditAsync(new TonAddress(0, channel.Channel), Wallet().Address, cancellationToken);
         return new ChannelStatementDocument(
             ControlJson.Schema,
@@ -106,6 +106,13 @@ internal sealed class MoneyReporter(IServiceProvider services, NetworkProfile ne
         IEnumerable<ChannelSnapshot> incoming = services.GetService<ProviderLedger>()?.Channels.Select(ChannelSnapshot.Of) ?? [];
         return outgoing.Concat(incoming);
     }
+
+    /// <summary>With those of earlier runs of this provider: its owner's books have no gaps.</summary>
+    private IEnumerable<ChannelSnapshot> All() => Snapshots().Concat(EndedIncoming()).DistinctBy(c => (c.Incoming, c.Channel));
+
+    /// <summary>An ended channel pays nothing more.</summary>
+    private static ulong Redeemable(IEnumerable<ChannelSnapshot> channels) =>
+        Sum(channels.Where(c => c is { Incoming: true, State: not "closed" }), c => c.Vouchered > c.Redeemed ? c.Vouchered - c.Redeemed : 0);
 
     private IEnumerable<ChannelSnapshot> EndedIncoming() =>
         services.GetService<ProviderChannelStore>()?.List(MaxListed).Where(r => r.Gone).Select(ChannelSnapshot.OfEnded) ?? [];

@@ -163,11 +163,9 @@ internal sealed record ChannelAudit(
         ulong? claimed = null;
         foreach (TonMessage message in transactions.SelectMany(t => t.InMessage is { } m ? t.OutMessages.Append(m) : t.OutMessages))
         {
-            if (message is { Kind: TonMessageKind.Internal, OpCode: OpCodes.ChannelPaidOut or OpCodes.ChannelRefunded, Body.BitLength: >= 100 })
+            if (ChannelContract.PaidInAll(message) is { } paid)
             {
-                CellSlice body = message.Body.BeginParse();
-                body.Skip(32 + 64);
-                claimed = Math.Max(claimed ?? 0, body.LoadCoins64());
+                claimed = Math.Max(claimed ?? 0, paid);
             }
         }
 

@@ -216,9 +216,7 @@ internal sealed partial class ChannelCloser(
     private async Task<ChannelSettlement> RecordAsync(
         ClientChannel channel, SendOutcome sent, TonTransaction? atChannel, TonTransaction refund, CancellationToken cancellationToken)
     {
-        CellSlice body = refund.InMessage!.Body.BeginParse();
-        body.Skip(32 + 64);
-        ulong claimedTotal = body.LoadCoins64();
+        ulong claimedTotal = ChannelContract.PaidInAll(refund.InMessage!) ?? 0;
         ClientChannelRecord before = channel.Record;
         ChannelSettlement settlement = new(
             channel.Channel,
@@ -227,7 +225,7 @@ internal sealed partial class ChannelCloser(
                 ? claimedTotal - Math.Min(claimedTotal, before.Claimed)
                 : atChannel.OutMessages.Where(paid => paid.OpCode == OpCodes.ChannelPaidOut).Aggregate(0UL, (sum, paid) => sum + paid.Value),
             claimedTotal,
-            refund.InMessage.Value,
+            refund.InMessage!.Value,
             sent.WalletFees + sent.ForwardFee,
             atChannel?.NetworkFees,
             refund.NetworkFees);

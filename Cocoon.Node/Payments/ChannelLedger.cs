@@ -217,6 +217,9 @@ internal sealed class ChannelLedger(ulong paid, ulong due, ulong capacity)
         return null;
     }
 
+    /// <summary>The client signed that it owes this much: what a crash of ours had forgotten of it is in the book again.</summary>
+    public void SettleAt(ulong total) => _ended = Math.Max(_ended, total);
+
     /// <summary>Undoes <see cref="TryBeginClose"/> when its flag could not be stored, so that no ack left.</summary>
     public void AbandonClose() => Closing = false;
 

@@ -56,22 +56,28 @@ internal sealed record ChannelSnapshot(
     /// <summary>A channel in which we were paid and whose account is gone.</summary>
     public static ChannelSnapshot OfEnded(ProviderChannelRecord record) => new(
         Incoming: true, record.Channel, null, record.Client, "closed", 0, record.Due, record.Voucher?.Statement.Total ?? 0, record.Vouchers, record.Claimed,
-        0, 0, record.CloseAt, record.ExpiresAt, 0, null, record.CreatedAt, "done");
+        0, 0, record.CloseAt, record.ExpiresAt, 0, null, record.CreatedAt, EndOf(record));
 
     public static ChannelSnapshot Of(ProviderChannel channel)
     {
         ProviderChannelRecord record = channel.Record;
         ChannelExposure exposure = channel.Exposure;
         string state = record.Gone ? "closed" : record.CloseAt != 0 || record.Closing ? "closing" : "open";
-        string next = record.Gone ? "done"
+        string next = record.Gone ? EndOf(record)
             : record.CloseAt != 0 ? $"claimed before chain time {record.CloseAt}"
             : record.Closing ? "the client closes with our consent"
             : exposure.Unclaimed > 0 ? "claimed at the threshold, at expiry or when it closes"
             : "serves";
         return new ChannelSnapshot(
             Incoming: true, record.Channel, null, record.Client, state, exposure.Capacity, exposure.Due, exposure.Vouched, record.Vouchers, record.Claimed,
-            exposure.AtRisk, 0, record.CloseAt, record.ExpiresAt, exposure.LiveSessions, null, record.CreatedAt, next);
+            record.Gone ? 0 : exposure.AtRisk, 0, record.CloseAt, record.ExpiresAt, exposure.LiveSessions, null, record.CreatedAt, next);
     }
+
+    /// <summary>One closed together pays what both agreed on, less than was vouched; of one that the client ended alone the rest is lost.</summary>
+    private static string EndOf(ProviderChannelRecord record) =>
+        record.AckTotal is null && record.Voucher?.Statement.Total is { } vouched && vouched > record.Claimed
+            ? $"ended before {MoneyWords.Ton(vouched - record.Claimed)} TON of vouchers were claimed: lost"
+            : "done";
 }
 
 /// <summary>The wallet as <c>cocoon wallet</c> shows it. All amounts are nanoTON.</summary>

@@ -307,9 +307,11 @@ internal sealed class ProviderChannel
             _isAgreeing = true;
         }
 
+        // Beyond what was claimed it is what the client owes; up to there it only says that nothing comes back.
+        ulong owed = total > Record.Claimed ? total : 0;
         try
         {
-            await _store.SaveClosingAsync(Channel, total, _clock.Now, cancellationToken);
+            await _store.SaveClosingAsync(Channel, total, _clock.Now, owed, cancellationToken);
         }
         catch
         {
@@ -326,6 +328,7 @@ internal sealed class ProviderChannel
         {
             _isAgreeing = false;
             _record = _record with { Closing = true, AckTotal = total, AckAt = (uint)_clock.Now };
+            _ledger.SettleAt(owed);
         }
 
         return null;
@@ -379,6 +382,16 @@ internal sealed class ProviderChannel
                 // It was said to be gone, and is there.
                 _ledger.AbandonClose();
             }
+        }
+    }
+
+    /// <summary>What a channel that has ended paid in all, by its last payout.</summary>
+    internal async Task ApplyFinalAsync(ulong paid, CancellationToken cancellationToken)
+    {
+        await _store.SaveFinalAsync(Channel, paid, cancellationToken);
+        lock (_lock)
+        {
+            _record = _record with { Claimed = Math.Max(_record.Claimed, paid) };
         }
     }
 

@@ -59,9 +59,10 @@ internal sealed class ProviderChannelStore(CocoonDatabase database)
     public Task SaveDueAsync(CellHash channel, Func<ulong> due, CancellationToken cancellationToken) => database.WriteAsync(
         session => session.Execute("UPDATE provider_channel SET due = $2 WHERE channel = $1", channel.ToArray(), due()), cancellationToken);
 
-    public Task SaveClosingAsync(CellHash channel, ulong ackTotal, long chainTime, CancellationToken cancellationToken) => database.WriteAsync(
+    /// <param name="owed">By the client's own signature; what is in the book may be less after a crash.</param>
+    public Task SaveClosingAsync(CellHash channel, ulong ackTotal, long chainTime, ulong owed, CancellationToken cancellationToken) => database.WriteAsync(
         session => session.Execute(
-            "UPDATE provider_channel SET closing = 1, ack_total = $2, ack_at = $3 WHERE channel = $1", channel.ToArray(), ackTotal, chainTime),
+            "UPDATE provider_channel SET closing = 1, ack_total = $2, ack_at = $3, due = max(due, $4) WHERE channel = $1", channel.ToArray(), ackTotal, chainTime, owed),
         cancellationToken);
 
     /// <summary>What the chain showed; <c>null</c> data means that the account is gone.</summary>
@@ -78,6 +79,10 @@ internal sealed class ProviderChannelStore(CocoonDatabase database)
                 "UPDATE provider_channel SET gone = 1, balance = 0, claim_queued = 0, verified_at = $2 WHERE channel = $1",
                 account.Channel.ToArray(), account.ChainTime),
         cancellationToken);
+
+    /// <summary>Of a channel that is gone.</summary>
+    public Task SaveFinalAsync(CellHash channel, ulong claimed, CancellationToken cancellationToken) => database.WriteAsync(
+        session => session.Execute("UPDATE provider_channel SET claimed = max(claimed, $2) WHERE channel = $1 AND gone = 1", channel.ToArray(), claimed), cancellationToken);
 
     public Task QueueClaimsAsync(IReadOnlyList<CellHash> channels, CancellationToken cancellationToken) => database.WriteAsync(
         session =>

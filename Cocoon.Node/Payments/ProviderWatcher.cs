@@ -36,12 +36,19 @@ internal sealed partial class ProviderWatcher(
         try
         {
             await ReadTimeAsync(cancellationToken);
-            HashSet<CellHash> noticed = await ReadNoticesAsync(cancellationToken);
+            Dictionary<CellHash, ulong> noticed = await ReadNoticesAsync(cancellationToken);
             foreach (ProviderChannel channel in ledger.Channels)
             {
-                if (noticed.Contains(channel.Channel) || NeedsReading(channel))
+                bool isNoticed = noticed.TryGetValue(channel.Channel, out ulong paid);
+                if (isNoticed || NeedsReading(channel))
                 {
                     await RefreshAsync(channel, cancellationToken);
+                }
+
+                if (isNoticed && channel.Record.Gone && paid > channel.Record.Claimed)
+                {
+                    // The account can no longer say it; its last payout did.
+                    await channel.ApplyFinalAsync(paid, cancellationToken);
                 }
             }
 
@@ -60,10 +67,18 @@ internal sealed partial class ProviderWatcher(
 
     public void Dispose() => _looking.Dispose();
 
-    /// <summary>Live work and unclaimed money are looked at eight times within a challenge; the rest when a session asks.</summary>
-    private static bool NeedsReading(ProviderChannel channel)
+    /// <summary>
+    /// Live work and unclaimed money are looked at eight times within a challenge; the rest when a session asks. One whose challenge is over
+    /// may end in any block, and a claim on what has ended costs its fee for nothing.
+    /// </summary>
+    private bool NeedsReading(ProviderChannel channel)
     {
         ProviderChannelRecord record = channel.Record;
+        if (!record.Gone && record.CloseAt != 0 && ledger.ChainTime >= record.CloseAt)
+        {
+            return true;
+        }
+
         bool matters = !channel.IsIdle || channel.Unclaimed > 0 || record.Closing || record.CloseAt != 0;
         return matters && channel.Age > TimeSpan.FromSeconds(Math.Max(10, record.Challenge / 8));
     }
@@ -109,9 +124,10 @@ internal sealed partial class ProviderWatcher(
         }
     }
 
-    private async Task<HashSet<CellHash>> ReadNoticesAsync(CancellationToken cancellationToken)
+    /// <returns>Channels that wrote to the payout account, with what they say to have paid in all; 0 where they do not say.</returns>
+    private async Task<Dictionary<CellHash, ulong>> ReadNoticesAsync(CancellationToken cancellationToken)
     {
-        HashSet<CellHash> channels = [];
+        Dictionary<CellHash, ulong> channels = [];
         IReadOnlyList<TonTransaction> transactions;
         try
         {
@@ -128,16 +144,20 @@ internal sealed partial class ProviderWatcher(
         {
             newest = Math.Max(newest, transaction.LogicalTime);
             if (transaction.LogicalTime > _seenUpTo
-                && transaction.InMessage is { OpCode: OpCodes.ChannelClosing, Source: { Workchain: 0 } source })
+                && transaction.InMessage is { OpCode: OpCodes.ChannelClosing or OpCodes.ChannelPaidOut, Source: { Workchain: 0 } source } notice
+                && ledger.Find(source.Id) is not null)
             {
-                channels.Add(source.Id);
+                channels[source.Id] = Math.Max(channels.GetValueOrDefault(source.Id), ChannelContract.PaidInAll(notice) ?? 0);
             }
         }
 
         // More arrived than one look shows: a notice may be among the rest, so every channel is read.
         if (_seenUpTo != 0 && transactions.Count == TransactionsPerLook && transactions[^1].LogicalTime > _seenUpTo)
         {
-            channels.UnionWith(ledger.Channels.Select(channel => channel.Channel));
+            foreach (ProviderChannel channel in ledger.Channels)
+            {
+                channels.TryAdd(channel.Channel, 0);
+            }
         }
 
         _seenUpTo = newest;

@@ -33,6 +33,20 @@ internal sealed class ChannelContract
 
     public static CellHash CodeHash => ContractCode.Channel.Hash;
 
+    /// <summary>What a channel says in a payout or refund to have paid in all, nanotons; <c>null</c> of another message.</summary>
+    /// <exception cref="TonException">Not as the contract writes it.</exception>
+    public static ulong? PaidInAll(TonMessage message)
+    {
+        if (message is not { Kind: TonMessageKind.Internal, Bounced: false, OpCode: OpCodes.ChannelPaidOut or OpCodes.ChannelRefunded })
+        {
+            return null;
+        }
+
+        CellSlice body = message.Body.BeginParse();
+        body.Skip(32 + 64);
+        return body.LoadCoins64();
+    }
+
     public ChannelTerms Terms { get; }
 
     public StateInit StateInit { get; }

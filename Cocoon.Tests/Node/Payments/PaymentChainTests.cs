@@ -40,8 +40,31 @@ internal sealed class PaymentChainTests : PaymentChainFixture
         Assert.That(await BalanceAsync(client), Is.EqualTo(expected));
         Assert.That(channel.Phase, Is.EqualTo(ChannelPhase.Closed));
         Assert.That(async () => await channel.SignVoucherAsync(8_000_000, [], Patience), Throws.InstanceOf<PaymentException>());
+        await provider.Watcher.LookAsync(shutdown: false, Patience);
+        ChannelSnapshot ended = ChannelSnapshot.Of(incoming);
+        Assert.That((ended.State, ended.NextStep, ended.Redeemed), Is.EqualTo(("closed", "done", 7_500_000UL)), "the payout is the news that it has ended");
+    }
+
+    [Test, CancelAfter(240_000)]
+    public async Task Channel_ThatEndedWithoutAClaim_IsSaidToBeLostAndNotClaimedInVain()
+    {
+        MemoryNetwork network = NewNetwork();
+        PaymentNode client = await NewNodeAsync(network, 2 * Ton), provider = await NewNodeAsync(network, 1 * Ton);
+        (ClientChannel channel, ProviderChannel incoming) = await OpenAsync(client, provider);
+        await SpendAsync(channel, incoming, 1, 5_000_000);
+        await client.Closer.StartCloseAsync(channel, Patience);
+        await Devnet.AdvanceAsync(3_500);
         await provider.Ledger.RefreshAsync(incoming, Patience);
-        Assert.That(ChannelSnapshot.Of(incoming).State, Is.EqualTo("closed"));
+        await Devnet.AdvanceAsync(101);
+        await client.Closer.FinishCloseAsync(channel, Patience);
+
+        ulong before = await BalanceAsync(provider);
+        Assert.That(await provider.Watcher.LookAsync(shutdown: false, Patience), Is.Empty, "what has ended is not claimed");
+        Assert.That(await BalanceAsync(provider), Is.EqualTo(before));
+        ChannelSnapshot ended = ChannelSnapshot.Of(incoming), later = ChannelSnapshot.OfEnded(incoming.Record);
+        Assert.That((ended.State, ended.Redeemed, ended.AtRisk), Is.EqualTo(("closed", 0UL, 0UL)));
+        Assert.That(ended.NextStep, Does.Contain("0.005 TON").And.Contain("lost"));
+        Assert.That(later.NextStep, Is.EqualTo(ended.NextStep), "also after a restart");
     }
 
     [Test, CancelAfter(240_000)]

@@ -340,4 +340,29 @@ internal sealed class ProviderLedgerTests
         };
         return message;
     }
+
+    [Test]
+    public async Task BeginCloseAsync_AtWhatACrashHadForgotten_PutsItIntoTheBook()
+    {
+        await using ProviderFixture fixture = new();
+        ProviderChannel channel = await fixture.AcceptAsync();
+        await channel.AcceptVoucherAsync(fixture.Voucher(channel.Channel, 4 * Step), CancellationToken.None);
+        Assert.That(await channel.BeginCloseAsync(3 * Step, CancellationToken.None), Is.Null);
+        Assert.That(channel.Record.Due, Is.EqualTo(3 * Step), "the client's signature says that it owes this");
+        await fixture.RestartAsync();
+        Assert.That(fixture.Ledger.Channels.Single().Record.Due, Is.EqualTo(3 * Step));
+    }
+
+    [Test]
+    public async Task BeginCloseAsync_AtWhatWasClaimed_SaysNothingOfWhatIsOwed()
+    {
+        await using ProviderFixture fixture = new();
+        ProviderChannel channel = await fixture.AcceptAsync();
+        await channel.AcceptVoucherAsync(fixture.Voucher(channel.Channel, 4 * Step), CancellationToken.None);
+        ChannelAccount account = fixture.Chain.Accounts[channel.Channel];
+        fixture.Chain.Accounts[channel.Channel] = account with { State = account.State! with { Claimed = 4 * Step } };
+        await fixture.Ledger.RefreshAsync(channel, CancellationToken.None);
+        Assert.That(await channel.BeginCloseAsync(4 * Step, CancellationToken.None), Is.Null);
+        Assert.That(channel.Record.Due, Is.Zero);
+    }
 }
