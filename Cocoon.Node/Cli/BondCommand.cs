@@ -24,9 +24,9 @@ internal static class BondCommand
     {
         BuildShow(),
         BuildStake(),
-        BuildSimple("unbond", "Begin to take the stake back; it can be withdrawn after the unbonding period", (bond, query) => bond.Unbond(query)),
-        BuildSimple("rebond", "Stay bonded after all", (bond, query) => bond.Rebond(query)),
-        BuildSimple("withdraw", "Take the whole stake back; the bond ends", (bond, query) => bond.Withdraw(query)),
+        BuildSimple("unbond", "Begin to take the stake back; it can be withdrawn after the unbonding period", (bond, query) => bond.Unbond(query), (state, _) => Bonded(state)),
+        BuildSimple("rebond", "Stay bonded after all", (bond, query) => bond.Rebond(query), (state, _) => Unbonding(state)),
+        BuildSimple("withdraw", "Take the whole stake back; the bond ends", (bond, query) => bond.Withdraw(query), Withdrawable),
         BuildPublish(),
     };
 
@@ -47,12 +47,7 @@ internal static class BondCommand
                 : bond.Read(parse, desk, profile).Address;
             using HttpClient http = new();
             TonAccount account = await WalletDesk.Client(http, profile).GetAccountAsync(wanted, cancellationToken);
-            if (account is not { IsActive: true, Data: { } data } || account.Code?.Hash != ProviderBondContract.CodeHash)
-            {
-                throw new CliException(ExitCode.NotFound, $"there is no bond at {wanted.ToFriendly(bounceable: true)}", null, "Make one with 'cocoon bond stake AMOUNT'.");
-            }
-
-            BondState state = ProviderBondContract.ParseState(data);
+            BondState state = StateOf(account, wanted);
             JsonObject document = new()
             {
                 ["schema"] = ControlJson.Schema,
@@ -70,7 +65,12 @@ internal static class BondCommand
             };
             RowWriter.WriteObject(
                 document, parse.GetValue(desk.Chain.Output),
-                d => d.Where(e => e.Key != "schema").Select(e => e.Key.EndsWith("_nanoton", StringComparison.Ordinal) ? (e.Key[..^8], $"{Words.Ton(e.Value)} TON") : (e.Key, e.Value!.ToString())),
+                d => d.Where(e => e.Key != "schema").Select(e => e.Key switch
+                {
+                    "unlock_at" => (e.Key, Words.UnixTime(e.Value, account.SyncTime)),
+                    _ when e.Key.EndsWith("_nanoton", StringComparison.Ordinal) => (e.Key[..^8], $"{Words.Ton(e.Value)} TON"),
+                    _ => (e.Key, e.Value!.ToString()),
+                }),
                 Console.Out);
             return ExitCode.Ok;
         });
@@ -90,8 +90,10 @@ internal static class BondCommand
             NetworkProfile profile = await desk.ProfileAsync(parse, readsOnly: false, cancellationToken);
             ProviderBondContract contract = bond.Read(parse, desk, profile);
             using HttpClient http = new();
-            bool deploy = !(await WalletDesk.Client(http, profile).GetAccountAsync(contract.Address, cancellationToken)).IsActive;
+            TonAccount account = await WalletDesk.Client(http, profile).GetAccountAsync(contract.Address, cancellationToken);
+            bool deploy = !account.IsActive;
             ulong value = parse.GetValue(amount).Nanoton, query = ClientChannels.QueryId();
+            CheckStake(value, deploy ? 0 : account.Balance, bond.Minimum(parse));
             return await desk.SendAsync(
                 parse, $"bond-stake:{query}", $"{(deploy ? "make a bond with" : "add to the bond")} {MoneyWords.Ton(value)} TON at stake",
                 [contract.AddStake(value, query, deploy)], d => Lines(d, contract), cancellationToken);
@@ -99,7 +101,9 @@ internal static class BondCommand
         return command;
     }
 
-    private static Command BuildSimple(string verb, string description, Func<ProviderBondContract, ulong, Protocol.Ton.Messages.InternalMessage> message)
+    /// <param name="refusal">Why the bond would refuse it now, by its state and the chain's time: nobody pays a fee to be told.</param>
+    private static Command BuildSimple(
+        string verb, string description, Func<ProviderBondContract, ulong, Protocol.Ton.Messages.InternalMessage> message, Func<BondState, long, CliException?> refusal)
     {
         WalletDesk desk = new();
         BondOptionSet bond = new();
@@ -108,7 +112,15 @@ internal static class BondCommand
         desk.AddTo(command);
         command.Run(async (parse, cancellationToken) =>
         {
-            ProviderBondContract contract = bond.Read(parse, desk, await desk.ProfileAsync(parse, readsOnly: false, cancellationToken));
+            NetworkProfile profile = await desk.ProfileAsync(parse, readsOnly: false, cancellationToken);
+            ProviderBondContract contract = bond.Read(parse, desk, profile);
+            using HttpClient http = new();
+            TonAccount account = await WalletDesk.Client(http, profile).GetAccountAsync(contract.Address, cancellationToken);
+            if (refusal(StateOf(account, contract.Address), account.SyncTime) is { } refused)
+            {
+                throw refused;
+            }
+
             ulong query = ClientChannels.QueryId();
             return await desk.SendAsync(
                 parse, $"bond-{verb}:{query}", $"{verb} the bond (gas money of {MoneyWords.Ton(ProviderBondContract.GasValue)} TON, what is not used comes back)",
@@ -128,7 +140,15 @@ internal static class BondCommand
         desk.AddTo(command);
         command.Run(async (parse, cancellationToken) =>
         {
-            ProviderBondContract contract = bond.Read(parse, desk, await desk.ProfileAsync(parse, readsOnly: false, cancellationToken));
+            NetworkProfile profile = await desk.ProfileAsync(parse, readsOnly: false, cancellationToken);
+            ProviderBondContract contract = bond.Read(parse, desk, profile);
+            using HttpClient http = new();
+            BondState state = StateOf(await WalletDesk.Client(http, profile).GetAccountAsync(contract.Address, cancellationToken), contract.Address);
+            if (parse.GetValue(sequence) <= state.MetaSeq)
+            {
+                throw new CliException(ExitCode.Payment, $"profile {parse.GetValue(sequence)} is not above the present one", $"the bond is at profile {state.MetaSeq}", $"Give {state.MetaSeq + 1L} or more.");
+            }
+
             ulong query = ClientChannels.QueryId();
             return await desk.SendAsync(
                 parse, $"bond-publish:{query}", $"publish profile {parse.GetValue(sequence)}",
@@ -136,6 +156,45 @@ internal static class BondCommand
         });
         return command;
     }
+
+    /// <exception cref="CliException">There is no bond.</exception>
+    private static BondState StateOf(TonAccount account, TonAddress address) =>
+        account is { IsActive: true, Data: { } data } && account.Code?.Hash == ProviderBondContract.CodeHash
+            ? ProviderBondContract.ParseState(data)
+            : throw new CliException(ExitCode.NotFound, $"there is no bond at {address.ToFriendly(bounceable: true)}", null, "Make one with 'cocoon bond stake AMOUNT'.");
+
+    private static void CheckStake(ulong value, ulong held, ulong minimum)
+    {
+        if (value == 0)
+        {
+            throw new CliException(ExitCode.Usage, "0 TON is no stake", "an amount above zero is needed", "For example: cocoon bond stake 10");
+        }
+
+        if (held + value < minimum)
+        {
+            throw new CliException(
+                ExitCode.Usage,
+                $"a stake of {MoneyWords.Ton(held + value)} TON is below what the bond itself promises to hold",
+                $"its minimum is {MoneyWords.Ton(minimum)} TON, and the stake would be locked for nothing",
+                $"Stake {MoneyWords.Ton(minimum - held)} or more, or promise less with --min-stake, which then goes with every command about this bond.");
+        }
+    }
+
+    private static CliException? Bonded(BondState state) =>
+        state.Slashed ? new CliException(ExitCode.Payment, "the bond was slashed", null, "Take what is left: cocoon bond withdraw")
+        : state.UnlockAt != 0 ? new CliException(ExitCode.Payment, "the bond is unbonding already", $"the stake can be withdrawn from {MoneyWords.Time(state.UnlockAt)}")
+        : null;
+
+    private static CliException? Unbonding(BondState state) =>
+        state.Slashed ? new CliException(ExitCode.Payment, "the bond was slashed", null, "Take what is left: cocoon bond withdraw")
+        : state.UnlockAt == 0 ? new CliException(ExitCode.Payment, "the bond is bonded", "there is nothing to take back")
+        : null;
+
+    private static CliException? Withdrawable(BondState state, long now) =>
+        state.UnlockAt == 0 ? new CliException(ExitCode.Payment, "the bond is bonded", $"a stake can be withdrawn {Words.Age(state.Params.UnbondPeriod)} after unbonding has begun", "Begin with: cocoon bond unbond")
+        : now < state.UnlockAt ? new CliException(
+            ExitCode.Payment, "too early", $"the stake can be withdrawn from {MoneyWords.Time(state.UnlockAt)}, in {Words.Age(state.UnlockAt - now)} by the chain's clock")
+        : null;
 
     private static IEnumerable<(string Label, string Value)> Lines(JsonObject d, ProviderBondContract contract) =>
     [
@@ -159,6 +218,8 @@ internal static class BondCommand
             command.Options.Add(_minimum);
         }
 
+        public ulong Minimum(ParseResult parse) => parse.GetValue(_minimum).Nanoton;
+
         /// <exception cref="CliException">No wallet or no peer key here.</exception>
         public ProviderBondContract Read(ParseResult parse, WalletDesk desk, NetworkProfile profile)
         {
@@ -171,7 +232,7 @@ internal static class BondCommand
 
             using Ed25519PrivateKey key = Ed25519PrivateKey.FromSeed(PrivateFile.Read(path, Ed25519PrivateKey.SeedSize));
             return new ProviderBondContract(
-                desk.Address(parse), key.PublicKey, new BondParams(registry, parse.GetValue(_period), parse.GetValue(_minimum).Nanoton, profile.GlobalId));
+                desk.Address(parse), key.PublicKey, new BondParams(registry, parse.GetValue(_period), Minimum(parse), profile.GlobalId));
         }
     }
 }

@@ -25,7 +25,7 @@ internal static class ChannelsCommand
         new("at_risk_nanoton", "AT RISK", r => Words.Ton(r["at_risk_nanoton"]), IsRight: true),
         new("fees_nanoton", "FEES", r => Words.Ton(r["fees_nanoton"]), IsRight: true, IsHidden: true),
         new("live_sessions", "LIVE", IsRight: true, IsHidden: true),
-        new("expires_at", "EXPIRES", IsHidden: true),
+        new("expires_at", "EXPIRES", r => Words.UnixTime(r["expires_at"]), IsHidden: true),
         new("settle_tx", "SETTLED BY", IsHidden: true) { IsId = true },
         new("next_step", "NEXT STEP"),
     ];
@@ -75,12 +75,13 @@ internal static class ChannelsCommand
         OnChain chain = new();
         Argument<string> provider = new("provider") { Description = "Peer id of the provider, or a unique beginning or end of it" };
         Option<TonAmount> deposit = TonAmount.Option("--deposit", "TON that can be spent on it", new SpendOptions().Deposit);
-        Command command = new("open", "Open a channel to a provider now, instead of at the first request\n\nExample: cocoon channels open QeLQJ4 --deposit 0.5") { provider, deposit };
+        Option<bool> another = new("--another") { Description = "Also when there is an open channel to this provider" };
+        Command command = new("open", "Open a channel to a provider now, instead of at the first request\n\nExample: cocoon channels open QeLQJ4 --deposit 0.5") { provider, deposit, another };
         chain.AddTo(command);
         command.Run((parse, cancellationToken) => chain.RunAsync(
             parse,
             "/control/channels/open",
-            new JsonObject { ["provider"] = parse.GetValue(provider), ["deposit_nanoton"] = parse.GetValue(deposit).ToNanotonText() },
+            new JsonObject { ["provider"] = parse.GetValue(provider), ["deposit_nanoton"] = parse.GetValue(deposit).ToNanotonText(), ["another"] = parse.GetValue(another) },
             Opened,
             cancellationToken));
         return command;
@@ -114,7 +115,7 @@ internal static class ChannelsCommand
             $"/control/channels/{ControlClient.Segment(parse.GetValue(id)!, "channel")}/close",
             new JsonObject { ["alone"] = parse.GetValue(alone) },
             d => d["claimable_until"] is { } until
-                ? [("CHANNEL", $"{d["channel"]}"), ("CLOSES AT", $"chain time {until}"), ("", $"{d["words"]}")]
+                ? [("CHANNEL", $"{d["channel"]}"), ("CLOSES AT", Words.UnixTime(until)), ("", $"{d["words"]}")]
                 :
                 [
                     ("CHANNEL", $"{d["channel"]}"),
@@ -187,6 +188,6 @@ internal static class ChannelsCommand
         ("CHANNEL", $"{d["channel"]}"),
         ("PEER", $"{d["peer"]}"),
         ("DEPOSIT", $"{Words.Ton(d["deposit_nanoton"])} TON can be spent over its life"),
-        ("EXPIRES", $"chain time {d["expires_at"]}; challenge {d["challenge_seconds"]} s"),
+        ("EXPIRES", $"{Words.UnixTime(d["expires_at"])}; challenge {d["challenge_seconds"]} s"),
     ];
 }

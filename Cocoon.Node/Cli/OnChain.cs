@@ -20,6 +20,8 @@ internal sealed class OnChain
 
     public Option<bool> Yes => _yes;
 
+    public bool IsDryRun(ParseResult parse) => parse.GetValue(_dryRun);
+
     public void AddTo(Command command)
     {
         foreach (Option option in (Option[])[_data, _output, _yes, _dryRun])
@@ -56,7 +58,7 @@ internal sealed class OnChain
     /// <exception cref="CliException">The owner said no, or nobody is there to ask.</exception>
     public async Task<bool> AgreeAsync(ParseResult parse, JsonObject preview, CancellationToken cancellationToken)
     {
-        if (parse.GetValue(_dryRun))
+        if (IsDryRun(parse))
         {
             RowWriter.WriteObject(preview, parse.GetValue(_output), Lines, Console.Out);
             return false;

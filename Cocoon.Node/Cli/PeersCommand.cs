@@ -26,7 +26,7 @@ internal static class PeersCommand
         new("slots_total", "SLOTS TOTAL", IsRight: true, IsHidden: true),
         new("price_prompt", "IN*", r => Words.Ton(r["price_prompt"], 3), IsRight: true),
         new("price_completion", "OUT*", r => Words.Ton(r["price_completion"], 3), IsRight: true),
-        new("paid_nanoton", "PAID", r => Words.Ton(r["paid_nanoton"]), IsRight: true),
+        new("paid_nanoton", "VOUCHED", r => Words.Ton(r["paid_nanoton"]), IsRight: true),
         new("streams", "STREAMS", IsRight: true) { IsVolatile = true },
         new("bytes_in", "RECEIVED", r => Words.Bytes(r["bytes_in"]), IsRight: true) { IsVolatile = true },
         new("bytes_out", "SENT", r => Words.Bytes(r["bytes_out"]), IsRight: true) { IsVolatile = true },

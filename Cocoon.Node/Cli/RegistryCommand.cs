@@ -15,12 +15,13 @@ namespace Cocoon.Node.Cli;
 /// <summary><c>cocoon registry</c>: the policy contract. Reading is for everybody, applying too; proposing and revoking is its admin's.</summary>
 internal static class RegistryCommand
 {
-    private static readonly Column[] ListColumns =
+    /// <param name="now">Chain time of the reading.</param>
+    private static Column[] ListColumns(long now) =>
     [
         new("list", "LIST"),
         new("key", "KEY"),
         new("state", "STATE"),
-        new("since", "CHAIN TIME"),
+        new("since", "TIME", r => Words.UnixTime(r["since"], now)),
         new("flags", "FLAGS", IsHidden: true),
         new("meta", "META", r => Words.Short(r["meta"])),
         new("detail", "DETAIL"),
@@ -32,8 +33,8 @@ internal static class RegistryCommand
         BuildList(),
         BuildDeploy(),
         BuildPropose(),
-        BuildById("apply", "Put a change in force whose time lock has passed; anybody may", (registry, id, query) => registry.Apply(id, query)),
-        BuildById("cancel", "Take a proposed change back (admin)", (registry, id, query) => registry.Cancel(id, query)),
+        BuildById("apply", "Put a change in force whose time lock has passed; anybody may", (registry, id, query) => registry.Apply(id, query), byAdmin: false),
+        BuildById("cancel", "Take a proposed change back (admin)", (registry, id, query) => registry.Cancel(id, query), byAdmin: true),
         BuildRevoke(),
     };
 
@@ -45,7 +46,7 @@ internal static class RegistryCommand
         desk.AddTo(command);
         command.Run(async (parse, cancellationToken) =>
         {
-            (TonAddress registry, RegistryState state) = await ReadAsync(parse, desk, address, cancellationToken);
+            (TonAddress registry, RegistryState state, _) = await ReadAsync(parse, desk, address, cancellationToken);
             JsonObject document = new()
             {
                 ["schema"] = ControlJson.Schema,
@@ -77,7 +78,7 @@ internal static class RegistryCommand
         desk.AddReadingTo(command);
         command.Run(async (parse, cancellationToken) =>
         {
-            (_, RegistryState state) = await ReadAsync(parse, desk, address, cancellationToken);
+            (_, RegistryState state, long now) = await ReadAsync(parse, desk, address, cancellationToken);
             JsonObject document = new()
             {
                 ["schema"] = ControlJson.Schema,
@@ -89,7 +90,7 @@ internal static class RegistryCommand
                     .. state.Bootstrap.Select(b => new JsonObject { ["list"] = "bootstrap", ["key"] = b, ["state"] = "listed" }),
                 ]),
             };
-            RowWriter.Write(document, "entries", ListColumns, rows.Read(parse), Console.Out);
+            RowWriter.Write(document, "entries", ListColumns(now), rows.Read(parse), Console.Out);
             return ExitCode.Ok;
         });
         return command;
@@ -136,7 +137,7 @@ internal static class RegistryCommand
         desk.AddTo(command);
         command.Run(async (parse, cancellationToken) =>
         {
-            (TonAddress registry, RegistryState state) = await ReadAsync(parse, desk, address, cancellationToken);
+            (TonAddress registry, RegistryState state, _) = await ReadAsync(parse, desk, address, cancellationToken);
             RequireAdmin(parse, desk, state);
             RegistryChange change = ReadChange(parse.GetValue(what)!, parse.GetValue(values) ?? [], state);
             ulong query = ClientChannels.QueryId();
@@ -147,7 +148,7 @@ internal static class RegistryCommand
         return command;
     }
 
-    private static Command BuildById(string verb, string description, Func<RegistryContract, uint, ulong, InternalMessage> message)
+    private static Command BuildById(string verb, string description, Func<RegistryContract, uint, ulong, InternalMessage> message, bool byAdmin)
     {
         WalletDesk desk = new();
         Argument<string> address = Address();
@@ -156,16 +157,25 @@ internal static class RegistryCommand
         desk.AddTo(command);
         command.Run(async (parse, cancellationToken) =>
         {
-            (TonAddress registry, RegistryState state) = await ReadAsync(parse, desk, address, cancellationToken);
+            (TonAddress registry, RegistryState state, long now) = await ReadAsync(parse, desk, address, cancellationToken);
             uint wanted = parse.GetValue(id);
             if (!state.Pending.TryGetValue(wanted, out RegistryProposal? proposal))
             {
                 throw new CliException(ExitCode.NotFound, $"no change {wanted} waits in this registry", null, "See 'cocoon registry list'.");
             }
 
+            if (byAdmin)
+            {
+                RequireAdmin(parse, desk, state);
+            }
+            else
+            {
+                RequireDue(proposal, now);
+            }
+
             ulong query = ClientChannels.QueryId();
             return await desk.SendAsync(
-                parse, $"registry-{verb}:{query}", $"{verb} change {wanted} (in force from chain time {proposal.Eta} at the earliest)",
+                parse, $"registry-{verb}:{query}", $"{verb} change {wanted} (in force from {MoneyWords.Time(proposal.Eta)} at the earliest)",
                 [message(new RegistryContract(registry), wanted, query)], Outcome, cancellationToken);
         });
         return command;
@@ -187,7 +197,7 @@ internal static class RegistryCommand
                 "measurement" => false,
                 var other => throw new CliException(ExitCode.Usage, $"there is no list '{other}'", null, "Use measurement or model."),
             };
-            (TonAddress registry, RegistryState state) = await ReadAsync(parse, desk, address, cancellationToken);
+            (TonAddress registry, RegistryState state, _) = await ReadAsync(parse, desk, address, cancellationToken);
             RequireAdmin(parse, desk, state);
             ulong query = ClientChannels.QueryId();
             return await desk.SendAsync(
@@ -235,7 +245,22 @@ internal static class RegistryCommand
         }
     }
 
-    private static async Task<(TonAddress Registry, RegistryState State)> ReadAsync(
+    /// <summary>The contract would refuse it, for a fee.</summary>
+    private static void RequireDue(RegistryProposal proposal, long now)
+    {
+        if (now < proposal.Eta)
+        {
+            throw new CliException(
+                ExitCode.Payment, "too early", $"the change can be applied from {MoneyWords.Time(proposal.Eta)}, in {Words.Age(proposal.Eta - now)} by the chain's clock: its time lock has not passed");
+        }
+
+        if (now > proposal.Eta + RegistryProposal.ApplyWindow)
+        {
+            throw new CliException(ExitCode.Payment, "too late", $"the change could be applied until {MoneyWords.Time(proposal.Eta + RegistryProposal.ApplyWindow)}", "Its admin has to propose it again.");
+        }
+    }
+
+    private static async Task<(TonAddress Registry, RegistryState State, long Now)> ReadAsync(
         ParseResult parse, WalletDesk desk, Argument<string> address, CancellationToken cancellationToken)
     {
         string named = parse.GetValue(address) ?? await desk.RegistryAsync(parse, cancellationToken) ?? throw new CliException(
@@ -244,7 +269,7 @@ internal static class RegistryCommand
         using HttpClient http = new();
         TonAccount account = await WalletDesk.Client(http, await desk.ProfileAsync(parse, readsOnly: true, cancellationToken)).GetAccountAsync(registry, cancellationToken);
         return account.Data is { } data && account.Code?.Hash == RegistryContract.CodeHash
-            ? (registry, RegistryContract.ParseState(data))
+            ? (registry, RegistryContract.ParseState(data), account.SyncTime)
             : throw new CliException(ExitCode.NotFound, "there is no registry of this version at that address");
     }
 

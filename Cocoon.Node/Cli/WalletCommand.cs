@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Text.Json.Nodes;
 using Cocoon.Node.Cli.Rendering;
 using Cocoon.Node.Control;
@@ -15,14 +16,12 @@ internal static class WalletCommand
 {
     public static Command Build()
     {
-        Option<string> data = CommonOptions.Data();
-        Option<OutputFormat> output = CommonOptions.Output();
-        Command command = new("wallet", "The wallet of this node: address and balance\n\nExample: cocoon wallet -o json") { data, output };
+        WalletDesk desk = new();
+        Command command = new("wallet", "The wallet of this node: address and balance\n\nExample: cocoon wallet -o json") { desk.Chain.Output };
+        desk.AddReadingTo(command);
         command.Run(async (parse, cancellationToken) =>
         {
-            using ControlClient client = new(parse.GetValue(data)!);
-            JsonObject document = await client.GetAsync("/control/wallet", cancellationToken);
-            RowWriter.WriteObject(document, parse.GetValue(output), Lines, Console.Out);
+            RowWriter.WriteObject(await desk.BalanceAsync(parse, cancellationToken), parse.GetValue(desk.Chain.Output), Lines, Console.Out);
             return ExitCode.Ok;
         });
         command.Subcommands.Add(BuildNew());
@@ -39,7 +38,13 @@ internal static class WalletCommand
         yield return ("NETWORK", d["network"]!.ToString());
         yield return ("ADDRESS", d["address"]!.ToString());
         yield return ("BALANCE", $"{Words.Ton(d["balance_nanoton"])} TON");
-        yield return ("IN CHANNELS", $"{Words.Ton(d["tied_up_nanoton"])} TON of ours that can be spent or come back");
+        if (d["tied_up_nanoton"] is null)
+        {
+            yield return ("CHANNELS", "known to the node alone, and none runs here");
+            yield break;
+        }
+
+        yield return ("IN CHANNELS", $"{Words.Ton(d["tied_up_nanoton"])} TON of ours that can be spent or come back, and {Words.Ton(d["rent_nanoton"])} TON of rent, which comes back when they close");
         yield return ("REDEEMABLE", $"{Words.Ton(d["redeemable_nanoton"])} TON vouched to us and not claimed");
         if (d["spent_today_nanoton"] is { } spent)
         {
@@ -131,14 +136,13 @@ internal static class WalletCommand
 
     private static Command BuildBalance()
     {
-        Option<string> data = CommonOptions.Data();
-        Option<OutputFormat> output = CommonOptions.Output();
-        Command command = new("balance", "What the wallet holds, and what of it is tied up or waits\n\nExample: cocoon wallet balance -o json") { data, output };
+        WalletDesk desk = new();
+        Command command = new("balance", "What the wallet holds, and, of a node that runs, what is tied up or waits\n\nExample: cocoon wallet balance -o json") { desk.Chain.Output };
+        desk.AddReadingTo(command);
         command.Run(async (parse, cancellationToken) =>
         {
-            using ControlClient client = new(parse.GetValue(data)!);
-            JsonObject document = await client.GetAsync("/control/wallet", cancellationToken);
-            RowWriter.WriteObject(document, parse.GetValue(output), Lines, Console.Out);
+            JsonObject document = await desk.BalanceAsync(parse, cancellationToken);
+            RowWriter.WriteObject(document, parse.GetValue(desk.Chain.Output), Lines, Console.Out);
             return document["balance_nanoton"] is null ? ExitCode.Network : ExitCode.Ok;
         });
         return command;
@@ -148,14 +152,17 @@ internal static class WalletCommand
     {
         OnChain chain = new();
         Argument<string> to = new("to") { Description = "Address to pay" };
-        Argument<TonAmount> amount = TonAmount.Argument("amount", "TON");
+        Argument<string> amount = new("amount") { Description = "TON, or 'all' for everything less the fees", HelpName = "TON|all" };
+        amount.Validators.Add(RequireAmount);
         Option<string?> comment = new("--comment") { Description = "Text that the receiver sees; public on the chain", HelpName = "TEXT" };
         Command command = new("send", "Pay from this wallet\n\nExample: cocoon wallet send UQ… 1.5 --yes") { to, amount, comment };
         chain.AddTo(command);
         command.Run((parse, cancellationToken) =>
         {
             TypedAddress.Read(parse.GetValue(to));
-            if (parse.GetValue(amount).Nanoton == 0)
+            string text = parse.GetValue(amount)!;
+            TonAmount ton = default;
+            if (text != WalletActions.All && TonAmount.TryParse(text, out ton, out _) && ton.Nanoton == 0)
             {
                 throw new CliException(ExitCode.Usage, "0 TON is no payment", "an amount above zero is needed", "For example: cocoon wallet send UQ… 1.5");
             }
@@ -163,11 +170,20 @@ internal static class WalletCommand
             return chain.RunAsync(
                 parse,
                 "/control/wallet/send",
-                new JsonObject { ["to"] = parse.GetValue(to), ["amount_nanoton"] = parse.GetValue(amount).ToNanotonText(), ["comment"] = parse.GetValue(comment) },
+                new JsonObject { ["to"] = parse.GetValue(to), ["amount_nanoton"] = text == WalletActions.All ? text : ton.ToNanotonText(), ["comment"] = parse.GetValue(comment) },
                 d => [("SENT", $"{Words.Ton(d["amount_nanoton"])} TON"), ("FEES", $"{Words.Ton(d["fees_nanoton"])} TON"), ("TRANSACTION", $"{d["transaction"]}")],
                 cancellationToken);
         });
         return command;
+    }
+
+    private static void RequireAmount(ArgumentResult result)
+    {
+        string text = result.Tokens.Count > 0 ? result.Tokens[0].Value : "";
+        if (text != WalletActions.All && !TonAmount.TryParse(text, out _, out string why))
+        {
+            result.AddError($"'{text}' is no amount of TON: {why} ({TypedNumber.NameOf(result)})");
+        }
     }
 
     private static (Option<string> Data, Option<OutputFormat> Output, Option<string> Network, Option<string?> Passphrase) Offline() => (

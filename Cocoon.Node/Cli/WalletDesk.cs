@@ -48,12 +48,13 @@ internal sealed class WalletDesk
     /// <exception cref="PaymentException">Unknown network, real money not confirmed, or no endpoint.</exception>
     public async Task<NetworkProfile> ProfileAsync(ParseResult parse, bool readsOnly, CancellationToken cancellationToken)
     {
-        string network = parse.GetValue(_network)!;
+        bool isNamed = parse.GetResult(_network) is { Implicit: false };
+        string network = isNamed ? parse.GetValue(_network)! : WalletInfo.Read(DataPath(parse))?.Network ?? parse.GetValue(_network)!;
         Uri[] endpoints = [.. parse.GetValue(_ton)!.Select(NodeOptionSet.ParseEndpoint)];
         if (endpoints.Length == 0 && await AskNodeAsync(parse, "/control/chain", cancellationToken) is { } node)
         {
             string name = (string)node["network"]!;
-            if (parse.GetResult(_network) is null or { Implicit: true } || name.Equals(network, StringComparison.OrdinalIgnoreCase))
+            if (!isNamed || name.Equals(network, StringComparison.OrdinalIgnoreCase))
             {
                 (network, endpoints) = (name, [.. node["endpoints"]!.AsArray().Select(url => NodeOptionSet.ParseEndpoint((string)url!))]);
             }
@@ -66,6 +67,24 @@ internal sealed class WalletDesk
     /// <summary>The registry that the node here follows; <c>null</c> when none runs, or it follows none.</summary>
     public async Task<string?> RegistryAsync(ParseResult parse, CancellationToken cancellationToken) =>
         (string?)(await AskNodeAsync(parse, "/control/chain", cancellationToken))?["registry"];
+
+    /// <summary>The wallet as the node that runs here shows it; without one, its balance by the chain.</summary>
+    /// <exception cref="CliException">There is no wallet.</exception>
+    /// <exception cref="TonException">The chain did not answer.</exception>
+    public async Task<JsonObject> BalanceAsync(ParseResult parse, CancellationToken cancellationToken)
+    {
+        if (await AskNodeAsync(parse, "/control/wallet", cancellationToken) is { } document)
+        {
+            return document;
+        }
+
+        TonAddress address = Address(parse);
+        NetworkProfile profile = await ProfileAsync(parse, readsOnly: true, cancellationToken);
+        using HttpClient http = new();
+        TonAccount account = await Client(http, profile).GetAccountAsync(address, cancellationToken);
+        return OnChain.ToJson(new WalletDocument(
+            ControlJson.Schema, profile.Name, address.ToFriendly(bounceable: false), address.ToString(), ControlJson.Nanoton(account.Balance), null, null, null, null));
+    }
 
     public static ToncenterClient Client(HttpClient http, NetworkProfile profile)
     {

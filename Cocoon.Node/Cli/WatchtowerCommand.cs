@@ -27,18 +27,38 @@ internal static class WatchtowerCommand
         {
             NetworkProfile profile = await desk.ProfileAsync(parse, readsOnly: false, cancellationToken);
             IReadOnlyList<WatchedVoucher> vouchers = WatchtowerFile.Read(NamedFile.Read(parse.GetValue(file)!, WatchtowerFile.MaxBytes, "voucher file"), profile);
+            using HttpClient http = new();
+            ITonClient client = WalletDesk.Client(http, profile);
+            TonChannelChain chain = new(client, ownChain: profile.Name == Networks.Devnet.Name);
+            if (desk.Chain.IsDryRun(parse))
+            {
+                Print(await new Watchtower(vouchers, chain, (_, _) => throw new InvalidOperationException("A preview sends nothing.")).PreviewAsync(parse.GetValue(now), cancellationToken));
+                return ExitCode.Ok;
+            }
+
             await Confirmation.AskAsync(
                 $"watch {vouchers.Count} channels and claim for their provider when one closes or expires (about 0.0013 TON each, paid by this wallet)",
                 parse.GetValue(desk.Chain.Yes),
                 cancellationToken);
-            using HttpClient http = new();
-            ITonClient client = WalletDesk.Client(http, profile);
             await using ClaimSender sender = await desk.OpenSenderAsync(parse, profile, client, cancellationToken);
-            Watchtower tower = new(vouchers, new TonChannelChain(client, ownChain: profile.Name == Networks.Devnet.Name), sender.SendAsync);
+            Watchtower tower = new(vouchers, chain, sender.SendAsync);
             await WatchAsync(tower, parse.GetValue(now), parse.GetValue(once), TimeSpan.FromSeconds(Math.Clamp(parse.GetValue(interval), 1, 3_600)), cancellationToken);
             return ExitCode.Ok;
         });
         return command;
+    }
+
+    private static void Print(IReadOnlyList<WatchtowerEvent> events)
+    {
+        foreach (WatchtowerEvent seen in events)
+        {
+            Console.Out.WriteLine(new JsonObject
+            {
+                ["channel"] = seen.Channel.ToFriendly(bounceable: true),
+                ["words"] = seen.Words,
+                ["claimed_nanoton"] = seen.Claimed.ToString(System.Globalization.CultureInfo.InvariantCulture),
+            }.ToJsonString());
+        }
     }
 
     /// <summary>One JSON line per channel and look.</summary>
@@ -49,15 +69,7 @@ internal static class WatchtowerCommand
         {
             try
             {
-                foreach (WatchtowerEvent seen in await tower.LookAsync(now, cancellationToken))
-                {
-                    Console.Out.WriteLine(new JsonObject
-                    {
-                        ["channel"] = seen.Channel.ToFriendly(bounceable: true),
-                        ["words"] = seen.Words,
-                        ["claimed_nanoton"] = seen.Claimed.ToString(System.Globalization.CultureInfo.InvariantCulture),
-                    }.ToJsonString());
-                }
+                Print(await tower.LookAsync(now, cancellationToken));
             }
             catch (TonException exception) when (!once)
             {

@@ -16,6 +16,8 @@ internal sealed class ChannelActions(IServiceProvider services, Previews preview
     private static readonly TimeSpan OfferWait = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan OfferPoll = TimeSpan.FromMilliseconds(200);
 
+    private const int MaxListed = 1000;
+
     /// <summary>Every channel at once, in place of one channel's id.</summary>
     private const string All = "all";
 
@@ -29,6 +31,15 @@ internal sealed class ChannelActions(IServiceProvider services, Previews preview
         {
             throw new CliException(
                 ExitCode.Usage, $"the provider accepts no deposit below {MoneyWords.Ton(terms.MinDeposit)} TON", null, $"Give --deposit {MoneyWords.Ton(terms.MinDeposit)} or more.");
+        }
+
+        if (!request.Another && channels.Channels.FirstOrDefault(c => c.Peer == offer.Peer && c.Phase is ChannelPhase.Open or ChannelPhase.Opening) is { } open)
+        {
+            string address = Friendly(open.Channel);
+            ulong left = open.Record.Deposit > open.Record.Due ? open.Record.Deposit - open.Record.Due : 0;
+            throw new CliException(
+                ExitCode.Payment, "there is a channel to this provider already", $"{address} is {open.Phase.ToString().ToLowerInvariant()}, and {MoneyWords.Ton(left)} TON can be spent on it",
+                $"Add to it with 'cocoon channels topup {address} TON', or open a second one with --another.");
         }
 
         if (request.DryRun)
@@ -48,7 +59,7 @@ internal sealed class ChannelActions(IServiceProvider services, Previews preview
     public async Task<object> TopUpAsync(string id, TopUpRequest request, CancellationToken cancellationToken)
     {
         ClientChannels channels = Client();
-        ClientChannel channel = ChannelFinder.Find(channels.Channels, c => c.Channel, id);
+        ClientChannel channel = Find(channels, id);
         ulong amount = Amount(request.AmountNanoton);
         if (request.DryRun)
         {
@@ -66,7 +77,7 @@ internal sealed class ChannelActions(IServiceProvider services, Previews preview
     public async Task<object> CloseAsync(string id, CloseRequestBody request, CancellationToken cancellationToken)
     {
         ClientChannels channels = Client();
-        ClientChannel channel = ChannelFinder.Find(channels.Channels, c => c.Channel, id);
+        ClientChannel channel = Find(channels, id);
         ChannelCloser closer = services.GetRequiredService<ChannelCloser>();
         ClientChannelRecord before = channel.Record;
         bool finish = before.CloseAt != 0;
@@ -87,7 +98,7 @@ internal sealed class ChannelActions(IServiceProvider services, Previews preview
             // Asked once more, it tells until when.
             uint closeAt = await closer.StartCloseAsync(channel, cancellationToken);
             return new StartedCloseDocument(
-                ControlJson.Schema, Friendly(channel.Channel), closeAt, $"the provider may claim until chain time {closeAt}; then this node fetches the rest by itself");
+                ControlJson.Schema, Friendly(channel.Channel), closeAt, $"the provider may claim until {MoneyWords.Time(closeAt)}; then this node fetches the rest by itself");
         }
 
         ChannelSettlement settled = finish
@@ -155,16 +166,29 @@ internal sealed class ChannelActions(IServiceProvider services, Previews preview
         services.GetRequiredService<NetworkProfile>(),
         time.GetUtcNow());
 
-    private Task<PreviewDocument> PreviewCloseAsync(ClientChannel channel, bool alone, bool finish, CancellationToken cancellationToken)
+    private async Task<PreviewDocument> PreviewCloseAsync(ClientChannel channel, bool alone, bool finish, CancellationToken cancellationToken)
     {
         ulong query = ClientChannels.QueryId();
+        ChannelCloser closer = services.GetRequiredService<ChannelCloser>();
+        if (finish && !await closer.IsRipeAsync(channel, cancellationToken))
+        {
+            PreviewDocument later = await previews.OfAsync("", [channel.Contract.FinishClose(query)], cancellationToken);
+            return later with
+            {
+                Action = $"send nothing: the provider may claim until {MoneyWords.Time(channel.Record.CloseAt)}, then this node fetches the rest by itself: channel {Friendly(channel.Channel)}",
+                ValueNanoton = "0",
+                FeesNanoton = "0",
+            };
+        }
+
+        long wait = finish || alone ? 0 : await closer.WaitBeforeTogetherAsync(channel, cancellationToken);
         (string action, InternalMessage message) = finish
             ? ("fetch what was not claimed", channel.Contract.FinishClose(query))
             : alone
                 ? ($"start closing alone: the provider may claim for {channel.Record.Challenge} s, then the rest comes back", channel.Contract.StartClose(query))
-                : ($"close together with the provider at {MoneyWords.Ton(channel.FinalVoucher(channel.Record.CloseTotal).Statement.Total)} TON; the rest comes back at once (the opening window of 60 s of chain time must be over)",
+                : ($"close together with the provider at {MoneyWords.Ton(channel.FinalVoucher(channel.Record.CloseTotal).Statement.Total)} TON; the rest comes back {(wait == 0 ? "at once" : $"in about {wait} s, when the channel's opening window is over: this command waits for it")}",
                     channel.Contract.CoopClose(channel.FinalVoucher(channel.Record.CloseTotal), new byte[64], query));
-        return previews.OfAsync($"{action}: channel {Friendly(channel.Channel)}", [message], cancellationToken);
+        return await previews.OfAsync($"{action}: channel {Friendly(channel.Channel)}", [message], cancellationToken);
     }
 
     private async Task<VerifiedOffer> FindOfferAsync(string provider, CancellationToken cancellationToken)
@@ -189,12 +213,30 @@ internal sealed class ChannelActions(IServiceProvider services, Previews preview
         }
     }
 
+    /// <summary>One that is in use; of one that has ended it is said how.</summary>
+    private ClientChannel Find(ClientChannels channels, string id)
+    {
+        try
+        {
+            return ChannelFinder.Find(channels.Channels, c => c.Channel, id);
+        }
+        catch (CliException exception) when (exception.ExitCode == ExitCode.NotFound)
+        {
+            ClientChannelRecord ended = ChannelFinder.Find(services.GetRequiredService<ClientChannelStore>().List(MaxListed), r => r.Channel, id);
+            throw new CliException(
+                ExitCode.Payment,
+                $"channel {Friendly(ended.Channel)} is closed",
+                ended.SettleTransaction is { } settled ? $"it was settled by transaction {settled}" : "nothing is left on it",
+                $"See 'cocoon channels show {Friendly(ended.Channel)}'.");
+        }
+    }
+
     private ClientChannels Client() => services.GetService<ClientChannels>() ?? throw new CliException(
         ExitCode.Usage, "this node opened no channels", "only light clients pay", "Run it against a light client's --data directory.");
 
     private static ulong Amount(string text) => WalletActions.Amount(text) is > 0 and var amount
         ? amount
-        : throw new CliException(ExitCode.Usage, $"'{text}' is no amount", "a positive number of nanoTON is needed");
+        : throw new CliException(ExitCode.Usage, text == "0" ? "0 TON is no amount" : $"'{text}' is no amount", "an amount above zero is needed");
 
     private static string Friendly(Protocol.Ton.Cells.CellHash channel) => new TonAddress(0, channel).ToFriendly(bounceable: true);
 }

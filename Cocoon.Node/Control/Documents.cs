@@ -102,9 +102,10 @@ internal sealed record ControlErrorDocument(ControlErrorDocument.Detail Error)
 }
 
 /// <param name="TiedUpNanoton">In channels that we opened, as far as it is not owed.</param>
+/// <param name="RentNanoton">Beside that in the same channels; it comes back when they close.</param>
 /// <param name="SpentTodayNanoton">Vouched on this UTC day; <c>null</c> on a node that does not pay.</param>
 internal sealed record WalletDocument(
-    int Schema, string Network, string Address, string RawAddress, string? BalanceNanoton, string TiedUpNanoton, string RedeemableNanoton, string? SpentTodayNanoton);
+    int Schema, string Network, string Address, string RawAddress, string? BalanceNanoton, string? TiedUpNanoton, string? RentNanoton, string? RedeemableNanoton, string? SpentTodayNanoton);
 
 internal sealed record SentDocument(int Schema, string? Transaction, string AmountNanoton, string FeesNanoton, string Words);
 

@@ -21,7 +21,8 @@ internal sealed record PreviewDocument(
 /// <param name="Registry">The registry contract that this node follows, if any.</param>
 internal sealed record ChainDocument(int Schema, string Network, IReadOnlyList<string> Endpoints, string? Registry);
 
-internal sealed record OpenChannelRequest(string Provider, string DepositNanoton, bool DryRun = false);
+/// <param name="Another">Also when there is an open channel to the provider.</param>
+internal sealed record OpenChannelRequest(string Provider, string DepositNanoton, bool DryRun = false, bool Another = false);
 
 internal sealed record TopUpRequest(string AmountNanoton, bool DryRun = false);
 
@@ -30,6 +31,7 @@ internal sealed record CloseRequestBody(bool Alone = false, bool DryRun = false)
 
 internal sealed record DryRunRequest(bool DryRun = false);
 
+/// <param name="AmountNanoton">Or <c>all</c>: everything that the wallet holds, less the fees.</param>
 internal sealed record SendRequest(string To, string AmountNanoton, string? Comment = null, bool DryRun = false);
 
 /// <param name="Name">Names the intention: the same name again is the same action.</param>

@@ -2,6 +2,7 @@ using System.Globalization;
 using Cocoon.Node.Cli;
 using Cocoon.Node.Payments;
 using Cocoon.Node.Wallets;
+using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Ton;
 
@@ -68,6 +69,7 @@ internal sealed class MoneyReporter(IServiceProvider services, NetworkProfile ne
         return new WalletDocument(
             ControlJson.Schema, network.Name, Friendly(wallet.Address), wallet.Address.ToString(), await BalanceAsync(wallet, cancellationToken),
             ControlJson.Nanoton(Sum(channels.Where(c => !c.Incoming && c.State is "open" or "closing"), c => c.Deposit > c.Spent ? c.Deposit - c.Spent : 0)),
+            ControlJson.Nanoton(ChannelContract.Reserve * (ulong)channels.Count(c => !c.Incoming && c.State is "open" or "closing")),
             ControlJson.Nanoton(Redeemable(channels)),
             services.GetService<ClientChannelStore>() is { } store ? ControlJson.Nanoton(store.SpentOn(time.GetUtcNow())) : null);
     }

@@ -14,12 +14,17 @@ internal sealed class WalletActions(Previews previews)
     /// <summary>As many as a v5r1 external carries.</summary>
     private const int MaxMessages = 255;
 
+    /// <summary>In place of an amount: everything that the wallet holds.</summary>
+    internal const string All = "all";
+
     private const int MaxMessageText = 64 * 1024;
 
     public async Task<object> SendAsync(SendRequest request, CancellationToken cancellationToken)
     {
         TonAddress to = TypedAddress.Read(request.To);
-        if (Amount(request.AmountNanoton) is not (> 0 and var amount))
+        bool all = request.AmountNanoton == All;
+        ulong amount = all ? 0 : Amount(request.AmountNanoton) ?? 0;
+        if (!all && amount == 0)
         {
             throw new CliException(ExitCode.Usage, $"'{request.AmountNanoton}' is no amount to pay", "a positive number of nanoTON is needed");
         }
@@ -27,14 +32,23 @@ internal sealed class WalletActions(Previews previews)
         InternalMessage message = new(to, amount, Bounce: false, string.IsNullOrEmpty(request.Comment) ? Cell.Empty : InternalMessage.Comment(request.Comment));
         if (request.DryRun)
         {
-            return await previews.OfAsync($"pay {MoneyWords.Ton(amount)} TON to {to.ToFriendly(bounceable: false)}", [message], cancellationToken);
+            return all ? await PreviewAllAsync(to, message, cancellationToken)
+                : await previews.OfAsync($"pay {MoneyWords.Ton(amount)} TON to {to.ToFriendly(bounceable: false)}", [message], cancellationToken);
         }
 
         await previews.RequireAsync([message], cancellationToken);
-        SendOutcome outcome = (await previews.Wallet.SendAsync([new PaymentIntent($"pay:{Guid.NewGuid():n}", message)], cancellationToken))[0];
+        SendOutcome outcome = (await previews.Wallet.SendAsync([new PaymentIntent($"pay:{Guid.NewGuid():n}", message, all)], cancellationToken))[0];
         return outcome.Succeeded
-            ? new SentDocument(ControlJson.Schema, outcome.WalletTransaction?.Hash.ToString(), ControlJson.Nanoton(amount), ControlJson.Nanoton(outcome.WalletFees), outcome.Words)
+            ? new SentDocument(ControlJson.Schema, outcome.WalletTransaction?.Hash.ToString(), ControlJson.Nanoton(all ? outcome.Value : amount), ControlJson.Nanoton(outcome.WalletFees), outcome.Words)
             : throw new PaymentException(PaymentErrorCode.Chain, outcome.Words);
+    }
+
+    private async Task<PreviewDocument> PreviewAllAsync(TonAddress to, InternalMessage message, CancellationToken cancellationToken)
+    {
+        PreviewDocument preview = await previews.OfAsync(
+            $"pay everything to {to.ToFriendly(bounceable: false)}: nothing stays here, also not for closing or claiming channels", [message], cancellationToken);
+        ulong balance = Amount(preview.BalanceNanoton) ?? 0, fees = Amount(preview.FeesNanoton) ?? 0;
+        return preview with { ValueNanoton = ControlJson.Nanoton(balance > fees ? balance - fees : 0) };
     }
 
     public async Task<object> SendMessagesAsync(MessagesRequest request, CancellationToken cancellationToken)

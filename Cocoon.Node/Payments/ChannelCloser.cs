@@ -104,8 +104,12 @@ internal sealed partial class ChannelCloser(
         return IsRipe(record, now)
             ? await SettleAsync(
                 channel, new PaymentIntent($"finish-close:{channel.Channel}", channel.Contract.FinishClose(ClientChannels.QueryId())), cancellationToken)
-            : throw new PaymentException(PaymentErrorCode.State, $"Too early: chain time is {now}, the channel can be finished from {Earliest(record)}.");
+            : throw new PaymentException(PaymentErrorCode.State, $"Too early: the chain's clock shows {MoneyWords.Time(now)}, the channel can be finished from {MoneyWords.Time(Earliest(record))}.");
     }
+
+    /// <summary>Seconds until a channel may be closed together: no channel closes before its opening window is over.</summary>
+    public async Task<long> WaitBeforeTogetherAsync(ClientChannel channel, CancellationToken cancellationToken) =>
+        Math.Max(0, channel.Record.OpenBefore + 1L - await chain.GetTimeAsync(cancellationToken));
 
     /// <summary>Whether <see cref="FinishCloseAsync"/> would be in time.</summary>
     public async Task<bool> IsRipeAsync(ClientChannel channel, CancellationToken cancellationToken) =>

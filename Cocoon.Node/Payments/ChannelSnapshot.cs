@@ -45,7 +45,7 @@ internal sealed record ChannelSnapshot(
             ChannelPhase.Opening => "waits for its opening on the chain",
             ChannelPhase.Open => "ready to pay",
             ChannelPhase.Closing when record.CloseAck is not null => "closes together when its opening window is over",
-            ChannelPhase.Closing => $"can be finished from chain time {record.CloseAt}",
+            ChannelPhase.Closing => $"can be finished from {MoneyWords.Time(record.CloseAt)}",
             ChannelPhase.Closed => "done",
             _ => "did not open; done",
         });
@@ -64,7 +64,7 @@ internal sealed record ChannelSnapshot(
         ChannelExposure exposure = channel.Exposure;
         string state = record.Gone ? "closed" : record.CloseAt != 0 || record.Closing ? "closing" : "open";
         string next = record.Gone ? EndOf(record)
-            : record.CloseAt != 0 ? $"claimed before chain time {record.CloseAt}"
+            : record.CloseAt != 0 ? $"claimed before {MoneyWords.Time(record.CloseAt)}"
             : record.Closing ? "the client closes with our consent"
             : exposure.Unclaimed > 0 ? "claimed at the threshold, at expiry or when it closes"
             : "serves";

@@ -30,7 +30,7 @@ internal sealed partial class ClientChannel
     {
         if (upTo > session.Limit)
         {
-            throw new PaymentException(PaymentErrorCode.Limit, $"The request would cost more than its limit of {session.Limit} nanoTON.");
+            throw new PaymentException(PaymentErrorCode.Limit, $"The request would cost more than its limit of {MoneyWords.Ton(session.Limit)} TON.");
         }
 
         Vouching own = new(session, upTo);

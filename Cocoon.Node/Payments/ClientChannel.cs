@@ -433,7 +433,7 @@ internal sealed partial class ClientChannel : IDisposable
             if (least > record.Deposit)
             {
                 throw new PaymentException(
-                    PaymentErrorCode.Funds, $"The channel can pay {record.Deposit} nanoTON in all, {least} would be needed: top it up or open another.");
+                    PaymentErrorCode.Funds, $"The channel can pay {MoneyWords.Ton(record.Deposit)} TON in all, {MoneyWords.Ton(least)} would be needed: top it up or open another.");
             }
 
             ulong nonce = record.Nonce + 1;

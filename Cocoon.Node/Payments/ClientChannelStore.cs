@@ -76,7 +76,7 @@ internal sealed class ClientChannelStore(CocoonDatabase database)
             if (least - before > left)
             {
                 throw new PaymentException(
-                    PaymentErrorCode.Limit, $"The day's limit of {dayLimit} nanoTON is reached; raise --limit-day, or wait for tomorrow (UTC).");
+                    PaymentErrorCode.Limit, $"The day's limit of {MoneyWords.Ton(dayLimit)} TON is reached; raise --limit-day, or wait for tomorrow (UTC).");
             }
 
             ulong total = before + Math.Min(Math.Max(wanted, least) - before, left);
@@ -116,7 +116,7 @@ internal sealed class ClientChannelStore(CocoonDatabase database)
             if (spent > dayLimit)
             {
                 throw new PaymentException(
-                    PaymentErrorCode.Limit, $"This application key's limit of {dayLimit} nanoTON a day is reached; raise --limit-key-day, or wait for tomorrow (UTC).");
+                    PaymentErrorCode.Limit, $"This application key's limit of {MoneyWords.Ton(dayLimit)} TON a day is reached; raise --limit-key-day, or wait for tomorrow (UTC).");
             }
         },
         cancellationToken);

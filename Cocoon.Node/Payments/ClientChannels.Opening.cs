@@ -116,7 +116,7 @@ internal sealed partial class ClientChannels
         if (balance < needed)
         {
             throw new PaymentException(
-                PaymentErrorCode.Funds, $"{needed} nanoTON are needed ({value} and {wallet.FeeReserve} for fees), the wallet holds {balance}.")
+                PaymentErrorCode.Funds, $"{MoneyWords.Ton(needed)} TON are needed ({MoneyWords.Ton(value)} and {MoneyWords.Ton(wallet.FeeReserve)} for fees), the wallet holds {MoneyWords.Ton(balance)}.")
             {
                 Shortfall = new Shortfall(needed, balance, wallet.Address),
             };
@@ -291,7 +291,7 @@ internal sealed partial class ClientChannels
         if (terms.MinDeposit > _options.DepositCapPerProvider)
         {
             throw new PaymentException(
-                PaymentErrorCode.Terms, $"The provider wants a deposit of {terms.MinDeposit} nanoTON, the most for one provider is {_options.DepositCapPerProvider}.");
+                PaymentErrorCode.Terms, $"The provider wants a deposit of {MoneyWords.Ton(terms.MinDeposit)} TON, the most for one provider is {MoneyWords.Ton(_options.DepositCapPerProvider)}.");
         }
 
         if (!terms.ProviderKey.IsPrimeOrder() || terms.Payout.Workchain != 0)
@@ -336,7 +336,7 @@ internal sealed partial class ClientChannels
         if (more > _options.DepositCapPerProvider || tied > _options.DepositCapPerProvider - more)
         {
             throw new PaymentException(
-                PaymentErrorCode.Limit, $"{tied} nanoTON are tied up with this provider, {more} more would pass the cap of {_options.DepositCapPerProvider}.");
+                PaymentErrorCode.Limit, $"{MoneyWords.Ton(tied)} TON are tied up with this provider, {MoneyWords.Ton(more)} more would pass the cap of {MoneyWords.Ton(_options.DepositCapPerProvider)} (--limit-provider).");
         }
     }
 }

@@ -27,4 +27,5 @@ internal interface IChainWallet
 
 /// <summary>Something the wallet shall do once.</summary>
 /// <param name="Name">The intention, for example <c>open:…</c>; repeated under the same name only after it failed.</param>
-internal sealed record PaymentIntent(string Name, InternalMessage Message);
+/// <param name="All">With everything that the wallet holds: the value of the message does not count, and fees come out of it.</param>
+internal sealed record PaymentIntent(string Name, InternalMessage Message, bool All = false);

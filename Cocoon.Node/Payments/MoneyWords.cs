@@ -5,6 +5,9 @@ namespace Cocoon.Node.Payments;
 /// <summary>A payment that was not made, as what happened and what to type next; the same words on every face.</summary>
 internal static class MoneyWords
 {
+    /// <summary>The year 9999.</summary>
+    private const long MaxTime = 253_402_300_799;
+
     /// <returns>What happened, and what to do; the exception's own message is why.</returns>
     public static (string What, string? Fix) Of(PaymentException exception) => exception.Code switch
     {
@@ -20,6 +23,11 @@ internal static class MoneyWords
         PaymentErrorCode.State => ("the channel is not in a state for this", "See 'cocoon channels'."),
         _ => ("the wallet cannot do this", "See 'cocoon wallet show'."),
     };
+
+    /// <summary>Unix seconds, such as chain time, as people read them.</summary>
+    public static string Time(long unixSeconds) => unixSeconds is < 0 or > MaxTime
+        ? unixSeconds.ToString(CultureInfo.InvariantCulture)
+        : DateTimeOffset.FromUnixTimeSeconds(unixSeconds).ToString("yyyy-MM-dd HH:mm:ss 'UTC'", CultureInfo.InvariantCulture);
 
     /// <summary>nanoTON as TON with all its digits.</summary>
     public static string Ton(ulong nanoton) => (nanoton / 1_000_000_000m).ToString("0.#########", CultureInfo.InvariantCulture);

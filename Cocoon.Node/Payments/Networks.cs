@@ -49,6 +49,6 @@ internal static class Networks
         profile = endpoints.Count == 0 ? profile : profile with { Endpoints = endpoints };
         return profile.Endpoints.Count > 0
             ? profile
-            : throw new PaymentException(PaymentErrorCode.Chain, $"{profile.Name} has no endpoint of its own: start the local chain (node scripts/devnet/start.mjs --port 8081) and name it with --ton URL.");
+            : throw new PaymentException(PaymentErrorCode.Chain, $"{profile.Name} has no endpoint of its own: start the local chain (node scripts/devnet/start.mjs --port 8081) and name it with --ton URL (beside --ton-config, too).");
     }
 }

@@ -47,6 +47,22 @@ internal sealed class Watchtower(
         return events;
     }
 
+    /// <summary>What <see cref="LookAsync"/> would find and do now; nothing is sent.</summary>
+    /// <exception cref="TonException">The chain did not answer.</exception>
+    public async Task<IReadOnlyList<WatchtowerEvent>> PreviewAsync(bool now, CancellationToken cancellationToken)
+    {
+        List<WatchtowerEvent> events = [];
+        foreach (WatchedVoucher watched in vouchers)
+        {
+            ChannelAccount account = await chain.ReadAsync(watched.Channel, cancellationToken);
+            string state = Judge(watched, account, now, out bool claim, out _);
+            events.Add(new WatchtowerEvent(
+                watched.Contract.Address, claim ? $"due: {MoneyWords.Ton(watched.Voucher.Statement.Total - account.State!.Claimed)} TON would be claimed" : state, 0));
+        }
+
+        return events;
+    }
+
     private async Task ClaimAsync(WatchedVoucher[] batch, List<WatchtowerEvent> events, CancellationToken cancellationToken)
     {
         IReadOnlyList<string> words = await send(
@@ -87,7 +103,7 @@ internal sealed class Watchtower(
         }
 
         claim = now || state.CloseAt != 0 || (state.ExpiresAt != 0 && state.ExpiresAt - (long)account.ChainTime < 2L * state.Terms.Challenge);
-        return claim ? "due" : $"open; {watched.Voucher.Statement.Total - state.Claimed} nanoTON wait";
+        return claim ? "due" : $"open; {MoneyWords.Ton(watched.Voucher.Statement.Total - state.Claimed)} TON wait";
     }
 }
 

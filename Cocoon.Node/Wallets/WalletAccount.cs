@@ -80,7 +80,7 @@ internal sealed class WalletAccount : IChainWallet, IAsyncDisposable
         {
             string key = await NextKeyAsync(intent.Name, cancellationToken);
             keys.Add(key);
-            await _store.EnqueueAsync(Address, new OutboxRequest(key, intent.Message.ToCell(), SendMode.PayFeesSeparately), cancellationToken);
+            await _store.EnqueueAsync(Address, new OutboxRequest(key, intent.Message.ToCell(), intent.All ? SendMode.CarryAllBalance : SendMode.PayFeesSeparately), cancellationToken);
         }
 
         _sender.Wake();

@@ -28,7 +28,11 @@ internal sealed record RegistryInfo(uint AddedAt, ushort Flags, CellHash MetaHas
 
 /// <summary>A change that waits out the time lock.</summary>
 /// <param name="Eta">Chain time from which anybody may apply it, for 7 days.</param>
-internal sealed record RegistryProposal(uint Eta, Cell Change);
+internal sealed record RegistryProposal(uint Eta, Cell Change)
+{
+    /// <summary>Seconds: <c>APPLY_WINDOW</c> of the contract.</summary>
+    public const long ApplyWindow = 604_800;
+}
 
 /// <summary>The registry's data cell: policy lists and parameters.</summary>
 /// <param name="Version">Grows with every change in force: the cache key.</param>

@@ -48,6 +48,7 @@ public sealed class ChannelCommandTests
         CommandResult unconfirmed = await RunAsync(client, cancellationToken, topUp);
         JsonObject preview = await ReadAsync(client, cancellationToken, [.. topUp, "--dry-run"]);
         JsonObject before = await ShowAsync(client, channel, cancellationToken);
+        CommandResult second = await RunAsync(client, cancellationToken, "channels", "open", _provider.PeerId, "--deposit", "0.1", "--yes");
         JsonObject added = await ReadAsync(client, cancellationToken, [.. topUp, "--yes"]);
         JsonObject after = await ShowAsync(client, channel, cancellationToken);
         CommandResult tooMuch = await RunAsync(client, cancellationToken, "channels", "topup", channel, "500", "--yes");
@@ -62,6 +63,7 @@ public sealed class ChannelCommandTests
         {
             Assert.That((unconfirmed.ExitCode, unconfirmed.Error.Contains("--yes", StringComparison.Ordinal)), Is.EqualTo((UsageError, true)), unconfirmed.Error);
             Assert.That((string)preview["action"]!, Does.Contain("add 0.05 TON").And.Contain(channel));
+            Assert.That((second.ExitCode, second.Error.Contains(channel, StringComparison.Ordinal), second.Error.Contains("--another", StringComparison.Ordinal)), Is.EqualTo((PaymentError, true, true)), "a second channel only when it is meant: " + second.Error);
             Assert.That((first, Amount(before["money"]!, "left_in_channel_nanoton")), Is.EqualTo((Amount(added, "deposit_nanoton") - grown, first + Rent)), "neither preview nor refusal added anything");
             Assert.That(Less(after["money"]!, before["money"]!, "sent_nanoton"), Is.EqualTo(value), "what the preview said was sent");
             Assert.That(grown, Is.EqualTo(paid - fees).And.GreaterThanOrEqualTo(50_000_000), "every nanoTON that the wallet lost is in the channel or a fee");
@@ -109,6 +111,7 @@ public sealed class ChannelCommandTests
         await Eventually.GetAsync(
             "closed", () => client.ChannelAsync(c => (string)c["address"]! == channel && (string)c["state"]! == "closed", cancellationToken), TimeSpan.FromSeconds(60), cancellationToken);
         JsonObject shown = await ShowAsync(client, channel, cancellationToken);
+        CommandResult over = await RunAsync(client, cancellationToken, "channels", "close", channel, "--yes");
         JsonObject wallet = await ReadAsync(client, cancellationToken, "wallet", "balance");
         JsonNode money = shown["money"]!;
         using (Assert.EnterMultipleScope())
@@ -116,6 +119,7 @@ public sealed class ChannelCommandTests
             Assert.That(Amount(claimed, "redeemed_nanoton"), Is.EqualTo(answer.VoucherTotal));
             Assert.That(Amount(money, "redeemed_nanoton"), Is.EqualTo(answer.VoucherTotal), "no step of closing paid it twice");
             Assert.That(Amount(money, "left_in_channel_nanoton"), Is.Zero);
+            Assert.That((over.ExitCode, over.Error.Contains("is closed", StringComparison.Ordinal)), Is.EqualTo((PaymentError, true)), over.Error);
             Assert.That((string)money["wallet_after_nanoton"]!, Is.EqualTo((string)wallet["balance_nanoton"]!));
             Assert.That(shown["checks"]!.AsArray().Select(c => (string?)c!["unexplained_nanoton"]), Is.All.EqualTo("0"));
             if (finished.ExitCode == 0)
@@ -139,6 +143,8 @@ public sealed class ChannelCommandTests
         ulong gas = Amount(await ReadAsync(friend, cancellationToken, "wallet", "balance"), "balance_nanoton");
 
         CommandResult unconfirmed = await RunAsync(friend, cancellationToken, "watchtower", file, "--once", "--now");
+        CommandResult dry = await RunAsync(friend, cancellationToken, "watchtower", file, "--now", "--dry-run");
+        ulong untouched = Amount((await ShowAsync(client, channel, cancellationToken))["channel"]!, "redeemed_nanoton");
         CommandResult watched = await RunAsync(friend, cancellationToken, "watchtower", file, "--once", "--now", "--yes");
         Assert.That(watched.ExitCode, Is.Zero, watched.Error);
         JsonNode[] lines = [.. watched.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonNode.Parse(line)!)];
@@ -147,6 +153,8 @@ public sealed class ChannelCommandTests
         using (Assert.EnterMultipleScope())
         {
             Assert.That((unconfirmed.ExitCode, unconfirmed.Error.Contains("--yes", StringComparison.Ordinal)), Is.EqualTo((UsageError, true)), unconfirmed.Error);
+            Assert.That((dry.ExitCode, untouched), Is.EqualTo((0, 0UL)), dry.Error);
+            Assert.That(dry.Output, Does.Contain(channel).And.Contain("would be claimed"), "it prints and asks nobody");
             Assert.That(Amount(claimed, "claimed_nanoton"), Is.EqualTo(answer.VoucherTotal), claimed.ToJsonString());
             Assert.That(Amount(shown["money"]!, "redeemed_nanoton"), Is.EqualTo(answer.VoucherTotal));
             Assert.That(gas - Amount(await ReadAsync(friend, cancellationToken, "wallet", "balance"), "balance_nanoton"), Is.Positive.And.LessThan(2_000_000UL * (ulong)lines.Length), "the friend paid the fees alone");

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Cocoon.Node.Cli.Rendering;
 using NUnit.Framework;
 
 namespace Cocoon.Tests.EndToEnd;
@@ -58,6 +59,7 @@ public sealed class MoneyCommandTests
             Assert.That((bool)shown["exact"]!, Is.True, shown["checks"]!.ToJsonString());
             Assert.That(shown["checks"]!.AsArray().Select(c => (string?)c!["unexplained_nanoton"]), Is.All.EqualTo("0"));
             Assert.That((string)shown["money"]!["redeemed_nanoton"]!, Is.EqualTo((string)claimed["paid_nanoton"]!));
+            Assert.That((string)wallet["rent_nanoton"]!, Is.EqualTo("10000000"));
             Assert.That((string)shown["money"]!["wallet_after_nanoton"]!, Is.EqualTo((string)wallet["balance_nanoton"]!));
         }
     }
@@ -78,6 +80,27 @@ public sealed class MoneyCommandTests
         }
     }
 
+    [Test, CancelAfter(90_000)]
+    public async Task Send_OfAll_LeavesNothingAndTheBalanceIsSeenWithoutANode(CancellationToken cancellationToken)
+    {
+        CocoonNode leaving = await _network.StartClientAsync("leaving", CocoonNetwork.Ton, cancellationToken);
+        string to = (string)(await ReadAsync(Client, cancellationToken, "wallet", "balance"))["address"]!;
+        JsonObject preview = await ReadAsync(leaving, cancellationToken, "wallet", "send", to, "all", "--dry-run");
+        JsonObject sent = await ReadAsync(leaving, cancellationToken, "wallet", "send", to, "all", "--yes");
+        JsonObject after = await ReadAsync(leaving, cancellationToken, "wallet", "balance");
+        await leaving.StopAsync();
+        JsonObject offline = await ReadAsync(leaving, cancellationToken, "wallet", "balance", "--ton", _network.Devnet.ApiUrl.ToString());
+        CommandResult forPeople = await RunAsync(leaving, cancellationToken, "wallet", "--ton", _network.Devnet.ApiUrl.ToString());
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(Amount(after, "balance_nanoton"), Is.Zero);
+            Assert.That(Amount(sent, "amount_nanoton"), Is.GreaterThanOrEqualTo(Amount(preview, "value_nanoton")).And.LessThan(CocoonNetwork.Ton));
+            Assert.That((string)offline["balance_nanoton"]!, Is.EqualTo("0"));
+            Assert.That(offline["tied_up_nanoton"], Is.Null, "what is in channels only the node knows");
+            Assert.That((forPeople.ExitCode, forPeople.Output.Contains("BALANCE", StringComparison.Ordinal)), Is.EqualTo((0, true)), forPeople.Error);
+        }
+    }
+
     [Test, CancelAfter(60_000)]
     public async Task Send_OfMoreThanThereIs_NamesWhatIsNeededWhatIsThereAndWhereToSendIt(CancellationToken cancellationToken)
     {
@@ -86,7 +109,7 @@ public sealed class MoneyCommandTests
         using (Assert.EnterMultipleScope())
         {
             Assert.That(refused.ExitCode, Is.EqualTo(6));
-            Assert.That(refused.Error, Does.Contain("5000010000000 nanoTON are needed").And.Contain($"holds {wallet["balance_nanoton"]}").And.Contain((string)wallet["address"]!).And.Contain("cocoon wallet balance"));
+            Assert.That(refused.Error, Does.Contain("5000.01 TON are needed").And.Contain($"holds {Words.Ton(wallet["balance_nanoton"])}.").And.Contain((string)wallet["address"]!).And.Contain("cocoon wallet balance"));
         }
     }
 
@@ -96,15 +119,24 @@ public sealed class MoneyCommandTests
         // The chain is that of the running node; only who reads another one names an endpoint.
         CocoonNode owner = Provider;
         string[] ton = ["--ton", _network.Devnet.ApiUrl.ToString()];
-        JsonObject staked = await ReadAsync(owner, cancellationToken, ["bond", "stake", "0.05", "--yes"]);
-        JsonObject bond = await ReadAsync(owner, cancellationToken, ["bond", "show"]);
-        await ReadAsync(owner, cancellationToken, ["bond", "publish", "1", new string('5', 64), "--yes"]);
-        await ReadAsync(owner, cancellationToken, ["bond", "unbond", "--yes"]);
-        JsonObject unbonding = await ReadAsync(owner, cancellationToken, ["bond", "show", .. ton]);
+        string[] little = ["--min-stake", "0.05"];
+        CommandResult nothing = await RunAsync(owner, cancellationToken, ["bond", "stake", "0", "--yes", .. little]);
+        CommandResult below = await RunAsync(owner, cancellationToken, ["bond", "stake", "0.05", "--yes"]);
+        CommandResult none = await RunAsync(owner, cancellationToken, ["bond", "unbond", "--yes"]);
+        JsonObject staked = await ReadAsync(owner, cancellationToken, ["bond", "stake", "0.05", "--yes", .. little]);
+        JsonObject bond = await ReadAsync(owner, cancellationToken, ["bond", "show", .. little]);
+        await ReadAsync(owner, cancellationToken, ["bond", "publish", "1", new string('5', 64), "--yes", .. little]);
+        CommandResult older = await RunAsync(owner, cancellationToken, ["bond", "publish", "1", new string('6', 64), "--yes", .. little]);
+        CommandResult bonded = await RunAsync(owner, cancellationToken, ["bond", "withdraw", "--yes", .. little]);
+        await ReadAsync(owner, cancellationToken, ["bond", "unbond", "--yes", .. little]);
+        JsonObject unbonding = await ReadAsync(owner, cancellationToken, ["bond", "show", .. ton, .. little]);
+        CommandResult forPeople = await RunAsync(owner, cancellationToken, ["bond", "show", .. little]);
+        string funds = (string)(await ReadAsync(owner, cancellationToken, "wallet", "balance"))["balance_nanoton"]!;
         CommandResult nobody = await RunAsync(owner, cancellationToken, "bond", "show", "--ton", "http://127.0.0.1:1/api/v2");
-        CommandResult tooEarly = await RunAsync(owner, cancellationToken, ["bond", "withdraw", "--yes"]);
-        await ReadAsync(owner, cancellationToken, ["bond", "rebond", "--yes"]);
-        JsonObject again = await ReadAsync(owner, cancellationToken, ["bond", "show"]);
+        CommandResult tooEarly = await RunAsync(owner, cancellationToken, ["bond", "withdraw", "--yes", .. little]);
+        string fundsAfter = (string)(await ReadAsync(owner, cancellationToken, "wallet", "balance"))["balance_nanoton"]!;
+        await ReadAsync(owner, cancellationToken, ["bond", "rebond", "--yes", .. little]);
+        JsonObject again = await ReadAsync(owner, cancellationToken, ["bond", "show", .. little]);
 
         string registry = (string)(await ReadAsync(owner, cancellationToken, ["registry", "deploy", "--time-lock", "600", "--yes"]))["address"]!;
         string model = new('a', 64), other = new('b', 64);
@@ -121,13 +153,20 @@ public sealed class MoneyCommandTests
         using (Assert.EnterMultipleScope())
         {
             Assert.That((bool)staked["succeeded"]!, Is.True);
+            Assert.That((nothing.ExitCode, below.ExitCode, none.ExitCode, older.ExitCode, bonded.ExitCode), Is.EqualTo((2, 2, 4, 6, 6)), nothing.Error + below.Error + none.Error + older.Error + bonded.Error);
+            Assert.That(below.Error, Does.Contain("0.05 TON").And.Contain("10 TON").And.Contain("--min-stake"));
+            Assert.That(fundsAfter, Is.EqualTo(funds), "nothing is paid for what is known to be refused");
+            Assert.That((uint)unbonding["unlock_at"]!, Is.Positive, "machines get the number");
+            Assert.That(forPeople.Output, Does.Match(@"unlock_at +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC \(in 6d23h\)"));
+            Assert.That(tooEarly.Error, Does.Contain("too early").And.Match(@"from \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC, in 6d23h"));
             Assert.That((nobody.ExitCode, nobody.Error.Contains("--ton", StringComparison.Ordinal)), Is.EqualTo((5, true)), nobody.Error);
             Assert.That(((string)bond["state"]!, (string)bond["peer_id"]!), Is.EqualTo(("bonded", owner.PeerId)));
             Assert.That((string)unbonding["state"]!, Is.EqualTo("unbonding"));
             Assert.That((tooEarly.ExitCode, (string)again["state"]!), Is.EqualTo((6, "bonded")), tooEarly.Error);
             Assert.That(waiting.Select(e => $"{e!["list"]} {e["state"]}"), Is.EquivalentTo(new[] { "model revoked", "pending waits" }));
             Assert.That(entries.Select(e => $"{e!["list"]} {e["state"]}"), Is.EquivalentTo(new[] { "model revoked", "model listed" }));
-            Assert.That((early.ExitCode, early.Error.Contains("time", StringComparison.OrdinalIgnoreCase)), Is.EqualTo((6, true)), early.Error);
+            Assert.That((early.ExitCode, early.Error.Contains("time lock", StringComparison.Ordinal)), Is.EqualTo((6, true)), early.Error);
+            Assert.That(early.Error, Does.Contain("too early").And.Contain(" UTC, in "));
             Assert.That((stranger.ExitCode, stranger.Error.Contains("admin", StringComparison.Ordinal)), Is.EqualTo((6, true)), stranger.Error);
         }
     }

@@ -25,6 +25,8 @@ export async function askAndSettle(network, options) {
 
   const providerBefore = before[provider.data], providerAfter = after[provider.data];
   const spent = before.client - after.client;
+  // After a claim the deposit's rest and the rent lie in the channel and come back when it closes: no fees.
+  const left = options.claim ? await network.balance(settled.channel) : 0n;
   return {
     schema: 1,
     network: 'devnet',
@@ -40,7 +42,8 @@ export async function askAndSettle(network, options) {
     usage: answer.usage,
     cost_nanoton: cocoon.cost_nanoton,
     vouchers: { count: settled.vouchers, total_nanoton: settled.total },
-    fees_nanoton: (spent - BigInt(options.claim ? settled.deposit : settled.total)).toString(),
+    fees_nanoton: (spent - BigInt(settled.total) - left).toString(),
+    left_in_channel_nanoton: left.toString(),
     provider_receipt_fees_nanoton: receiptFees.toString(),
     claim_fees_nanoton: options.claim ? (providerBefore + BigInt(settled.total) - receiptFees - providerAfter).toString() : '0',
     channel_address: cocoon.channel,
@@ -130,7 +133,7 @@ async function claim(network, provider, cocoon) {
   const channel = channels.find((c) => c.address === cocoon.channel);
   const claimed = JSON.parse(await network.cocoon(provider.data, ['channels', 'claim', channel.channel, '--yes', '-o', 'json']));
   progress(`provider claimed ${claimed.paid_nanoton} nanoTON`);
-  return { transaction: claimed.transaction, total: claimed.paid_nanoton, vouchers: cocoon.vouchers, deposit: channel.deposit_nanoton, channel: cocoon.channel };
+  return { transaction: claimed.transaction, total: claimed.paid_nanoton, vouchers: cocoon.vouchers, channel: cocoon.channel };
 }
 
 /** What the provider's wallet was charged when the money arrived: the fee of its own transaction. */

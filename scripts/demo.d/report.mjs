@@ -24,7 +24,7 @@ export function printSummary(r, network) {
     ['channel', r.channel_address],
     ['settled by', r.settle_tx],
     ['provider got', `${ton(r.provider_balance_before_nanoton)} → ${ton(r.provider_balance_after_nanoton)} TON  (${delta < 0n ? '' : '+'}${delta} = ${r.vouchers.total_nanoton} − ${r.provider_receipt_fees_nanoton} charged on receipt${r.settled_by === 'claim' ? ` − ${r.claim_fees_nanoton} for the claim` : ''})`],
-    ['client paid', `${ton(r.client_balance_before_nanoton)} → ${ton(r.client_balance_after_nanoton)} TON  (network fees ${r.fees_nanoton} nanoTON${r.settled_by === 'claim' ? ', deposit still in the channel' : ''})`],
+    ['client paid', `${ton(r.client_balance_before_nanoton)} → ${ton(r.client_balance_after_nanoton)} TON  (network fees ${r.fees_nanoton} nanoTON${r.settled_by === 'claim' ? `, ${ton(r.left_in_channel_nanoton)} TON still in the channel` : ''})`],
     ['receipt', `${r.receipt_valid ? 'valid' : 'NOT VALID'}: ./scripts/cocoon verify --allow-open ${r.receipt_path}`],
     ['time', `${r.seconds} s`],
   ];

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Cocoon.Node.Payments;
 
 namespace Cocoon.Node.Cli.Rendering;
 
@@ -62,6 +63,16 @@ internal static class Words
         DateTimeOffset.TryParse(time?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset at)
             ? at.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture) + " UTC"
             : "-";
+
+    /// <summary>Unix seconds as a time and how far from now that is; <c>-</c> when there is none.</summary>
+    /// <param name="now">Unix seconds; chain time where that is what it is compared with.</param>
+    public static string UnixTime(JsonNode? unixSeconds, long now) =>
+        unixSeconds is null || !long.TryParse(unixSeconds.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out long value) || value == 0 ? "-"
+        : value >= now ? $"{MoneyWords.Time(value)} (in {Age(value - now)})"
+        : $"{MoneyWords.Time(value)} ({Age(now - value)} ago)";
+
+    /// <inheritdoc cref="UnixTime(JsonNode, long)"/>
+    public static string UnixTime(JsonNode? unixSeconds) => UnixTime(unixSeconds, TimeProvider.System.GetUtcNow().ToUnixTimeSeconds());
 
     /// <summary>Bytes in binary units.</summary>
     public static string Bytes(JsonNode? bytes)

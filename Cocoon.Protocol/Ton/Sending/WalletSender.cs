@@ -237,13 +237,19 @@ internal sealed partial class WalletSender
         UInt128 needed = _options.FeeReserve;
         foreach (OutboxRequest request in waiting)
         {
+            // What takes everything leaves nothing for those beside it: it goes alone.
+            bool takesAll = request.Mode.HasFlag(SendMode.CarryAllBalance);
             needed += ValueOf(request);
-            if (needed > balance)
+            if (needed > balance || (takesAll && affordable.Count > 0))
             {
                 break;
             }
 
             affordable.Add(request);
+            if (takesAll)
+            {
+                break;
+            }
         }
 
         return affordable;
