@@ -1,6 +1,5 @@
 using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Ton;
-using Cocoon.Protocol.Ton.Cells;
 using Cocoon.Protocol.Ton.Messages;
 
 namespace Cocoon.Node.Payments;

@@ -42,6 +42,18 @@ internal sealed partial class ClientChannels
         return await opening.WaitAsync(cancellationToken);
     }
 
+    /// <summary>Before money is tied up for it: a request that needs more than its limit at once can never be paid for.</summary>
+    /// <param name="least">nanoTON of its first voucher.</param>
+    /// <exception cref="PaymentException">The owner's limit for one request is below that.</exception>
+    public void RequireWithinLimit(ulong least)
+    {
+        if (least > _options.PerRequest)
+        {
+            throw new PaymentException(
+                PaymentErrorCode.Limit, $"The request would cost more than its limit of {MoneyWords.Ton(_options.PerRequest)} TON: its first voucher is for {MoneyWords.Ton(least)} TON.");
+        }
+    }
+
     /// <summary>Providers that were paid for at least so many requests within the last hour.</summary>
     public IReadOnlyList<PeerId> OftenUsed(int times)
     {

@@ -306,11 +306,13 @@ internal sealed partial class InferenceClient(
 
     private async Task<ClientChannel> GetChannelAsync(VerifiedOffer offer, Ask ask, CancellationToken cancellationToken)
     {
-        ulong need = Math.Max(
-            QuoteIssuer.Step(offer.Offer.Prices),
-            Metering.Due(offer.Offer.Prices, new TokenCounts((uint)ask.Body.Length / 3, 0, ask.MaxTokens ?? RequestBound.DefaultMaxTokens)));
+        uint most = ask.MaxTokens ?? RequestBound.DefaultMaxTokens;
+        ulong step = QuoteIssuer.Step(offer.Offer.Prices);
+        ulong need = Math.Max(step, Metering.Due(offer.Offer.Prices, new TokenCounts((uint)ask.Body.Length / 3, 0, most)));
         try
         {
+            // How long the prompt is in tokens only the enclave knows, so it counts as none.
+            channels.RequireWithinLimit(Math.Min(step, Metering.Due(offer.Offer.Prices, new TokenCounts(0, 0, most))));
             return await channels.GetOrOpenAsync(ProviderTermsReader.From(offer, terms), need, cancellationToken);
         }
         catch (PaymentException exception)

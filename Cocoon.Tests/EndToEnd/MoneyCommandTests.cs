@@ -101,6 +101,21 @@ public sealed class MoneyCommandTests
         }
     }
 
+    [Test, CancelAfter(90_000)]
+    public async Task Ask_BeyondTheLimitOfARequest_IsRefusedBeforeAChannelIsPaidFor(CancellationToken cancellationToken)
+    {
+        CocoonNode careful = await _network.StartClientAsync("careful", CocoonNetwork.Ton, cancellationToken, options: ["--limit-request", "0.000005"]);
+        await CocoonNetwork.WaitForOffersAsync(careful, cancellationToken, Provider);
+        CommandResult refused = await RunAsync(careful, cancellationToken, "chat", "Once.");
+        JsonObject wallet = await ReadAsync(careful, cancellationToken, "wallet", "balance");
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((refused.ExitCode, refused.Error.Contains("0.000005 TON", StringComparison.Ordinal)), Is.EqualTo((6, true)), refused.Error);
+            Assert.That(Amount(wallet, "balance_nanoton"), Is.EqualTo(CocoonNetwork.Ton), "nothing left the wallet");
+            Assert.That((await careful.GetAsync("/control/channels", cancellationToken))["channels"]!.AsArray(), Is.Empty);
+        }
+    }
+
     [Test, CancelAfter(60_000)]
     public async Task Send_OfMoreThanThereIs_NamesWhatIsNeededWhatIsThereAndWhereToSendIt(CancellationToken cancellationToken)
     {
