@@ -39,6 +39,7 @@ internal sealed class ResponseOpener : IDisposable
     private readonly SecretBytes _exported;
     private readonly X25519PrivateKey _ephemeral;
     private readonly byte[] _baseNonce = new byte[HpkeAead.NonceSize];
+    private readonly byte[] _opening = new byte[ResponseKeys.NonceSize + X25519PrivateKey.Size];
     private HpkeAead? _aead;
     private ulong _sequence;
     private bool _isDisposed;
@@ -115,7 +116,8 @@ internal sealed class ResponseOpener : IDisposable
 
         if (shape.IsFirst)
         {
-            return _sequence > 0 && Opens(chunk, shape, 0) ? ChunkFault.Repeated : ChunkFault.Tampered;
+            // Its nonce and key were used up, and no tag covers them once the key is derived.
+            return _sequence > 0 && chunk[1..shape.Head].SequenceEqual(_opening) && Opens(chunk, shape, 0) ? ChunkFault.Repeated : ChunkFault.Tampered;
         }
 
         if (_aead is null)
@@ -159,6 +161,7 @@ internal sealed class ResponseOpener : IDisposable
             return false;
         }
 
+        opening[.._opening.Length].CopyTo(_opening);
         _aead = ResponseKeys.Derive(_suite, _exported.Span, _encapsulation, nonce, enclaveEphemeral, agreed, _baseNonce);
         CryptographicOperations.ZeroMemory(agreed);
         _ephemeral.Dispose();

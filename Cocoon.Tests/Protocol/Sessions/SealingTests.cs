@@ -183,6 +183,8 @@ public sealed class SealingTests
     [TestCase("drop all but the last", SessionReasons.Dropped)]
     [TestCase("repeat", SessionReasons.Repeated)]
     [TestCase("repeat the first", SessionReasons.Repeated)]
+    [TestCase("repeat the first with another nonce", SessionReasons.Tampered)]
+    [TestCase("repeat the first with another key", SessionReasons.Tampered)]
     [TestCase("flip the final flag", SessionReasons.Tampered)]
     [TestCase("flip the first flag", SessionReasons.Tampered)]
     [TestCase("flip a bit", SessionReasons.Tampered)]
@@ -205,6 +207,8 @@ public sealed class SealingTests
             "drop all but the last" => chunks[5],
             "repeat" => chunks[1],
             "repeat the first" => chunks[0],
+            "repeat the first with another nonce" => [chunks[0][0], (byte)(chunks[0][1] ^ 1), .. chunks[0][2..]],
+            "repeat the first with another key" => [.. chunks[0][..30], (byte)(chunks[0][30] ^ 1), .. chunks[0][31..]],
             "flip the final flag" => [(byte)(chunks[2][0] ^ (byte)ChunkFlags.Final), .. chunks[2][1..]],
             "flip the first flag" => [(byte)(chunks[2][0] ^ (byte)ChunkFlags.First), .. chunks[2][1..]],
             "flip a bit" => [.. chunks[2][..40], (byte)(chunks[2][40] ^ 1), .. chunks[2][41..]],
