@@ -11,7 +11,7 @@ public static class ProtobufParsing
     /// long every field may say so too, and is given the memory before the end is noticed (seen: 77 bytes took 977 MB). Deeper lengths are
     /// held against those around them, so that the outermost ones are all that is missing.
     /// <para>
-    /// The parser only names the message. Its own <c>ParseFrom</c> asks afterwards whether all required fields are there, for which it builds
+    /// The parser only names the message, and what it was told counts for nothing. Its own <c>ParseFrom</c> asks afterwards whether all required fields are there, for which it builds
     /// the reflection of the whole file: thousands of types that stay in memory. No message of ours has required fields.
     /// </para>
     /// </remarks>
@@ -20,6 +20,24 @@ public static class ProtobufParsing
         where T : class, IMessage<T>, new()
     {
         ArgumentNullException.ThrowIfNull(parser);
+        RequireBounded(bytes);
+        T message = new();
+        message.MergeFrom(bytes);
+        return message;
+    }
+
+    /// <summary>As <see cref="ParseBounded"/>, by the parser itself with what it was told to do with unknown fields, and with its reflection.</summary>
+    /// <exception cref="Exception">As there.</exception>
+    public static T ParseBoundedAsTold<T>(this MessageParser<T> parser, ReadOnlySpan<byte> bytes)
+        where T : class, IMessage<T>
+    {
+        ArgumentNullException.ThrowIfNull(parser);
+        RequireBounded(bytes);
+        return parser.ParseFrom(bytes);
+    }
+
+    private static void RequireBounded(ReadOnlySpan<byte> bytes)
+    {
         ProtobufReader reader = new(bytes);
         while (!reader.IsAtEnd)
         {
@@ -28,10 +46,6 @@ public static class ProtobufParsing
                 throw new ProtobufLengthException();
             }
         }
-
-        T message = new();
-        message.MergeFrom(bytes);
-        return message;
     }
 }
 

@@ -24,7 +24,8 @@ internal static class SignedRecords
     public static bool TryVerifyKey(ReadOnlySpan<byte> identityKey, SignedKeyRecord signed, [NotNullWhen(true)] out KeyRecord? record)
     {
         record = null;
-        return signed.Record.Length <= MaxKeyRecord && TryVerify(identityKey, SessionDomains.HpkeKey, signed.Record, signed.Signature, KeyParser, out record);
+        return signed.Record.Length <= MaxKeyRecord
+            && TryVerify(identityKey, SessionDomains.HpkeKey, signed.Record, signed.Signature, static bytes => KeyParser.ParseBoundedAsTold(bytes), out record);
     }
 
     /// <param name="peer">The provider's peer key.</param>
@@ -35,7 +36,7 @@ internal static class SignedRecords
     }
 
     public static bool TryVerifyQuote(ReadOnlySpan<byte> peerKey, SignedQuote signed, [NotNullWhen(true)] out Quote? quote) =>
-        TryVerify(peerKey, SessionDomains.Quote, signed.Quote, signed.Signature, Quote.Parser, out quote);
+        TryVerify(peerKey, SessionDomains.Quote, signed.Quote, signed.Signature, static bytes => Quote.Parser.ParseBounded(bytes), out quote);
 
     public static SignedSettlement SignSettlement(Ed25519PrivateKey identity, Settlement settlement)
     {
@@ -45,7 +46,7 @@ internal static class SignedRecords
 
     public static bool TryVerifySettlement(
         ReadOnlySpan<byte> identityKey, SignedSettlement signed, [NotNullWhen(true)] out Settlement? settlement) =>
-        TryVerify(identityKey, SessionDomains.Settlement, signed.Settlement, signed.Signature, Settlement.Parser, out settlement);
+        TryVerify(identityKey, SessionDomains.Settlement, signed.Settlement, signed.Signature, static bytes => Settlement.Parser.ParseBounded(bytes), out settlement);
 
     public static SignedReceipt SignReceipt(Ed25519PrivateKey identity, Receipt receipt)
     {
@@ -54,7 +55,7 @@ internal static class SignedRecords
     }
 
     public static bool TryVerifyReceipt(ReadOnlySpan<byte> identityKey, SignedReceipt signed, [NotNullWhen(true)] out Receipt? receipt) =>
-        TryVerify(identityKey, SessionDomains.Receipt, signed.Receipt, signed.Signature, Receipt.Parser, out receipt);
+        TryVerify(identityKey, SessionDomains.Receipt, signed.Receipt, signed.Signature, static bytes => Receipt.Parser.ParseBounded(bytes), out receipt);
 
     private static ByteString Sign(Ed25519PrivateKey key, ReadOnlySpan<byte> domain, ByteString body) =>
         UnsafeByteOperations.UnsafeWrap(key.Sign(SessionDomains.Message(domain, body.Span)));
@@ -64,9 +65,9 @@ internal static class SignedRecords
         ReadOnlySpan<byte> domain,
         ByteString body,
         ByteString signature,
-        MessageParser<T> parser,
+        Func<ReadOnlySpan<byte>, T> parse,
         [NotNullWhen(true)] out T? message)
-        where T : class, IMessage<T>, new()
+        where T : class, IMessage<T>
     {
         message = null;
         if (!Ed25519.Verify(key, SessionDomains.Message(domain, body.Span), signature.Span))
@@ -76,7 +77,7 @@ internal static class SignedRecords
 
         try
         {
-            message = parser.ParseBounded(body.Span);
+            message = parse(body.Span);
             return true;
         }
         catch (Exception fault) when (ProtobufFault.IsMalformed(fault))
