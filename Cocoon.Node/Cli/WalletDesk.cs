@@ -9,7 +9,6 @@ using Cocoon.Protocol.Ton;
 using Cocoon.Protocol.Ton.Cells;
 using Cocoon.Protocol.Ton.Messages;
 using Cocoon.Protocol.Ton.Sending;
-using Cocoon.Protocol.Ton.Toncenter;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Cocoon.Node.Cli;
@@ -86,11 +85,7 @@ internal sealed class WalletDesk
             ControlJson.Schema, profile.Name, address.ToFriendly(bounceable: false), address.ToString(), ControlJson.Nanoton(account.Balance), null, null, null, null));
     }
 
-    public static ToncenterClient Client(HttpClient http, NetworkProfile profile)
-    {
-        string? keys = Environment.GetEnvironmentVariable("COCOON_TON_API_KEY");
-        return new ToncenterClient(http, new ToncenterOptions { Endpoints = [.. profile.Endpoints.Select(e => new ToncenterEndpoint(e, TonClients.KeyFor(e, keys)))] });
-    }
+    public static ITonClient Client(HttpClient http, NetworkProfile profile) => TonClients.CreateHttp(profile, http, TimeProvider.System);
 
     /// <summary>The wallet for messages one after the other: that of the node that runs here, or opened now.</summary>
     public async Task<ClaimSender> OpenSenderAsync(ParseResult parse, NetworkProfile profile, ITonClient client, CancellationToken cancellationToken) =>

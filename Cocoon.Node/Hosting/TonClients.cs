@@ -19,9 +19,19 @@ internal static class TonClients
 
     public static ITonClient Create(NetworkProfile profile, HttpClient http, TimeProvider time, ITrustedBlocks memory)
     {
+        ToncenterClient api = Api(profile, http, time);
+        return OfNetwork(profile, profile.Lite is { } lite ? new CombinedTonClient(new LiteTonClient(Options(lite), time, memory), api) : api);
+    }
+
+    /// <summary>By HTTP alone.</summary>
+    public static ITonClient CreateHttp(NetworkProfile profile, HttpClient http, TimeProvider time) => OfNetwork(profile, Api(profile, http, time));
+
+    private static SameNetworkClient OfNetwork(NetworkProfile profile, ITonClient client) => new(client, new TonNetwork(profile.Name, profile.GlobalId));
+
+    private static ToncenterClient Api(NetworkProfile profile, HttpClient http, TimeProvider time)
+    {
         string? keys = Environment.GetEnvironmentVariable("COCOON_TON_API_KEY");
-        ToncenterClient api = new(http, new ToncenterOptions { Endpoints = [.. profile.Endpoints.Select(e => new ToncenterEndpoint(e, KeyFor(e, keys)))] }, time);
-        return profile.Lite is { } lite ? new CombinedTonClient(new LiteTonClient(Options(lite), time, memory), api) : api;
+        return new ToncenterClient(http, new ToncenterOptions { Endpoints = [.. profile.Endpoints.Select(e => new ToncenterEndpoint(e, KeyFor(e, keys)))] }, time);
     }
 
     /// <summary>An endpoint's API key out of <c>COCOON_TON_API_KEY</c>: <c>host=key</c> pairs separated by commas, or one key for toncenter.com alone.</summary>

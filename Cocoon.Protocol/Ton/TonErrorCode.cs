@@ -26,4 +26,7 @@ internal enum TonErrorCode
 
     /// <summary>A get-method ended with a non-zero exit code.</summary>
     GetMethodFailed,
+
+    /// <summary>The servers speak for another network than the one meant.</summary>
+    WrongNetwork,
 }

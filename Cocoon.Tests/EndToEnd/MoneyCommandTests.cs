@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Cocoon.Node.Cli.Rendering;
+using Cocoon.Tests.Node.Storage;
 using NUnit.Framework;
 
 namespace Cocoon.Tests.EndToEnd;
@@ -77,6 +78,25 @@ public sealed class MoneyCommandTests
         {
             Assert.That((string)sent["amount_nanoton"]!, Is.EqualTo("10000000"));
             Assert.That(cost, Is.Positive.And.LessThanOrEqualTo(Amount(preview, "fees_nanoton")));
+        }
+    }
+
+    /// <summary>A mistyped endpoint would show the money of one network as that of another.</summary>
+    [Test, CancelAfter(60_000)]
+    public async Task Commands_ForAnotherNetworkThanTheServers_ReadAndSendNothing(CancellationToken cancellationToken)
+    {
+        using TemporaryDirectory folder = new();
+        string data = folder.File("testnet");
+        string[] chain = ["--ton", _network.Devnet.ApiUrl.ToString(), "--data", data, "--network", "testnet"];
+        CommandResult made = await CocoonProgram.RunAsync(cancellationToken, "wallet", "new", "--no-words", "--network", "testnet", "--data", data);
+        CommandResult balance = await CocoonProgram.RunAsync(cancellationToken, ["wallet", "balance", .. chain]);
+        CommandResult sent = await CocoonProgram.RunAsync(cancellationToken, ["registry", "deploy", "--yes", .. chain]);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(made.ExitCode, Is.Zero, made.Error);
+            Assert.That((balance.ExitCode, sent.ExitCode), Is.EqualTo((5, 5)), balance.Error + sent.Error);
+            Assert.That(balance.Error, Does.Contain("the servers speak for devnet (global id -777), not for testnet"));
+            Assert.That(sent.Error, Does.Contain("the servers speak for devnet (global id -777), not for testnet"));
         }
     }
 

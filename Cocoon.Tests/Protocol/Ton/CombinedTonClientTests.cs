@@ -50,35 +50,4 @@ public sealed class CombinedTonClientTests
             () => client.GetAccountAsync(s_address, cancellationToken), Throws.TypeOf<TonException>().With.Property(nameof(TonException.Code)).EqualTo(TonErrorCode.ProofInvalid));
         Assert.That(http.Asked, Is.Zero);
     }
-
-    private sealed class ClaimingClient : ITonClient
-    {
-        public int Asked { get; private set; }
-
-        public Task<TonAccount> GetAccountAsync(TonAddress address, CancellationToken cancellationToken)
-        {
-            Asked++;
-            return Task.FromResult(new TonAccount(address, AccountStatus.Uninitialized, 77, null, null, default, 1, 1));
-        }
-
-        public Task<TonTransaction?> FindReceiverTransactionAsync(TonAddress source, TonAddress destination, ulong createdLt, CancellationToken cancellationToken)
-        {
-            Asked++;
-            return Task.FromResult<TonTransaction?>(null);
-        }
-
-        public Task SendBocAsync(ReadOnlyMemory<byte> boc, CancellationToken cancellationToken)
-        {
-            Asked++;
-            return Task.CompletedTask;
-        }
-
-        public Task<IReadOnlyList<TonTransaction>> GetTransactionsAsync(TonAddress address, int limit, TransactionId? from, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-        public Task<GetMethodResult> RunGetMethodAsync(TonAddress address, string method, IReadOnlyList<StackValue> stack, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-        public Task<Cell> GetConfigParamAsync(int id, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-        public Task<ChainTime> GetChainTimeAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
-    }
 }
