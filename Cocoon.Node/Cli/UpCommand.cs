@@ -45,8 +45,7 @@ internal static class UpCommand
         {
             bool serves = !parse.GetValue(noModel);
             NodeOptions node = common.Read(parse, serves ? NodeRole.Provider : NodeRole.Bootstrap, parse.GetValue(relay), parse.GetValue(relaysPeers));
-            ModelStore store = new();
-            IReadOnlyList<ModelServingOptions> served = serves ? [.. models.Read(parse, FindModel).Select(m => m with { ModelName = Hint("name", m.ModelName), StoredModelId = store.IdAt(m.ModelPath) })] : [];
+            IReadOnlyList<ModelServingOptions> served = serves ? [.. models.Read(parse, FindModel).Select(m => m with { ModelName = Hint("name", m.ModelName), StoredModelId = ModelFinder.StoredId(m.ModelPath) })] : [];
             if (serves && served[0].Upstream is null && !parse.GetValue(anyway))
             {
                 served = await MemoryCheck.PlaceAsync(served, (long)(Math.Clamp(parse.GetValue(vram) ?? 0, 0, 1 << 20) * (1 << 30)), cancellationToken);
