@@ -39,7 +39,9 @@ internal sealed class ChannelActions(IServiceProvider services, Previews preview
             ulong left = open.Record.Deposit > open.Record.Due ? open.Record.Deposit - open.Record.Due : 0;
             throw new CliException(
                 ExitCode.Payment, "there is a channel to this provider already", $"{address} is {open.Phase.ToString().ToLowerInvariant()}, and {MoneyWords.Ton(left)} TON can be spent on it",
-                $"Add to it with 'cocoon channels topup {address} TON', or open a second one with --another.");
+                open.Phase == ChannelPhase.Open
+                    ? $"Add to it with 'cocoon channels topup {address} TON', or open a second one with --another."
+                    : "Within a minute it is open or given up; --another opens a second one now.");
         }
 
         if (request.DryRun)

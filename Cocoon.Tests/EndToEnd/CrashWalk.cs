@@ -136,8 +136,9 @@ internal sealed class CrashWalk : IAsyncDisposable
         await _client.KillAsync();
     }
 
+    /// <summary>Beside the one whose opening the last death interrupted.</summary>
     public Task OpenAsync(CancellationToken cancellationToken) => _client.Control.PostAsync(
-        "/control/channels/open", new JsonObject { ["provider"] = _provider.PeerId, ["deposit_nanoton"] = "50000000" }, cancellationToken);
+        "/control/channels/open", new JsonObject { ["provider"] = _provider.PeerId, ["deposit_nanoton"] = "50000000", ["another"] = true }, cancellationToken);
 
     /// <summary>An answer of about five steps.</summary>
     public async Task AskAsync(CancellationToken cancellationToken)
