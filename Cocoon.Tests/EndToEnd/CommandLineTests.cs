@@ -50,6 +50,22 @@ public sealed class CommandLineTests
         Assert.That((string)documents[0]["chain"]!["endpoint"]!, Is.EqualTo("1 lite-server"));
     }
 
+    /// <summary>Offers are renewed every 15 seconds.</summary>
+    [Test, CancelAfter(60_000)]
+    public async Task GossipTail_PrintsAnOfferAsItArrives_WithItsVerdict(CancellationToken cancellationToken)
+    {
+        CommandResult tail = await CocoonProgram.RunAsync(
+            cancellationToken, "gossip", "tail", "offers", "--count", "1", "-o", "jsonl", "--data", SharedNetwork.Client.DataDirectory);
+        JsonObject message = JsonNode.Parse(tail.Output)!.AsObject();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(tail.ExitCode, Is.Zero, tail.Error);
+            Assert.That((string)message["type"]!, Is.EqualTo("gossip"));
+            Assert.That((string)message["topic"]!, Does.Contain("offers"));
+            Assert.That((string)message["verdict"]!, Is.EqualTo("accept"));
+        }
+    }
+
     [Test, CancelAfter(60_000)]
     public async Task PeersAndOffers_NameTheProviders_AndExplainTheChoice(CancellationToken cancellationToken)
     {
@@ -108,10 +124,13 @@ public sealed class CommandLineTests
     public async Task EveryReadCommand_WithoutANode_ExitsWithThreeAndSaysHowToStartOne(CancellationToken cancellationToken)
     {
         string nowhere = Path.Combine(SharedNetwork.Client.DataDirectory, "nobody");
-        string[] verbs = ["status", "peers", "offers", "channels", "wallet"];
+        string[] verbs = ["status", "peers", "offers", "channels"];
         CommandResult[] results = await Task.WhenAll(verbs.Select(v => CocoonProgram.RunAsync(cancellationToken, v, "-o", "json", "--data", nowhere)));
+        CommandResult wallet = await CocoonProgram.RunAsync(cancellationToken, "wallet", "-o", "json", "--data", nowhere);
         using (Assert.EnterMultipleScope())
         {
+            Assert.That((wallet.ExitCode, wallet.Output), Is.EqualTo((4, "")), "a wallet is read without a node");
+            Assert.That(wallet.Error, Does.Contain("error: there is no wallet here").And.Contain("fix"));
             Assert.That(results.Select(r => r.ExitCode), Is.All.EqualTo(3));
             Assert.That(results.Select(r => r.Output), Is.All.Empty);
             Assert.That(results.Select(r => r.Error), Is.All.Contain("error: ").And.All.Contain("why").And.All.Contain("fix"));
@@ -207,7 +226,8 @@ public sealed class CommandLineTests
 
     private static Process StartChat(params string[] arguments)
     {
-        ProcessStartInfo start = CocoonProgram.Launch(["chat", .. arguments]);
+        // Whoever runs the tests in the background has Ctrl-C ignored, which all children inherit.
+        ProcessStartInfo start = CocoonProgram.Launch(["chat", .. arguments], ["env", "--default-signal=INT", .. CocoonProgram.Command]);
         start.RedirectStandardInput = true;
         return Process.Start(start)!;
     }

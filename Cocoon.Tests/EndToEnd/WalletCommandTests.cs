@@ -132,6 +132,20 @@ public sealed class WalletCommandTests
         }
     }
 
+    /// <summary>Whoever reaches the API spends the wallet's money.</summary>
+    [TestCase("0.0.0.0:8484"), TestCase("[::]:8484"), TestCase("192.0.2.7:8484")]
+    [CancelAfter(60_000)]
+    public async Task Client_WhoseApiOthersCouldReach_DoesNotStart(string api, CancellationToken cancellationToken)
+    {
+        using TemporaryDirectory directory = new();
+        string data = directory.File("client");
+        CommandResult wallet = await CocoonProgram.RunAsync(cancellationToken, "wallet", "new", "--no-words", "--data", data);
+        CommandResult refused = await CocoonProgram.RunAsync(
+            cancellationToken, "client", "--ton", "http://127.0.0.1:9/api/v2", "--data", data, "--api", api, "--listen", "/ip4/127.0.0.1/tcp/0");
+        Assert.That((wallet.ExitCode, refused.ExitCode), Is.EqualTo((0, 2)), refused.Error);
+        Assert.That(refused.Error, Does.Contain("the API may not listen on"));
+    }
+
     [Test]
     public void Mainnet_ConfirmedOnce_IsConfirmedForThatDirectoryAlone()
     {

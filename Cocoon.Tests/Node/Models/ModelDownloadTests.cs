@@ -102,6 +102,16 @@ public sealed class ModelDownloadTests
     }
 
     [Test, CancelAfter(Guard)]
+    public async Task MoreThanTheDiskHoldsFree_IsRefusedBeforeADownload(CancellationToken cancellationToken)
+    {
+        _server.ClaimedLength = 1L << 42;
+        ModelException refused = (await Assert.ThrowsAsync<ModelException>(() => Download(Known() with { Size = null, Sha256 = null }, cancellationToken)))!;
+        Assert.That((refused.Code, _server.Starts.Count), Is.EqualTo((ModelErrorCode.NoSpace, 0)));
+        Assert.That(refused.Why, Does.Contain("are free in"));
+        Assert.That(Directory.GetFiles(_folder.Path), Is.Empty);
+    }
+
+    [Test, CancelAfter(Guard)]
     public async Task FileThatIsNotThere_OrServerThatIsNot_IsSaidPlainly(CancellationToken cancellationToken)
     {
         ModelException missing = (await Assert.ThrowsAsync<ModelException>(() => Download(Known("none.gguf"), cancellationToken)))!;

@@ -27,6 +27,9 @@ internal sealed class ModelServer : IAsyncDisposable
 
     public string EntityTag { get; set; } = "\"one\"";
 
+    /// <summary>Length that ranges are said to be of; <c>null</c>: the true one.</summary>
+    public long? ClaimedLength { get; set; }
+
     /// <summary>The first so many range requests are cut off in the middle.</summary>
     public int CutFirst { get; set; }
 
@@ -84,7 +87,7 @@ internal sealed class ModelServer : IAsyncDisposable
         string[] ends = range["bytes=".Length..].Split('-');
         long from = long.Parse(ends[0], CultureInfo.InvariantCulture), to = Math.Min(long.Parse(ends[1], CultureInfo.InvariantCulture), content.Length - 1);
         context.Response.StatusCode = (int)HttpStatusCode.PartialContent;
-        context.Response.Headers.ContentRange = $"bytes {from}-{to}/{content.Length}";
+        context.Response.Headers.ContentRange = $"bytes {from}-{to}/{ClaimedLength ?? content.Length}";
         context.Response.ContentLength = to - from + 1;
         if (to > 0)
         {

@@ -78,6 +78,45 @@ public sealed class GossipsubRouterTests
         Assert.That(passing.Heard, Is.Empty);
     }
 
+    /// <summary>gossipsub 1.1, opportunistic grafting: a mesh that brings nothing takes in peers that do.</summary>
+    [Test]
+    public async Task Mesh_WhoseMedianScoreIsLow_TakesInTwoThatBringMore()
+    {
+        await VirtualLoop.Enter();
+        await using GossipNetwork network = new();
+        GossipNode centre = network.Add(options => options.OpportunisticGraftTicks = 20);
+        await centre.SubscribeAsync();
+        for (int i = 0; i < 8; i++)
+        {
+            GossipNode node = network.Add();
+            await node.SubscribeAsync();
+            await network.ConnectAsync(node.Host, centre.Host);
+        }
+
+        await network.Time.UntilAsync(() => centre.MeshSize == 8, "all of them are in the mesh");
+        RawGossipPeer[] bringing = [new(network), new(network), new(network)];
+        RawGossipPeer silent = new(network);
+        foreach (RawGossipPeer peer in (RawGossipPeer[])[.. bringing, silent])
+        {
+            await peer.ConnectAsync(centre);
+        }
+
+        Assert.That(bringing.Append(silent).Count(IsGrafted), Is.Zero, "the mesh is large enough");
+        for (ulong second = 1; second <= 20; second++)
+        {
+            foreach (RawGossipPeer peer in bringing)
+            {
+                await peer.SendMessageAsync(peer.Message($"news {second}", second));
+            }
+
+            await network.Time.PassAsync(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.That((bringing.Count(IsGrafted), IsGrafted(silent)), Is.EqualTo((2, false)));
+
+        static bool IsGrafted(RawGossipPeer peer) => peer.Heard.Any(rpc => rpc.Graft.Count > 0);
+    }
+
     [Test]
     public async Task Mesh_WithTooManyPeers_IsTrimmedToTheDegree()
     {
