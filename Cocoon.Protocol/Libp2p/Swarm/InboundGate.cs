@@ -96,7 +96,7 @@ internal sealed class InboundGate(Libp2pLimits limits, TimeProvider time, bool e
     }
 
     private bool HasItsShare(IPAddress address) => _groups.TryGetValue(ToGroup(address), out Group? known)
-        && (known.Pending >= limits.PendingUpgradesPerIp || known.Open >= limits.ConnectionsPerIp || Refill(known) < 1);
+        && (known.Pending >= limits.PendingUpgradesPerIp || known.Pending + known.Open >= limits.ConnectionsPerIp || Refill(known) < 1);
 
     private bool HasItsNetworksShare(IPAddress address) => _networks.TryGetValue(ToNetwork(address), out Network? known)
         && (known.Pending >= limits.PendingUpgradesPerNetwork || known.Pending + known.Open >= limits.ConnectionsPerNetwork);

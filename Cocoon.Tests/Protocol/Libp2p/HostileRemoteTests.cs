@@ -148,17 +148,24 @@ public sealed class HostileRemoteTests
         Libp2pLimits limits = new();
         await using Libp2pHost host = await TestHosts.StartAsync(limits, time: new ManualTimeProvider(), allowPrivate: false);
         List<RawPeer> peers = [];
-        for (int i = 0; i < limits.ConnectionsPerIp; i++)
+        try
         {
-            peers.Add(await DialAsync(host, cancellationToken));
-            await WaitUntilUpAsync(peers[i], cancellationToken);
-        }
+            for (int i = 0; i < limits.ConnectionsPerIp; i++)
+            {
+                peers.Add(await DialAsync(host, cancellationToken));
+                await WaitUntilUpAsync(peers[i], cancellationToken);
+            }
 
-        await Assert.ThatAsync(() => DialAsync(host, cancellationToken), Throws.InstanceOf<IOException>());
-        Assert.That(host.Connections, Has.Count.EqualTo(limits.ConnectionsPerIp));
-        foreach (RawPeer peer in peers)
+            await Assert.ThatAsync(() => DialAsync(host, cancellationToken), Throws.InstanceOf<IOException>());
+            Assert.That(host.Connections, Has.Count.EqualTo(limits.ConnectionsPerIp));
+        }
+        finally
         {
-            await peer.DisposeAsync();
+            // Before the host: its time stands still, and it gives those it leaves a while to say goodbye.
+            foreach (RawPeer peer in peers)
+            {
+                await peer.DisposeAsync();
+            }
         }
 
         static async Task<RawPeer> DialAsync(Libp2pHost host, CancellationToken cancellationToken)
