@@ -32,7 +32,7 @@ public sealed class MainJobTests
         bool isCheap = (string)channel["peer"]! == SharedNetwork.Cheap.PeerId;
         TonAddress wallet = await CocoonNetwork.WalletAsync(isCheap ? SharedNetwork.Cheap : SharedNetwork.Dear, cancellationToken);
         ulong before = await Network.BalanceAsync(wallet, cancellationToken);
-        await Network.Devnet.AdvanceAsync(61);
+        await SharedNetwork.PassOpeningWindowAsync(cancellationToken);
         JsonObject settled = await client.Control.PostAsync($"/control/channels/{channel["channel"]}/close", [], cancellationToken);
         ulong total = Nanoton(settled["claimed_total_nanoton"]);
         TonTransaction receipt = await ReceiptAsync(wallet, (string)channel["address"]!, cancellationToken);
@@ -191,7 +191,7 @@ public sealed class MainJobTests
             Assert.That((Int128)await Network.BalanceAsync(wallet, cancellationToken) - before, Is.EqualTo(own.Aggregate((Int128)0, (sum, t) => sum + t.BalanceChange)));
         }
 
-        await Network.Devnet.AdvanceAsync(61);
+        await SharedNetwork.PassOpeningWindowAsync(cancellationToken);
         JsonObject settled = await client.Control.PostAsync($"/control/channels/{answer.Channel}/close", [], cancellationToken);
         Assert.That(Nanoton(settled["claimed_total_nanoton"]), Is.EqualTo(answer.VoucherTotal), "what was claimed stays claimed, and no more is taken");
     }

@@ -27,6 +27,20 @@ public sealed class SharedNetwork
         await CocoonNetwork.WaitForOffersAsync(Client, limit.Token, Cheap, Dear);
     }
 
+    /// <summary>Lets the opening window of every channel that is open by now end: chain time goes on by more than its 60 s.</summary>
+    /// <remarks>
+    /// In steps, with time for everybody between them: tests beside this one open channels of their own, which have to be on the chain
+    /// within their window.
+    /// </remarks>
+    internal static async Task PassOpeningWindowAsync(CancellationToken cancellationToken)
+    {
+        using PeriodicTimer pace = new(TimeSpan.FromSeconds(1.5));
+        for (int step = 0; step < 5 && await pace.WaitForNextTickAsync(cancellationToken); step++)
+        {
+            await Network.Devnet.AdvanceAsync(13);
+        }
+    }
+
     [OneTimeTearDown]
     public async Task StopAsync()
     {
