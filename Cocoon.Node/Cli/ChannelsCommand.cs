@@ -47,6 +47,7 @@ internal static class ChannelsCommand
         command.Subcommands.Add(BuildClose());
         command.Subcommands.Add(BuildClaim());
         command.Subcommands.Add(BuildExport());
+        command.Subcommands.Add(BuildRestore());
         return command;
     }
 
@@ -152,6 +153,43 @@ internal static class ChannelsCommand
             return claim["paid_nanoton"]?.GetValue<string>() == "0" ? ExitCode.Payment : ExitCode.Ok;
         });
         return command;
+    }
+
+    private static Command BuildRestore()
+    {
+        Option<string> data = CommonOptions.Data();
+        Option<OutputFormat> output = CommonOptions.Output();
+        Command command = new(
+            "restore", "Find this wallet's channels again, on the chain and at their providers, when only its words are left\n\nExample: cocoon channels restore")
+        {
+            data, output,
+        };
+        command.Run(async (parse, cancellationToken) =>
+        {
+            using ControlClient client = new(parse.GetValue(data)!);
+            JsonObject document = await client.PostAsync("/control/restore/channels", [], cancellationToken);
+            RowWriter.WriteObject(document, parse.GetValue(output), Restored, Console.Out);
+            return document["waiting"]!.AsArray().Count == 0 ? ExitCode.Ok : ExitCode.CheckFailed;
+        });
+        return command;
+    }
+
+    private static IEnumerable<(string Label, string Value)> Restored(JsonObject document)
+    {
+        foreach (JsonObject channel in document["restored"]!.AsArray().OfType<JsonObject>())
+        {
+            yield return ("RESTORED", $"{channel["channel"]}  deposit {Words.Ton(channel["deposit_nanoton"])} TON, {Words.Ton(channel["vouchered_nanoton"])} TON vouched, with {channel["peer"]}");
+        }
+
+        foreach (JsonNode? channel in document["waiting"]!.AsArray())
+        {
+            yield return ("WAITING", $"{channel}  is open on the chain; its provider is not heard here, or does not answer: try again when it is there");
+        }
+
+        if (document["restored"]!.AsArray().Count + document["waiting"]!.AsArray().Count == 0)
+        {
+            yield return ("", "the chain shows no open channel of this wallet that is not in the books");
+        }
     }
 
     private static Command BuildExport()

@@ -162,6 +162,24 @@ internal sealed class ChannelActions(IServiceProvider services, Previews preview
             results.FirstOrDefault(r => r.Paid == 0)?.Outcome.Words ?? first.Outcome.Words);
     }
 
+    /// <summary>Channels of this wallet that are on the chain and not in this node's books, such as after the loss of a disk.</summary>
+    /// <remarks>A provider is found by the key in its offers.</remarks>
+    public async Task<RestoredChannelsDocument> RestoreAsync(CancellationToken cancellationToken)
+    {
+        ChannelRestorer restorer = services.GetService<ChannelRestorer>()
+            ?? throw new CliException(ExitCode.Usage, "this node is no client", "only clients open channels", "Run it against a client's --data directory.");
+        OfferBook book = services.GetRequiredService<OfferBook>();
+        RestoredChannels restored = await restorer.RestoreAsync(
+            terms => book.All().FirstOrDefault(o => terms.ProviderKey.Bytes.SequenceEqual(o.Offer.ProviderKey.Span))?.Peer, cancellationToken);
+        return new RestoredChannelsDocument(
+            ControlJson.Schema,
+            [
+                .. restored.Found.Select(c => new RestoredChannelDocument(
+                    Friendly(c.Channel), c.Channel.ToString(), c.Peer.ToString(), ControlJson.Nanoton(c.Record.Deposit), ControlJson.Nanoton(c.HighestTotal))),
+            ],
+            [.. restored.Waiting.Select(Friendly)]);
+    }
+
     /// <summary>What a watchtower needs to claim for this provider; vouchers pay nobody else.</summary>
     public WatchtowerFile Export() => WatchtowerFile.Of(
         services.GetService<ProviderLedger>() ?? throw new CliException(ExitCode.Usage, "this node is no provider", "only providers hold vouchers", "Run it against a provider's --data directory."),

@@ -24,6 +24,7 @@ internal static class ControlEndpoints
         app.MapGet("/control/channels", (MoneyReporter reporter) => Answer(() => Task.FromResult(reporter.Channels())));
         app.MapGet("/control/export/channels", (IServiceProvider services) => Answer(() => Task.FromResult(Wallet<ChannelActions>(services).Export())));
         app.MapGet("/control/channels/{id}", (MoneyReporter reporter, string id, CancellationToken ct) => Answer(() => reporter.StatementAsync(id, ct)));
+        app.MapPost("/control/restore/channels", (IServiceProvider services, CancellationToken ct) => Answer(() => Wallet<ChannelActions>(services).RestoreAsync(ct)));
         app.MapPost("/control/channels/open", (IServiceProvider services, OpenChannelRequest request, CancellationToken ct) => Answer(() => Wallet<ChannelActions>(services).OpenAsync(request, ct)));
         app.MapPost("/control/channels/{id}/topup", (IServiceProvider services, string id, TopUpRequest request, CancellationToken ct) => Answer(() => Wallet<ChannelActions>(services).TopUpAsync(id, request, ct)));
         app.MapPost("/control/channels/{id}/close", (IServiceProvider services, string id, CloseRequestBody request, CancellationToken ct) => Answer(() => Wallet<ChannelActions>(services).CloseAsync(id, request, ct)));

@@ -44,6 +44,12 @@ internal sealed record MessageOutcomeDocument(
 
 internal sealed record OpenedChannelDocument(int Schema, string Channel, string ChannelId, string Peer, string DepositNanoton, uint ExpiresAt, uint ChallengeSeconds);
 
+/// <param name="Restored">Can be used and closed from now on.</param>
+/// <param name="Waiting">Open on the chain; their provider is not known here, or did not answer.</param>
+internal sealed record RestoredChannelsDocument(int Schema, IReadOnlyList<RestoredChannelDocument> Restored, IReadOnlyList<string> Waiting);
+
+internal sealed record RestoredChannelDocument(string Channel, string ChannelId, string Peer, string DepositNanoton, string VoucheredNanoton);
+
 /// <param name="ClaimableUntil">Chain time at which the rest comes back by itself.</param>
 internal sealed record StartedCloseDocument(int Schema, string Channel, uint ClaimableUntil, string Words);
 

@@ -157,7 +157,7 @@ internal static class NodeServices
         services.AddSingleton<ClientChannelStore>().AddSingleton(options.Spending);
         services.AddSingleton(provider => new RelayFloor(provider.GetRequiredService<DataDirectory>(), options.Relays)).AddSingleton<RelayPicker>();
         services.AddSingleton<IProviderStreams, RelayedStreams>();
-        services.AddSingleton<ClientChannels>().AddSingleton<IPayClient, PayClient>().AddSingleton<ChannelCloser>().AddSingleton<ChannelKeeper>();
+        services.AddSingleton<ClientChannels>().AddSingleton<IPayClient, PayClient>().AddSingleton<ChannelCloser>().AddSingleton<ChannelKeeper>().AddSingleton<ChannelRestorer>();
         services.AddSingleton<ReceiptStore>().AddSingleton<WarmSessions>().AddSingleton<InferenceClient>();
         services.AddSingleton<IInferenceClient>(provider => provider.GetRequiredService<InferenceClient>());
         services.AddOpenAi(new ClientDefaults(options.Shape, options.AllowOpenTier));

@@ -8,6 +8,10 @@ using Cocoon.Protocol.Ton.Messages;
 
 namespace Cocoon.Node.Payments;
 
+/// <summary>What was found of a wallet's channels.</summary>
+/// <param name="Waiting">Open on the chain, and not to be used before their provider is there and tells the last total.</param>
+internal sealed record RestoredChannels(IReadOnlyList<ClientChannel> Found, IReadOnlyList<CellHash> Waiting);
+
 /// <summary>Finds the wallet's channels again when only its 24 words are left: openings on the chain, last vouchers at the providers.</summary>
 internal sealed partial class ChannelRestorer(
     ClientChannels channels, IChannelChain chain, IChainWallet wallet, IPayClient pay, ILogger<ChannelRestorer> logger)
@@ -18,9 +22,11 @@ internal sealed partial class ChannelRestorer(
     /// <summary>Looks through the wallet's transactions for channels that still live and are not in the store.</summary>
     /// <param name="findPeer">The provider's peer, by what the channel's terms say; a channel whose provider is not known is left for a later run.</param>
     /// <exception cref="TonException">The chain did not answer.</exception>
-    public async Task<IReadOnlyList<ClientChannel>> RestoreAsync(Func<ChannelTerms, PeerId?> findPeer, CancellationToken cancellationToken)
+    /// <exception cref="PaymentException">A provider shows what is no voucher of ours.</exception>
+    public async Task<RestoredChannels> RestoreAsync(Func<ChannelTerms, PeerId?> findPeer, CancellationToken cancellationToken)
     {
         List<ClientChannel> restored = [];
+        List<CellHash> waiting = [];
         TransactionId? from = null;
         for (int page = 0; page < MaxPages; page++)
         {
@@ -29,12 +35,19 @@ internal sealed partial class ChannelRestorer(
             {
                 foreach (TonMessage sent in transaction.OutMessages)
                 {
-                    if (TryReadOpening(sent) is { } terms
-                        && channels.Find(sent.Destination!.Value.Id) is null
-                        && findPeer(terms) is { } peer
-                        && await RestoreOneAsync(terms, peer, transaction.Now, cancellationToken) is { } channel)
+                    if (TryReadOpening(sent) is not { } terms || channels.IsRecorded(sent.Destination!.Value.Id)
+                        || await chain.ReadAsync(sent.Destination.Value.Id, cancellationToken) is not { State.Opened: true } account)
+                    {
+                        continue;
+                    }
+
+                    if (findPeer(terms) is { } peer && await RestoreOneAsync(terms, peer, account, transaction.Now, cancellationToken) is { } channel)
                     {
                         restored.Add(channel);
+                    }
+                    else
+                    {
+                        waiting.Add(sent.Destination.Value.Id);
                     }
                 }
             }
@@ -47,7 +60,7 @@ internal sealed partial class ChannelRestorer(
             from = transactions[^1].Previous;
         }
 
-        return restored;
+        return new RestoredChannels(restored, waiting);
     }
 
     /// <summary>A message of ours that deployed a channel whose pay key this wallet can derive.</summary>
@@ -71,15 +84,10 @@ internal sealed partial class ChannelRestorer(
         }
     }
 
-    private async Task<ClientChannel?> RestoreOneAsync(ChannelTerms terms, PeerId peer, uint openedAt, CancellationToken cancellationToken)
+    private async Task<ClientChannel?> RestoreOneAsync(
+        ChannelTerms terms, PeerId peer, ChannelAccount account, uint openedAt, CancellationToken cancellationToken)
     {
         CellHash id = new ChannelContract(terms).Address.Id;
-        ChannelAccount account = await chain.ReadAsync(id, cancellationToken);
-        if (account.State is not { Opened: true })
-        {
-            return null;
-        }
-
         using Ed25519PrivateKey payKey = ChannelTerms.DerivePayKey(wallet.Key, terms.ProviderKey, terms.GlobalId, terms.Salt);
         PayResponse answer;
         try

@@ -68,6 +68,9 @@ internal sealed partial class ClientChannels : IAsyncDisposable
         }
     }
 
+    /// <summary>Whether there is a record of it, also of one that has ended.</summary>
+    public bool IsRecorded(CellHash channel) => _store.Find(channel) is not null;
+
     /// <summary>Brings every stored channel to what the chain says: after a start, and whenever the chain was away.</summary>
     /// <remarks>An unreachable chain leaves a channel as it was stored; what is open in the store can be vouched from within the known deposit.</remarks>
     public async Task RecoverAsync(CancellationToken cancellationToken)

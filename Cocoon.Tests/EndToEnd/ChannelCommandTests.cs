@@ -161,6 +161,47 @@ public sealed class ChannelCommandTests
         }
     }
 
+    /// <summary>The disk is lost, the wallet is not: no deposit is lost with the books.</summary>
+    [Test, CancelAfter(120_000)]
+    public async Task Restore_OfAWalletWithoutItsBooks_FindsTheChannelAndGoesOnWhereItWas(CancellationToken cancellationToken)
+    {
+        CocoonNode client = await NewClientAsync(cancellationToken);
+        string channel = await OpenAsync(client, 0.1m, cancellationToken);
+        ChatAnswer first = await Chat.StreamAsync(client, Chat.Long(_provider.PeerId, tokens: 100), cancellationToken);
+        JsonObject before = (await client.ChannelAsync(_ => true, cancellationToken))!;
+        await client.StopAsync();
+        foreach (string file in Directory.GetFiles(client.DataDirectory, "cocoon.db*"))
+        {
+            File.Delete(file);
+        }
+
+        client = _network.Relaunch(client, crashAt: null);
+        Assert.That(await client.IsReadyAsync(cancellationToken), Is.True, client.LogTail());
+        await CocoonNetwork.WaitForOffersAsync(client, cancellationToken, _provider);
+        JsonObject? forgotten = await client.ChannelAsync(_ => true, cancellationToken);
+        JsonObject restored = await ReadAsync(client, cancellationToken, "channels", "restore");
+        JsonObject after = (await client.ChannelAsync(_ => true, cancellationToken))!;
+        CommandResult nothingLeft = await RunAsync(client, cancellationToken, "channels", "restore");
+        CommandResult ofAProvider = await RunAsync(_provider, cancellationToken, "channels", "restore");
+        ChatAnswer second = await Chat.StreamAsync(client, Chat.Long(_provider.PeerId, tokens: 100), cancellationToken);
+        await _network.Devnet.AdvanceAsync(61);
+        await ReadAsync(client, cancellationToken, "channels", "close", channel, "--yes");
+        JsonObject closed = await ShowAsync(client, channel, cancellationToken);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((first.ErrorText, forgotten), Is.EqualTo(("", (JsonObject?)null)));
+            Assert.That((string)restored["restored"]!.AsArray().Single()!["channel"]!, Is.EqualTo(channel));
+            Assert.That(restored["waiting"]!.AsArray(), Is.Empty);
+            Assert.That((string)after["vouchered_nanoton"]!, Is.EqualTo((string)before["vouchered_nanoton"]!));
+            Assert.That((string)after["spent_nanoton"]!, Is.EqualTo((string)before["spent_nanoton"]!));
+            Assert.That(nothingLeft.ExitCode, Is.Zero, nothingLeft.Error);
+            Assert.That(nothingLeft.Output, Does.Contain("no open channel of this wallet that is not in the books"));
+            Assert.That(ofAProvider.Error, Does.Contain("this node is no client"));
+            Assert.That((second.ErrorText, second.Channel), Is.EqualTo(("", channel)), "and it pays on");
+            Assert.That(Amount(closed["channel"]!, "spent_nanoton"), Is.EqualTo(Amount(before, "spent_nanoton") + ulong.Parse((string)second.Cocoon!["cost_nanoton"]!, CultureInfo.InvariantCulture)));
+        }
+    }
+
     private async Task<CocoonNode> NewClientAsync(CancellationToken cancellationToken)
     {
         CocoonNode client = await _network.StartClientAsync($"client{Interlocked.Increment(ref _clients)}", CocoonNetwork.Ton, cancellationToken);

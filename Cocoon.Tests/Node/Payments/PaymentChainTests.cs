@@ -170,7 +170,7 @@ internal sealed class PaymentChainTests : PaymentChainFixture
 
         await client.RestartAsync(forgetDatabase: true);
         Assert.That(client.Channels.Channels, Is.Empty);
-        IReadOnlyList<ClientChannel> found = await client.NewRestorer().RestoreAsync(_ => provider.Host.LocalPeer, Patience);
+        IReadOnlyList<ClientChannel> found = (await client.NewRestorer().RestoreAsync(_ => provider.Host.LocalPeer, Patience)).Found;
         Assert.That(found.Single().Record with { CreatedAt = default }, Is.EqualTo(
             again.Record with { CreatedAt = default, Deposit = found.Single().Record.Deposit }));
         Assert.That(found.Single().Channel, Is.EqualTo(record.Channel));
