@@ -19,7 +19,7 @@ internal sealed class ModelsEndpoint(IInferenceClient client, ApiKeyGate gate)
         json.WriteStartObject();
         json.WriteString("object", "list");
         json.WriteStartArray("data");
-        foreach (OfferedModel model in client.Models)
+        foreach (AvailableModel model in client.Models)
         {
             Write(json, model);
         }
@@ -32,7 +32,7 @@ internal sealed class ModelsEndpoint(IInferenceClient client, ApiKeyGate gate)
     public async Task RetrieveAsync(HttpContext context, string id)
     {
         OpenAiError? error = gate.Admit(context).Error;
-        OfferedModel? model = client.Models.FirstOrDefault(m => m.Name == id || m.ModelId == id);
+        AvailableModel? model = client.Models.FirstOrDefault(m => m.Name == id || m.ModelId == id);
         error ??= model is null
             ? new OpenAiError(StatusCodes.Status404NotFound, "invalid_request_error", "model_not_found", "model", "No provider offers this model now. See GET /v1/models.")
             : null;
@@ -48,7 +48,7 @@ internal sealed class ModelsEndpoint(IInferenceClient client, ApiKeyGate gate)
         await json.FlushAsync(context.RequestAborted);
     }
 
-    private static void Write(Utf8JsonWriter json, OfferedModel model)
+    private static void Write(Utf8JsonWriter json, AvailableModel model)
     {
         json.WriteStartObject();
         json.WriteString("id", model.Name);

@@ -1,43 +1,4 @@
-using Cocoon.Protocol.Payments.Proto;
-using Cocoon.Protocol.Sessions.Proto;
-
 namespace Cocoon.Node.Sessions;
-
-/// <summary>A request of an application, as it came in.</summary>
-/// <param name="Body">The OpenAI request, UTF-8 JSON; travels sealed, never logged.</param>
-/// <param name="MaxTokens">Completion tokens asked for; <c>null</c> when the request leaves it open.</param>
-/// <param name="Relays">Privacy relays wanted between here and the provider.</param>
-/// <param name="Messages">Number of messages, for the bound on template tokens.</param>
-internal sealed record Ask(
-    SealedRequest.Types.Endpoint Endpoint,
-    string Model,
-    ReadOnlyMemory<byte> Body,
-    uint? MaxTokens,
-    int Messages,
-    Shape Shape,
-    bool AllowOpenTier,
-    string? Provider,
-    byte[] TenantSecret,
-    int Relays = 0)
-{
-    /// <summary>Digest of the application's key, for its own spend limit; <c>null</c> without a key.</summary>
-    public string? Spender { get; init; }
-
-    /// <summary>Answers asked for (<c>n</c>); each may have <see cref="MaxTokens"/>.</summary>
-    public uint Choices { get; init; } = 1;
-
-    /// <summary>Tiers that may answer; <c>null</c>: any that <see cref="AllowOpenTier"/> leaves.</summary>
-    public IReadOnlySet<string>? Tiers { get; init; }
-
-    /// <summary>Whose money it is, when that is not the whole wallet.</summary>
-    public ISpendBudget? Budget { get; init; }
-
-    /// <summary>The most that this request may cost, nanoTON, below the bound that follows from its tokens.</summary>
-    public ulong? MaxDueNanoton { get; init; }
-
-    /// <summary>The part of the answer that the application already has, when another provider began it.</summary>
-    public Resume? Resume { get; init; }
-}
 
 /// <summary>Gets answers from the network: choose, appraise, pay, unseal. One implementation; the seam keeps HTTP free of peers and money.</summary>
 internal interface IInferenceClient
@@ -47,20 +8,5 @@ internal interface IInferenceClient
     IAsyncEnumerable<AnswerPart> AskAsync(Ask ask, CancellationToken cancellationToken);
 
     /// <summary>Models on offer now, by name, with the number of providers and the best tier.</summary>
-    IReadOnlyList<OfferedModel> Models { get; }
-}
-
-/// <param name="Tier">The best on offer.</param>
-internal sealed record OfferedModel(string Name, string ModelId, string Tier, int Providers, uint ContextTokens, DateTimeOffset Since)
-{
-    public string Quantisation { get; init; } = "";
-
-    /// <summary>Providers by tier.</summary>
-    public IReadOnlyDictionary<string, int> Tiers { get; init; } = new Dictionary<string, int>();
-
-    /// <summary>What at least one provider can do with it.</summary>
-    public IReadOnlyList<string> Capabilities { get; init; } = [];
-
-    /// <summary>The lowest price of each kind, nanoTON per million tokens.</summary>
-    public Prices? Lowest { get; init; }
+    IReadOnlyList<AvailableModel> Models { get; }
 }

@@ -37,31 +37,7 @@ internal sealed partial class InferenceClient(
     private readonly AppraisalCache _appraisals = new(EvidenceAppraiser.Standard);
     private readonly DateTimeOffset _started = time.GetUtcNow();
 
-    public IReadOnlyList<OfferedModel> Models =>
-    [
-        .. book.All()
-            .GroupBy(o => (o.Offer.ModelName, o.ModelIdHex))
-            .Select(g => new OfferedModel(
-                g.Key.ModelName,
-                g.Key.ModelIdHex,
-                g.Select(o => o.Offer.Tier).MaxBy(OfferRanking.TierRank)!,
-                g.Count(),
-                g.Max(o => o.Offer.ContextTokens),
-                g.Min(o => DateTimeOffset.FromUnixTimeMilliseconds((long)Math.Min(o.Offer.UptimeSinceMs, (ulong)_started.ToUnixTimeMilliseconds()))))
-            {
-                Quantisation = g.First().Offer.Quantisation,
-                Tiers = g.CountBy(o => o.Offer.Tier).ToDictionary(),
-                Capabilities = [.. g.SelectMany(o => o.Offer.Capabilities).Distinct().Order(StringComparer.Ordinal)],
-                Lowest = new Protocol.Payments.Proto.Prices
-                {
-                    Prompt = g.Min(o => o.Offer.Prices.Prompt),
-                    Cached = g.Min(o => o.Offer.Prices.Cached),
-                    Completion = g.Min(o => o.Offer.Prices.Completion),
-                },
-            })
-            .OrderByDescending(m => m.Providers)
-            .ThenBy(m => m.Name, StringComparer.Ordinal),
-    ];
+    public IReadOnlyList<AvailableModel> Models => AvailableModel.From(book.All(), _started);
 
     public async IAsyncEnumerable<AnswerPart> AskAsync(Ask ask, [EnumeratorCancellation] CancellationToken cancellationToken)
     {

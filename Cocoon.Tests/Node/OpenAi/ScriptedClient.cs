@@ -40,7 +40,7 @@ internal sealed class ScriptedClient(params string[] words) : IInferenceClient
     /// <summary>What comes before the text.</summary>
     public static IEnumerable<AnswerPart> Head => [new AnswerPart.Opened(Source), new AnswerPart.Begun(7, 0)];
 
-    public IReadOnlyList<OfferedModel> Models { get; } =
+    public IReadOnlyList<AvailableModel> Models { get; } =
     [
         new(Model, new string('a', 64), "open", 2, 2048, DateTimeOffset.UnixEpoch)
         {
