@@ -19,11 +19,11 @@ internal sealed record EvidenceDocument(int Schema, string PeerId, string Bundle
 internal sealed record PolicyDocument(int Schema, string? Policy);
 
 /// <summary>Gets the evidence of this node's enclave, or of a provider's, fresh from the provider.</summary>
-internal sealed class AttestationReporter(PeerNetwork network, PeerResolver resolver, OfferBook book, IOptions<ClientOptions> options, OfferedModels? models = null, InferenceClient? client = null)
+internal sealed class AttestationReporter(PeerNetwork network, PeerResolver resolver, OfferBook book, IOptions<ClientOptions> options, OfferedModels? models = null, SessionOpener? sessions = null)
 {
     public PolicyDocument Policy() => new(
         ControlJson.Schema,
-        client is null ? null : AppraisalPolicyFile.Format(options.Value.Policy.AllowingSimulated(options.Value.AllowOpenTier)));
+        sessions is null ? null : AppraisalPolicyFile.Format(options.Value.Policy.AllowingSimulated(options.Value.AllowOpenTier)));
 
     /// <param name="peer">As people name it; <c>null</c>: this node.</param>
     /// <exception cref="CliException">There is no enclave here, no offer of that peer, or the peer showed none.</exception>
@@ -38,7 +38,7 @@ internal sealed class AttestationReporter(PeerNetwork network, PeerResolver reso
                 : throw new CliException(ExitCode.NotFound, "this node has no enclave running", null, "Name a provider: cocoon attest show PEER. See 'cocoon offers'.");
         }
 
-        if (client is null)
+        if (sessions is null)
         {
             throw new CliException(ExitCode.NotFound, "this node asks no providers", "only a light client opens sessions", "Use the data directory of a 'cocoon client'.");
         }
@@ -47,7 +47,7 @@ internal sealed class AttestationReporter(PeerNetwork network, PeerResolver reso
             ?? throw new CliException(ExitCode.NotFound, $"{subject} offers nothing now", null, "See 'cocoon offers'.");
         try
         {
-            return Document(subject, (await client.FetchEvidenceAsync(offer, cancellationToken)).Span);
+            return Document(subject, (await sessions.FetchEvidenceAsync(offer, cancellationToken)).Span);
         }
         catch (InferenceException exception)
         {

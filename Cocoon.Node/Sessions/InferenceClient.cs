@@ -1,10 +1,8 @@
 using System.Runtime.CompilerServices;
 using Cocoon.Node.Discovery;
 using Cocoon.Node.Payments;
-using Cocoon.Node.PrivacyRelay;
 using Cocoon.Node.Routing;
 using Cocoon.Node.Serving;
-using Cocoon.Protocol.Attestation;
 using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Offers;
 using Cocoon.Protocol.Sessions;
@@ -15,7 +13,7 @@ namespace Cocoon.Node.Sessions;
 /// <summary>Chooses a provider, opens a session, pays and streams; before the first token a failed provider is replaced by the next.</summary>
 internal sealed partial class InferenceClient(
     ILibp2pHost host,
-    IProviderStreams streams,
+    SessionOpener opener,
     OfferBook book,
     IOfferFinder finder,
     ClientChannels channels,
@@ -30,11 +28,6 @@ internal sealed partial class InferenceClient(
     /// <summary>The enclave's code for a prompt that costs more than its request allows.</summary>
     private const string MaxDueExceeded = "max_due_exceeded";
 
-    private readonly AppraisalPolicy _policy = options.Value.Policy.AllowingSimulated(false);
-    private readonly AppraisalPolicy _openPolicy = options.Value.Policy.AllowingSimulated(true);
-    private readonly KnownEvidence _evidence = new();
-    private readonly VerifiedKeys _keys = new();
-    private readonly AppraisalCache _appraisals = new(EvidenceAppraiser.Standard);
     private readonly DateTimeOffset _started = time.GetUtcNow();
 
     public IReadOnlyList<AvailableModel> Models => AvailableModel.From(book.All(), _started);
@@ -177,7 +170,7 @@ internal sealed partial class InferenceClient(
         VerifiedOffer offer, Ask ask, Attempt course, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         TimeSpan? first = null;
-        OpenedSession? ready = await warm.TakeAsync(offer, ask.AllowOpenTier, Relays(ask));
+        OpenedSession? ready = await warm.TakeAsync(offer, ask.AllowOpenTier, opener.Relays(ask));
         course.IsStale = ready is not null;
         (ClientChannel channel, OpenedSession session) = await PrepareAsync(offer, ask, ready, cancellationToken);
         await using Loan loan = new(session);
@@ -220,9 +213,9 @@ internal sealed partial class InferenceClient(
             await (booked is { } reservation ? ask.Budget!.ReleaseAsync(reservation, granted - spent) : Task.CompletedTask);
         }
 
-        if (await warm.ReturnAsync(loan.Release(), ask.AllowOpenTier, Relays(ask)))
+        if (await warm.ReturnAsync(loan.Release(), ask.AllowOpenTier, opener.Relays(ask)))
         {
-            warm.Prepare(offer, ask.AllowOpenTier, Relays(ask), fresh => OpenAsync(LatestOffer(offer), ask, fresh));
+            warm.Prepare(offer, ask.AllowOpenTier, opener.Relays(ask), fresh => opener.ReopenAsync(offer, ask, fresh));
         }
     }
 
@@ -247,7 +240,7 @@ internal sealed partial class InferenceClient(
     private async Task<(ClientChannel Channel, OpenedSession Session)> PrepareAsync(
         VerifiedOffer offer, Ask ask, OpenedSession? ready, CancellationToken cancellationToken)
     {
-        OpenedSession session = ready ?? await OpenAsync(offer, ask, cancellationToken);
+        OpenedSession session = ready ?? await opener.OpenAsync(offer, ask, cancellationToken);
         try
         {
             ClientChannel channel = await GetChannelAsync(offer, ask, cancellationToken);
@@ -255,7 +248,7 @@ internal sealed partial class InferenceClient(
             {
                 // Opening a channel can outlast a quote.
                 await session.DisposeAsync();
-                session = await OpenAsync(LatestOffer(offer), ask, cancellationToken);
+                session = await opener.ReopenAsync(offer, ask, cancellationToken);
             }
 
             return (channel, session);
@@ -274,11 +267,6 @@ internal sealed partial class InferenceClient(
             book.History(offer.Peer).RecordFailure(exception.Failure.ToString());
         }
     }
-
-    private int Relays(Ask ask) => Math.Max(ask.Relays, streams.LeastRelays);
-
-    /// <summary>The provider's newest offer for the model: an older one may run out before the session is used.</summary>
-    private VerifiedOffer LatestOffer(VerifiedOffer offer) => book.ForModel(offer.ModelIdHex).FirstOrDefault(o => o.Peer == offer.Peer) ?? offer;
 
     private async Task<ClientChannel> GetChannelAsync(VerifiedOffer offer, Ask ask, CancellationToken cancellationToken)
     {
@@ -307,36 +295,6 @@ internal sealed partial class InferenceClient(
         {
             throw PaymentFailures.From(exception);
         }
-    }
-
-    /// <summary>The evidence that a provider shows now. Opens a session and closes it: nothing is asked and nothing paid.</summary>
-    /// <remarks>Evidence that this client's policy refuses is shown too: whoever asks judges it, and has to see what to judge.</remarks>
-    /// <exception cref="InferenceException">The provider is lost, or its welcome is refused for more than the evidence in it.</exception>
-    public async Task<ReadOnlyMemory<byte>> FetchEvidenceAsync(VerifiedOffer offer, CancellationToken cancellationToken)
-    {
-        KnownEvidence shown = new();
-        WelcomeVerifier verifier = new(_appraisals, shown, options.Value.Suites, time);
-        try
-        {
-            await using OpenedSession session =
-                await OpenedSession.OpenAsync(streams, offer, streams.LeastRelays, verifier, _openPolicy, knownEvidence: null, time, cancellationToken);
-            return shown.TryGet(session.Enclave.Attestation.EvidenceDigest.AsSpan(), out byte[]? bundle) ? bundle : [];
-        }
-        catch (InferenceException refused) when (refused.RefusedEvidence is not null)
-        {
-            return refused.RefusedEvidence;
-        }
-    }
-
-    private async Task<OpenedSession> OpenAsync(VerifiedOffer offer, Ask ask, CancellationToken cancellationToken)
-    {
-        WelcomeVerifier verifier = new(_appraisals, _evidence, options.Value.Suites, time, _keys);
-        AppraisalPolicy policy = ask.AllowOpenTier ? _openPolicy : _policy;
-        ReadOnlyMemory<byte>? known = _evidence.Contains(offer.Offer.EvidenceDigest.Span) ? offer.Offer.EvidenceDigest.Memory : null;
-        OpenedSession session = await OpenedSession.OpenAsync(streams, offer, Relays(ask), verifier, policy, known, time, cancellationToken);
-        book.History(offer.Peer).RecordAppraised();
-        Log.SessionOpened(logger, session.Enclave.Claims.Tier.Word(), session.Enclave.Claims.Kind.Word());
-        return session;
     }
 
     private async Task<VerifiedOffer> ChooseAsync(
@@ -472,9 +430,6 @@ internal sealed partial class InferenceClient(
 
     private static partial class Log
     {
-        [LoggerMessage(2001, LogLevel.Debug, "Session opened: tier {Tier}, evidence {Kind}")]
-        public static partial void SessionOpened(ILogger logger, string tier, string kind);
-
         [LoggerMessage(2002, LogLevel.Information, "A provider failed {When} ({Failure}); asking the next")]
         public static partial void TryingAnother(ILogger logger, InferenceFailure failure, string when);
     }
