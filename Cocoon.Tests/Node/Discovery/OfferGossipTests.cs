@@ -99,6 +99,15 @@ public sealed class OfferGossipTests
         public int Offers => Book.ForModel(Convert.ToHexStringLower(TestOffers.ModelId)).Count;
     }
 
+    private static (GossipNode Node, OfferGossip Gossip, SignerConduct Conduct) Join(GossipNetwork network)
+    {
+        SignerConduct conduct = new(network.Time);
+        GossipNode node = network.Add(options => options.Score.ApplicationScore = conduct.ScoreOf);
+        OfferGossip gossip = new(
+            node.Router, new OfferBook(network.Time), new ModelDirectory(network.Time), conduct, new NetworkName(Network), network.Time, NullLogger<OfferGossip>.Instance);
+        return (node, gossip, conduct);
+    }
+
     [SetUp]
     public void CreateClock() => _time = new ManualTimeProvider();
 
@@ -188,16 +197,11 @@ public sealed class OfferGossipTests
     {
         await VirtualLoop.Enter();
         await using GossipNetwork network = new();
-        SignerConduct conduct = new(network.Time);
-        GossipNode node = network.Add(options => options.Score.ApplicationScore = conduct.ScoreOf);
+        (GossipNode node, OfferGossip gossip, SignerConduct conduct) = Join(network);
         MemoryHost provider = network.Network.AddHost();
-        OfferGossip gossip = new(
-            node.Router, new OfferBook(network.Time), new ModelDirectory(network.Time), conduct, new NetworkName(Network), network.Time, NullLogger<OfferGossip>.Instance);
         await gossip.JoinModelAsync(TestOffers.ModelId, CancellationToken.None);
         await gossip.JoinDirectoryAsync(CancellationToken.None);
-        RawGossipPeer replayer = new(network), forwarder = new(network);
-        await replayer.ConnectAsync(node);
-        await forwarder.ConnectAsync(node);
+        RawGossipPeer replayer = await network.ConnectRawAsync(node), forwarder = await network.ConnectRawAsync(node);
         using TestOffers offers = new(network.Time.GetUtcNow());
         List<GossipMessage> kept = [];
         for (ulong i = 1; i <= 400; i++)
@@ -237,16 +241,12 @@ public sealed class OfferGossipTests
     {
         await VirtualLoop.Enter();
         await using GossipNetwork network = new();
-        SignerConduct conduct = new(network.Time);
-        GossipNode node = network.Add(options => options.Score.ApplicationScore = conduct.ScoreOf);
+        (GossipNode node, OfferGossip gossip, SignerConduct conduct) = Join(network);
         MemoryHost provider = network.Network.AddHost();
-        OfferGossip gossip = new(
-            node.Router, new OfferBook(network.Time), new ModelDirectory(network.Time), conduct, new NetworkName(Network), network.Time, NullLogger<OfferGossip>.Instance);
         await gossip.JoinDirectoryAsync(CancellationToken.None);
         List<ValidationResult> judged = [];
         gossip.Judged += (_, result) => judged.Add(result);
-        RawGossipPeer replayer = new(network);
-        await replayer.ConnectAsync(node);
+        RawGossipPeer replayer = await network.ConnectRawAsync(node);
         using TestOffers offers = new(network.Time.GetUtcNow());
         byte[] directory = ModelDirectory.Sign([offers.Create()], provider.LocalPeer, provider.Key, network.Time.GetUtcNow());
         GossipMessage message = MessageSigning.Create(provider.Key, OfferTopics.Directory(Network), directory, 1);

@@ -20,55 +20,41 @@ public sealed class EnclaveConnectionTests
     [Test]
     public async Task Session_TooSlowWhileTheEnclaveReadsNothing_DoesNotStopTheReader(CancellationToken cancellationToken)
     {
-        Pipe fromEnclave = new();
-        PipeFrameWriter enclave = new(fromEnclave.Writer.AsStream());
-        using StallingStream toEnclave = new();
-        ConcurrentQueue<EnclaveFrame> notices = new();
-        await using EnclaveConnection connection = new(fromEnclave.Reader.AsStream(), toEnclave, 8, notices.Enqueue);
-        Task<IEnclaveSession> opening = connection.OpenAsync(new byte[1], new SignedQuote(), cancellationToken);
-        await enclave.WriteAsync(new EnclaveFrame { SessionOpened = new SessionOpened { Handle = 1 } }, cancellationToken);
-        IEnclaveSession session = await opening;
+        await using Bench bench = new();
+        IEnclaveSession session = await bench.OpenAsync(handle: 1, cancellationToken);
 
         // Nobody reads the session's events: at 4 MiB it is given up, which the enclave is told.
-        toEnclave.Stall();
+        bench.ToEnclave.Stall();
         EnclaveFrame output = new() { Output = new Output { Handle = 1, Sealed = ByteString.CopyFrom(new byte[512 << 10]) } };
         for (int i = 0; i < 9; i++)
         {
-            await enclave.WriteAsync(output, cancellationToken);
+            await bench.Enclave.WriteAsync(output, cancellationToken);
         }
 
-        await enclave.WriteAsync(new EnclaveFrame { Load = new Load() }, cancellationToken);
-        await Eventually.TrueAsync("the reader goes on", () => !notices.IsEmpty, Patience, cancellationToken);
-        toEnclave.GoOn();
-        await Eventually.TrueAsync("the enclave is told", () => toEnclave.Written > 1, Patience, cancellationToken);
+        await bench.Enclave.WriteAsync(new EnclaveFrame { Load = new Load() }, cancellationToken);
+        await Eventually.TrueAsync("the reader goes on", () => !bench.Notices.IsEmpty, Patience, cancellationToken);
+        bench.ToEnclave.GoOn();
+        await Eventually.TrueAsync("the enclave is told", () => bench.ToEnclave.Written > 1, Patience, cancellationToken);
         await session.DisposeAsync();
-        await fromEnclave.Writer.CompleteAsync();
     }
 
     /// <summary>Who reads a session may go on upon the thread that reads the pipe, and answers the enclave from there.</summary>
     [Test]
     public async Task Session_WhoseReaderWritesWhileTheEnclaveReadsNothing_DoesNotStopThePipe(CancellationToken cancellationToken)
     {
-        Pipe fromEnclave = new();
-        PipeFrameWriter enclave = new(fromEnclave.Writer.AsStream());
-        using StallingStream toEnclave = new();
-        ConcurrentQueue<EnclaveFrame> notices = new();
-        await using EnclaveConnection connection = new(fromEnclave.Reader.AsStream(), toEnclave, 8, notices.Enqueue);
-        Task<IEnclaveSession> opening = connection.OpenAsync(new byte[1], new SignedQuote(), cancellationToken);
-        await enclave.WriteAsync(new EnclaveFrame { SessionOpened = new SessionOpened { Handle = 1 } }, cancellationToken);
-        IEnclaveSession session = await opening;
+        await using Bench bench = new();
+        IEnclaveSession session = await bench.OpenAsync(handle: 1, cancellationToken);
         int heard = 0;
         Task answering = AnswerAsync();
-        toEnclave.Stall();
-        await enclave.WriteAsync(new EnclaveFrame { Metered = new Metered { Handle = 1, DueNanoton = 1 } }, cancellationToken);
+        bench.ToEnclave.Stall();
+        await bench.Enclave.WriteAsync(new EnclaveFrame { Metered = new Metered { Handle = 1, DueNanoton = 1 } }, cancellationToken);
         await Eventually.TrueAsync("the session hears", () => Volatile.Read(ref heard) == 1, Patience, cancellationToken);
-        await enclave.WriteAsync(new EnclaveFrame { Load = new Load() }, cancellationToken);
-        await Eventually.TrueAsync("the pipe is read on", () => !notices.IsEmpty, Patience, cancellationToken);
+        await bench.Enclave.WriteAsync(new EnclaveFrame { Load = new Load() }, cancellationToken);
+        await Eventually.TrueAsync("the pipe is read on", () => !bench.Notices.IsEmpty, Patience, cancellationToken);
         Assert.That(answering.IsCompleted, Is.False);
-        toEnclave.GoOn();
+        bench.ToEnclave.GoOn();
         await answering;
         await session.DisposeAsync();
-        await fromEnclave.Writer.CompleteAsync();
 
         async Task AnswerAsync()
         {
@@ -85,26 +71,17 @@ public sealed class EnclaveConnectionTests
     [Test]
     public async Task Frames_ThatCameTogether_AreHeardInOrderAndTogether(CancellationToken cancellationToken)
     {
-        Pipe fromEnclave = new();
-        await using EnclaveConnection connection = new(fromEnclave.Reader.AsStream(), Stream.Null, 8, _ => { });
-        PipeFrameWriter enclave = new(fromEnclave.Writer.AsStream());
-        IEnclaveSession[] sessions = new IEnclaveSession[2];
-        for (uint i = 0; i < sessions.Length; i++)
-        {
-            Task<IEnclaveSession> opening = connection.OpenAsync(new byte[1], new SignedQuote(), cancellationToken);
-            await enclave.WriteAsync(new EnclaveFrame { SessionOpened = new SessionOpened { Handle = i + 1 } }, cancellationToken);
-            sessions[i] = await opening;
-        }
-
+        await using Bench bench = new();
+        IEnclaveSession[] sessions = [await bench.OpenAsync(handle: 1, cancellationToken), await bench.OpenAsync(handle: 2, cancellationToken)];
         IAsyncEnumerator<EnclaveEvent>[] events = [.. sessions.Select(s => s.ReadEventsAsync(cancellationToken).GetAsyncEnumerator(cancellationToken))];
         ValueTask<bool>[] first = [.. events.Select(e => e.MoveNextAsync())];
         for (uint due = 1; due <= 3; due++)
         {
-            enclave.Append(new EnclaveFrame { Metered = new Metered { Handle = 1, DueNanoton = due } });
-            enclave.Append(new EnclaveFrame { Metered = new Metered { Handle = 2, DueNanoton = 10 * due } });
+            bench.Enclave.Append(new EnclaveFrame { Metered = new Metered { Handle = 1, DueNanoton = due } });
+            bench.Enclave.Append(new EnclaveFrame { Metered = new Metered { Handle = 2, DueNanoton = 10 * due } });
         }
 
-        await enclave.WriteAsync(new EnclaveFrame { Load = new Load() }, cancellationToken);
+        await bench.Enclave.WriteAsync(new EnclaveFrame { Load = new Load() }, cancellationToken);
         for (int i = 0; i < events.Length; i++)
         {
             Assert.That(await first[i]);
@@ -122,8 +99,39 @@ public sealed class EnclaveConnectionTests
             Assert.That(await events[i].MoveNextAsync(), Is.False);
             await events[i].DisposeAsync();
         }
+    }
 
-        await fromEnclave.Writer.CompleteAsync();
+    /// <summary>A connection and the two ends of its pipes that the test holds.</summary>
+    private sealed class Bench : IAsyncDisposable
+    {
+        private readonly Pipe _fromEnclave = new();
+        private readonly EnclaveConnection _connection;
+
+        public Bench()
+        {
+            Enclave = new PipeFrameWriter(_fromEnclave.Writer.AsStream());
+            _connection = new EnclaveConnection(_fromEnclave.Reader.AsStream(), ToEnclave, 8, Notices.Enqueue);
+        }
+
+        public PipeFrameWriter Enclave { get; }
+
+        public StallingStream ToEnclave { get; } = new();
+
+        public ConcurrentQueue<EnclaveFrame> Notices { get; } = new();
+
+        public async Task<IEnclaveSession> OpenAsync(uint handle, CancellationToken cancellationToken)
+        {
+            Task<IEnclaveSession> opening = _connection.OpenAsync(new byte[1], new SignedQuote(), cancellationToken);
+            await Enclave.WriteAsync(new EnclaveFrame { SessionOpened = new SessionOpened { Handle = handle } }, cancellationToken);
+            return await opening;
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await _fromEnclave.Writer.CompleteAsync();
+            await _connection.DisposeAsync();
+            await ToEnclave.DisposeAsync();
+        }
     }
 
     /// <summary>A pipe whose other end stops to read.</summary>

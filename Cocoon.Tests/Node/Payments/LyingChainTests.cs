@@ -1,16 +1,7 @@
 using Cocoon.Node.Payments;
-using Cocoon.Node.Storage;
 using Cocoon.Protocol.Contracts;
-using Cocoon.Protocol.Cryptography;
-using Cocoon.Protocol.Identity;
-using Cocoon.Protocol.Payments.Proto;
 using Cocoon.Protocol.Sessions.Proto;
 using Cocoon.Protocol.Ton;
-using Cocoon.Protocol.Ton.Cells;
-using Cocoon.Protocol.Ton.Sending;
-using Cocoon.Tests.Node.Storage;
-using Cocoon.Tests.Support;
-using Microsoft.Extensions.Logging.Abstractions;
 using NUnit.Framework;
 
 namespace Cocoon.Tests.Node.Payments;
@@ -18,16 +9,16 @@ namespace Cocoon.Tests.Node.Payments;
 /// <summary>A server that says what the chain does not: that money was paid out, that an account is gone, or what was so a while ago.</summary>
 internal sealed class LyingChainTests
 {
-    private const ulong Deposit = 200_000_000;
+    private const ulong Deposit = ClientFixture.Deposit;
     private const ulong Step = 1_000_000;
 
     /// <summary>Whoever runs the server may be the provider: a voucher for what was "paid out already" would be the whole deposit.</summary>
     [Test]
     public async Task CloseTogetherAsync_ToldThatMoreWasPaidOutThanVouched_SignsNothing()
     {
-        await using Client client = new();
+        await using ClientFixture client = new();
         await client.Channel.SignVoucherAsync(1_000, [], CancellationToken.None);
-        client.Show(account => account with { State = account.State! with { Claimed = Deposit } });
+        client.Show(state => state with { Claimed = Deposit });
         PaymentException? refused = await Assert.ThrowsAsync<PaymentException>(() => client.Closer.CloseTogetherAsync(client.Channel, CancellationToken.None));
         Assert.That((refused!.Code, client.AskedToClose), Is.EqualTo((PaymentErrorCode.Provider, 0)), refused.Message);
         Assert.That(client.Channel.HighestTotal, Is.EqualTo(1_000));
@@ -36,7 +27,7 @@ internal sealed class LyingChainTests
     [Test]
     public async Task RefreshAsync_AnAnswerOlderThanTheLast_ChangesNothing()
     {
-        await using Client client = new();
+        await using ClientFixture client = new();
         await client.Channels.RefreshAsync(client.Channel, CancellationToken.None);
         client.Chain.Now -= 60;
         client.Chain.Accounts.Clear();
@@ -47,7 +38,7 @@ internal sealed class LyingChainTests
     [Test]
     public async Task RefreshAsync_OneServerSaysOnceThatTheAccountIsGone_TheDepositIsNotForgotten()
     {
-        await using Client client = new();
+        await using ClientFixture client = new();
         ClientChannel channel = client.Channel;
         client.Chain.Corroborated = false;
         ChannelAccount account = client.Chain.Accounts[channel.Channel];
@@ -64,7 +55,7 @@ internal sealed class LyingChainTests
     [TestCase(false, 3)]
     public async Task RefreshAsync_TheAccountIsGone_IsBelievedWhenItIsProvenOrStaysSo(bool corroborated, int looks)
     {
-        await using Client client = new();
+        await using ClientFixture client = new();
         ClientChannel channel = client.Channel;
         client.Chain.Corroborated = corroborated;
         client.Chain.Accounts.Clear();
@@ -82,7 +73,7 @@ internal sealed class LyingChainTests
     [Test]
     public async Task TopUpAsync_WhoseMoneyIsNeverShown_StopsAtTheCapAllTheSame()
     {
-        await using Client client = new();
+        await using ClientFixture client = new();
         const ulong amount = 400_000_000;
         for (int i = 0; i < 2; i++)
         {
@@ -184,78 +175,5 @@ internal sealed class LyingChainTests
         await fixture.Ledger.RefreshAsync(after!, CancellationToken.None);
         Assert.That(after!.Record.Gone, Is.False);
         Assert.That(after.TryReserveSession(new SessionId(1), Step), Is.InstanceOf<ReservationOutcome.Reserved>());
-    }
-
-    /// <summary>A client with one open channel, on a chain that the test controls.</summary>
-    private sealed class Client : IChainWallet, IPayClient, IAsyncDisposable
-    {
-        private readonly TemporaryDirectory _directory = new();
-        private readonly Ed25519PrivateKey _provider = Ed25519PrivateKey.Generate();
-        private readonly CocoonDatabase _database;
-
-        public Client()
-        {
-            _database = CocoonDatabase.Open(_directory.File("client.db"));
-            const ulong salt = 5;
-            using Ed25519PrivateKey payKey = ChannelTerms.DerivePayKey(Key, _provider.PublicKey, Networks.DevnetGlobalId, salt);
-            ChannelTerms terms = new(
-                Address, payKey.PublicKey, new TonAddress(0, ProviderFixture.Hash(1)), _provider.PublicKey, 3_600, Chain.Now + 60, Chain.Now + 604_800,
-                Networks.DevnetGlobalId, salt);
-            Chain.Open(terms, Deposit);
-            ManualTimeProvider time = new();
-            ClientChannelStore store = new(_database);
-            ClientChannelRecord record = ClientChannelRecord.Of(terms, PeerId.FromPublicKey(_provider.PublicKey), Deposit, time.GetUtcNow());
-            store.AddAsync(record with { State = ChannelPhase.Open }, CancellationToken.None).GetAwaiter().GetResult();
-            Channels = new ClientChannels(store, Chain, this, new SpendOptions(), time, NullLogger<ClientChannels>.Instance);
-            Closer = new ChannelCloser(Channels, Chain, this, this, time, NullLogger<ChannelCloser>.Instance);
-            Channel = Channels.Channels.Single();
-        }
-
-        public FakeChannelChain Chain { get; } = new();
-
-        public ClientChannels Channels { get; }
-
-        public ChannelCloser Closer { get; }
-
-        public ClientChannel Channel { get; }
-
-        public int AskedToClose { get; private set; }
-
-        /// <summary>What happens when money leaves; <c>null</c>: none may.</summary>
-        public Action? OnSend { get; set; }
-
-        public TonAddress Address { get; } = new(0, ProviderFixture.Hash(2));
-
-        public Ed25519PrivateKey Key { get; } = Ed25519PrivateKey.Generate();
-
-        public ulong FeeReserve => 10_000_000;
-
-        public void Show(Func<ChannelAccount, ChannelAccount> change) => Chain.Accounts[Channel.Channel] = change(Chain.Accounts[Channel.Channel]);
-
-        public Task<ulong> GetBalanceAsync(CancellationToken cancellationToken) => Task.FromResult(10_000_000_000UL);
-
-        public Task<IReadOnlyList<SendOutcome>> SendAsync(IReadOnlyList<PaymentIntent> intents, CancellationToken cancellationToken)
-        {
-            (OnSend ?? throw new InvalidOperationException("nothing may be sent"))();
-            return Task.FromResult<IReadOnlyList<SendOutcome>>([.. intents.Select(_ => new SendOutcome(SendResult.Delivered, "delivered"))]);
-        }
-
-        public Task<PayResponse> GetStateAsync(PeerId provider, CellHash channel, Ed25519PrivateKey payKey, CancellationToken cancellationToken) =>
-            throw new IOException("not asked");
-
-        public Task<PayResponse> RequestCloseAsync(PeerId provider, CellHash channel, VoucherMessage voucher, CancellationToken cancellationToken)
-        {
-            AskedToClose++;
-            throw new IOException("it has what it wanted");
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            await Channels.DisposeAsync();
-            await _database.DisposeAsync();
-            Key.Dispose();
-            _provider.Dispose();
-            _directory.Dispose();
-        }
     }
 }

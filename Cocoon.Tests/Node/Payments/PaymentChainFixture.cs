@@ -15,47 +15,12 @@ using NUnit.Framework;
 namespace Cocoon.Tests.Node.Payments;
 
 /// <summary>Client and provider with their own data directories and wallets, on a devnet, joined by a network in memory.</summary>
-[Category("Chain")]
-internal abstract class PaymentChainFixture
+internal abstract class PaymentChainFixture : DevnetFixture
 {
-    protected const ulong Ton = 1_000_000_000;
-
-    private readonly List<IAsyncDisposable> _owned = [];
-    private DevnetProcess? _devnet;
-
-    protected DevnetProcess Devnet => _devnet ?? throw new InvalidOperationException("The devnet is not running.");
-
-    protected static CancellationToken Patience => TestContext.CurrentContext.CancellationToken;
-
-    [OneTimeSetUp]
-    public async Task StartDevnetAsync() => _devnet = await DevnetProcess.StartAsync();
-
-    [TearDown]
-    public async Task StopNodesAsync()
-    {
-        _owned.Reverse();
-        foreach (IAsyncDisposable node in _owned)
-        {
-            await node.DisposeAsync();
-        }
-
-        _owned.Clear();
-    }
-
-    [OneTimeTearDown]
-    public async Task StopDevnetAsync()
-    {
-        if (_devnet is not null)
-        {
-            await _devnet.DisposeAsync();
-        }
-    }
-
     /// <param name="client">Its way to the chain; <c>null</c>: the devnet's own.</param>
     protected async Task<PaymentNode> NewNodeAsync(MemoryNetwork network, ulong nanotons, ITonClient? client = null, SpendOptions? spending = null)
     {
-        PaymentNode node = new(network, client ?? Devnet.Client, ownChain: client is null, spending ?? new SpendOptions());
-        _owned.Add(node);
+        PaymentNode node = Own(new PaymentNode(network, client ?? Devnet.Client, ownChain: client is null, spending ?? new SpendOptions()));
         if (nanotons > 0)
         {
             await Devnet.FaucetAsync(node.Address, nanotons);
@@ -64,12 +29,7 @@ internal abstract class PaymentChainFixture
         return node;
     }
 
-    protected MemoryNetwork NewNetwork()
-    {
-        MemoryNetwork network = new();
-        _owned.Add(network);
-        return network;
-    }
+    protected MemoryNetwork NewNetwork() => Own(new MemoryNetwork());
 
     protected Task<ulong> BalanceAsync(PaymentNode node) => node.Wallet.GetBalanceAsync(Patience);
 

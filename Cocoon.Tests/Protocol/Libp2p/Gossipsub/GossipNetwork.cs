@@ -31,6 +31,21 @@ internal sealed class GossipNetwork : IAsyncDisposable
         return node;
     }
 
+    public async Task<GossipNode> AddSubscribedAsync(Action<GossipsubOptions>? set = null)
+    {
+        GossipNode node = Add(set);
+        await node.SubscribeAsync();
+        return node;
+    }
+
+    /// <summary>A peer played by the test, connected to <paramref name="node"/>.</summary>
+    public async Task<RawGossipPeer> ConnectRawAsync(GossipNode node, bool subscribe = true)
+    {
+        RawGossipPeer peer = new(this);
+        await peer.ConnectAsync(node, subscribe);
+        return peer;
+    }
+
     public async Task ConnectAsync(MemoryHost from, MemoryHost to)
     {
         from.AddAddresses(to.LocalPeer, to.Addresses, TimeSpan.FromHours(1));

@@ -48,11 +48,8 @@ public sealed class GossipsubHostileTests
     {
         await VirtualLoop.Enter();
         await using GossipNetwork network = new();
-        GossipNode node = network.Add(), author = network.Add();
-        await node.SubscribeAsync();
-        RawGossipPeer forger = new(network), honest = new(network);
-        await forger.ConnectAsync(node);
-        await honest.ConnectAsync(node);
+        GossipNode node = await network.AddSubscribedAsync(), author = network.Add();
+        RawGossipPeer forger = await network.ConnectRawAsync(node), honest = await network.ConnectRawAsync(node);
         GossipMessage real = MessageSigning.Create(author.Host.Key, GossipNetwork.Topic, "real"u8, 7);
         byte[] forged = real.Raw.ToArray();
         int at = forged.AsSpan().IndexOf("real"u8);
@@ -74,11 +71,8 @@ public sealed class GossipsubHostileTests
     {
         await VirtualLoop.Enter();
         await using GossipNetwork network = new();
-        GossipNode node = network.Add(), author = network.Add();
-        await node.SubscribeAsync();
-        RawGossipPeer forger = new(network), honest = new(network);
-        await forger.ConnectAsync(node);
-        await honest.ConnectAsync(node);
+        GossipNode node = await network.AddSubscribedAsync(), author = network.Add();
+        RawGossipPeer forger = await network.ConnectRawAsync(node), honest = await network.ConnectRawAsync(node);
         await network.Time.UntilAsync(() => node.MeshSize == 2, "mesh");
         byte[] text = [.. Enumerable.Repeat((byte)'r', 2000)];
         GossipMessage real = MessageSigning.Create(author.Host.Key, GossipNetwork.Topic, text, 7);
@@ -96,12 +90,10 @@ public sealed class GossipsubHostileTests
     {
         await VirtualLoop.Enter();
         await using GossipNetwork network = new();
-        GossipNode node = network.Add(), honest = network.Add();
-        await node.SubscribeAsync();
+        GossipNode node = await network.AddSubscribedAsync(), honest = network.Add();
         await honest.SubscribeAsync();
         await network.ConnectAsync(honest.Host, node.Host);
-        RawGossipPeer spammer = new(network);
-        await spammer.ConnectAsync(node);
+        RawGossipPeer spammer = await network.ConnectRawAsync(node);
         byte[] unsigned = GossipRpcReader.ReadMessage(spammer.Message("spam", 1).Raw).Raw[..^66].ToArray();
         for (int i = 0; i < 10; i++)
         {
@@ -123,10 +115,8 @@ public sealed class GossipsubHostileTests
     {
         await VirtualLoop.Enter();
         await using GossipNetwork network = new();
-        GossipNode node = network.Add();
-        await node.SubscribeAsync();
-        RawGossipPeer peer = new(network);
-        await peer.ConnectAsync(node);
+        GossipNode node = await network.AddSubscribedAsync();
+        RawGossipPeer peer = await network.ConnectRawAsync(node);
         await network.Time.UntilAsync(() => node.MeshSize == 1, "mesh");
         await peer.SendControlAsync(control => GossipRpcWriter.WritePrune(control, GossipNetwork.Topic, TimeSpan.FromSeconds(60)));
         for (int i = 0; i < 8; i++)
@@ -149,11 +139,9 @@ public sealed class GossipsubHostileTests
     {
         await VirtualLoop.Enter();
         await using GossipNetwork network = new();
-        GossipNode node = network.Add(), stranger = network.Add();
-        await node.SubscribeAsync();
+        GossipNode node = await network.AddSubscribedAsync(), stranger = network.Add();
         await stranger.SubscribeAsync();
-        RawGossipPeer peer = new(network);
-        await peer.ConnectAsync(node);
+        RawGossipPeer peer = await network.ConnectRawAsync(node);
         await network.Time.UntilAsync(() => node.MeshSize == 1, "mesh");
         byte[] named = stranger.Host.LocalPeer.Memory.ToArray();
         await peer.SendControlAsync(control =>
@@ -183,11 +171,8 @@ public sealed class GossipsubHostileTests
     {
         await VirtualLoop.Enter();
         await using GossipNetwork network = new();
-        GossipNode node = network.Add(options => options.FloodPublish = false);
-        await node.SubscribeAsync();
-        RawGossipPeer flooder = new(network), source = new(network);
-        await flooder.ConnectAsync(node);
-        await source.ConnectAsync(node);
+        GossipNode node = await network.AddSubscribedAsync(options => options.FloodPublish = false);
+        RawGossipPeer flooder = await network.ConnectRawAsync(node), source = await network.ConnectRawAsync(node);
         await network.Time.UntilAsync(() => node.MeshSize == 2, "mesh");
         GossipMessage unwanted = source.Message("unwanted", 2), wanted = source.Message("wanted", 1);
         MessageId[] noise = [.. Enumerable.Range(0, 4000).Select(i => MessageId.Of(source.Peer.Memory.Span, BitConverter.GetBytes((ulong)i + 1000)))];
@@ -209,10 +194,8 @@ public sealed class GossipsubHostileTests
     {
         await VirtualLoop.Enter();
         await using GossipNetwork network = new();
-        GossipNode node = network.Add();
-        await node.SubscribeAsync();
-        RawGossipPeer peer = new(network);
-        await peer.ConnectAsync(node, subscribe: false);
+        GossipNode node = await network.AddSubscribedAsync();
+        RawGossipPeer peer = await network.ConnectRawAsync(node, subscribe: false);
         await peer.SendControlAsync(control =>
         {
             for (int i = 0; i < 1000; i++)
@@ -234,10 +217,8 @@ public sealed class GossipsubHostileTests
     {
         await VirtualLoop.Enter();
         await using GossipNetwork network = new();
-        GossipNode node = network.Add();
-        await node.SubscribeAsync();
-        RawGossipPeer peer = new(network);
-        await peer.ConnectAsync(node);
+        GossipNode node = await network.AddSubscribedAsync();
+        RawGossipPeer peer = await network.ConnectRawAsync(node);
         await node.PublishAsync("once");
         MessageId[] ids = [.. Enumerable.Range(0, 5000).Select(i => new MessageId(BitConverter.GetBytes(i)))];
         for (int i = 0; i < 5; i++)
@@ -254,10 +235,8 @@ public sealed class GossipsubHostileTests
     {
         await VirtualLoop.Enter();
         await using GossipNetwork network = new();
-        GossipNode node = network.Add();
-        await node.SubscribeAsync();
-        RawGossipPeer liar = new(network);
-        await liar.ConnectAsync(node);
+        GossipNode node = await network.AddSubscribedAsync();
+        RawGossipPeer liar = await network.ConnectRawAsync(node);
         for (int round = 0; round < 20; round++)
         {
             MessageId[] ids = [.. Enumerable.Range(0, 10).Select(i => new MessageId([(byte)round, (byte)i]))];
@@ -273,10 +252,8 @@ public sealed class GossipsubHostileTests
     {
         await VirtualLoop.Enter();
         await using GossipNetwork network = new();
-        GossipNode node = network.Add(options => options.MaxIHaveIds = 100);
-        await node.SubscribeAsync();
-        RawGossipPeer peer = new(network);
-        await peer.ConnectAsync(node);
+        GossipNode node = await network.AddSubscribedAsync(options => options.MaxIHaveIds = 100);
+        RawGossipPeer peer = await network.ConnectRawAsync(node);
         for (int round = 0; round < 15; round++)
         {
             MessageId[] ids = [.. Enumerable.Range(0, 50).Select(i => new MessageId([(byte)round, (byte)i]))];
@@ -292,10 +269,8 @@ public sealed class GossipsubHostileTests
     {
         await VirtualLoop.Enter();
         await using GossipNetwork network = new();
-        GossipNode node = network.Add();
-        await node.SubscribeAsync();
-        RawGossipPeer peer = new(network);
-        await peer.ConnectAsync(node);
+        GossipNode node = await network.AddSubscribedAsync();
+        RawGossipPeer peer = await network.ConnectRawAsync(node);
         await peer.SendBytesAsync([0x81, 0x80, 0x40]);
         await network.Time.UntilAsync(() => node.Router.Snapshot().Counts.Penalties == 1, "1 MiB + 1");
         await peer.OpenAsync(node);
@@ -309,10 +284,8 @@ public sealed class GossipsubHostileTests
     {
         await VirtualLoop.Enter();
         await using GossipNetwork network = new();
-        GossipNode node = network.Add();
-        await node.SubscribeAsync();
-        RawGossipPeer peer = new(network);
-        await peer.ConnectAsync(node, subscribe: false);
+        GossipNode node = await network.AddSubscribedAsync();
+        RawGossipPeer peer = await network.ConnectRawAsync(node, subscribe: false);
         await peer.SendAsync(rpc =>
         {
             for (int i = 0; i < 3000; i++)
@@ -345,9 +318,7 @@ public sealed class GossipsubHostileTests
                 node.Received.Enqueue(message);
                 return ValueTask.CompletedTask;
             });
-        RawGossipPeer flooder = new(network), honest = new(network);
-        await flooder.ConnectAsync(node);
-        await honest.ConnectAsync(node);
+        RawGossipPeer flooder = await network.ConnectRawAsync(node), honest = await network.ConnectRawAsync(node);
         for (uint i = 0; i < 200; i++)
         {
             await flooder.SendMessageAsync(flooder.Message($"flood {i}", i));
@@ -367,14 +338,12 @@ public sealed class GossipsubHostileTests
     {
         await VirtualLoop.Enter();
         await using GossipNetwork network = new();
-        GossipNode node = network.Add();
-        await node.SubscribeAsync();
+        GossipNode node = await network.AddSubscribedAsync();
         MemoryHost slow = network.Network.AddHost();
         TaskCompletionSource end = new();
         slow.Handle(GossipsubProtocol.V12, (_, cancellationToken) => end.Task.WaitAsync(cancellationToken));
         await network.ConnectAsync(slow, node.Host);
-        RawGossipPeer good = new(network);
-        await good.ConnectAsync(node);
+        RawGossipPeer good = await network.ConnectRawAsync(node);
         RawGossipPeer subscriber = new(network);
         await VirtualTime.SettleAsync();
 

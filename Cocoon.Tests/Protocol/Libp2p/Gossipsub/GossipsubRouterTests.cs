@@ -46,12 +46,10 @@ public sealed class GossipsubRouterTests
     {
         await VirtualLoop.Enter();
         await using GossipNetwork network = new();
-        GossipNode centre = network.Add();
-        await centre.SubscribeAsync();
+        GossipNode centre = await network.AddSubscribedAsync();
         for (int i = 0; i < 13; i++)
         {
-            GossipNode node = network.Add();
-            await node.SubscribeAsync();
+            GossipNode node = await network.AddSubscribedAsync();
             await network.ConnectAsync(node.Host, centre.Host);
         }
 
@@ -84,12 +82,10 @@ public sealed class GossipsubRouterTests
     {
         await VirtualLoop.Enter();
         await using GossipNetwork network = new();
-        GossipNode centre = network.Add(options => options.OpportunisticGraftTicks = 20);
-        await centre.SubscribeAsync();
+        GossipNode centre = await network.AddSubscribedAsync(options => options.OpportunisticGraftTicks = 20);
         for (int i = 0; i < 8; i++)
         {
-            GossipNode node = network.Add();
-            await node.SubscribeAsync();
+            GossipNode node = await network.AddSubscribedAsync();
             await network.ConnectAsync(node.Host, centre.Host);
         }
 
@@ -122,12 +118,10 @@ public sealed class GossipsubRouterTests
     {
         await VirtualLoop.Enter();
         await using GossipNetwork network = new();
-        GossipNode centre = network.Add();
-        await centre.SubscribeAsync();
+        GossipNode centre = await network.AddSubscribedAsync();
         for (int i = 0; i < 25; i++)
         {
-            GossipNode node = network.Add();
-            await node.SubscribeAsync();
+            GossipNode node = await network.AddSubscribedAsync();
             await network.ConnectAsync(i % 2 == 0 ? node.Host : centre.Host, i % 2 == 0 ? centre.Host : node.Host);
         }
 
@@ -151,15 +145,13 @@ public sealed class GossipsubRouterTests
     {
         await VirtualLoop.Enter();
         await using GossipNetwork network = new();
-        GossipNode centre = network.Add(), publisher = network.Add();
-        await centre.SubscribeAsync();
+        GossipNode centre = await network.AddSubscribedAsync(), publisher = network.Add();
         await publisher.SubscribeAsync();
         await network.ConnectAsync(centre.Host, publisher.Host);
         List<GossipNode> others = [];
         for (int i = 0; i < 40; i++)
         {
-            GossipNode node = network.Add();
-            await node.SubscribeAsync();
+            GossipNode node = await network.AddSubscribedAsync();
             await network.ConnectAsync(node.Host, centre.Host);
             others.Add(node);
         }
@@ -207,10 +199,8 @@ public sealed class GossipsubRouterTests
     {
         await VirtualLoop.Enter();
         await using GossipNetwork network = new();
-        GossipNode node = network.Add();
-        await node.SubscribeAsync();
-        RawGossipPeer peer = new(network);
-        await peer.ConnectAsync(node);
+        GossipNode node = await network.AddSubscribedAsync();
+        RawGossipPeer peer = await network.ConnectRawAsync(node);
         GossipMessage message = peer.Message("lazy", 1);
         await peer.SendControlAsync(control => GossipRpcWriter.WriteIHave(control, GossipNetwork.Topic, [message.Id]));
         await network.Time.UntilAsync(() => peer.Heard.SelectMany(rpc => rpc.IWant).Contains(message.Id), "IWANT");
@@ -234,8 +224,7 @@ public sealed class GossipsubRouterTests
             _ => ValidationResult.Accept,
         });
         await network.ConnectAsync(node.Host, behind.Host);
-        RawGossipPeer peer = new(network);
-        await peer.ConnectAsync(node);
+        RawGossipPeer peer = await network.ConnectRawAsync(node);
         await network.Time.UntilAsync(() => node.MeshSize == 2 && behind.MeshSize == 1, "the mesh");
 
         await peer.SendMessageAsync(peer.Message("ignored", 1));
@@ -270,8 +259,7 @@ public sealed class GossipsubRouterTests
                 return ValidationResult.Accept;
             },
             (_, _) => ValueTask.CompletedTask);
-        RawGossipPeer peer = new(network);
-        await peer.ConnectAsync(node);
+        RawGossipPeer peer = await network.ConnectRawAsync(node);
         await peer.SendMessageAsync(peer.Message("slow", 1));
         await network.Time.UntilAsync(() => node.Router.Snapshot().Counts.Ignored == 1, "ignored", TimeSpan.FromSeconds(8));
     }
@@ -284,8 +272,7 @@ public sealed class GossipsubRouterTests
         GossipNode publisher = network.Add(options => options.FloodPublish = false);
         for (int i = 0; i < 10; i++)
         {
-            GossipNode node = network.Add();
-            await node.SubscribeAsync();
+            GossipNode node = await network.AddSubscribedAsync();
         }
 
         await network.ConnectRandomlyAsync(10);
@@ -307,8 +294,7 @@ public sealed class GossipsubRouterTests
     {
         await VirtualLoop.Enter();
         await using GossipNetwork network = new();
-        GossipNode publisher = network.Add();
-        await publisher.SubscribeAsync();
+        GossipNode publisher = await network.AddSubscribedAsync();
         List<RawGossipPeer> peers = [];
         for (int i = 0; i < 15; i++)
         {
@@ -327,8 +313,7 @@ public sealed class GossipsubRouterTests
     {
         await VirtualLoop.Enter();
         await using GossipNetwork network = new();
-        GossipNode node = network.Add();
-        await node.SubscribeAsync();
+        GossipNode node = await network.AddSubscribedAsync();
         RawGossipPeer sender = new(network), other = new(network), old = new(network, GossipsubProtocol.V11);
         foreach (RawGossipPeer peer in new[] { sender, other, old })
         {
@@ -374,8 +359,7 @@ public sealed class GossipsubRouterTests
         await using GossipNetwork network = new();
         GossipNode node = network.Add();
         IAsyncDisposable subscription = await node.SubscribeAsync();
-        RawGossipPeer peer = new(network);
-        await peer.ConnectAsync(node);
+        RawGossipPeer peer = await network.ConnectRawAsync(node);
         await network.Time.UntilAsync(() => node.MeshSize == 1, "mesh");
         await subscription.DisposeAsync();
         await network.Time.UntilAsync(() => peer.Heard.Any(rpc => rpc.Prune.Count > 0), "PRUNE");
@@ -392,8 +376,7 @@ public sealed class GossipsubRouterTests
     {
         await VirtualLoop.Enter();
         await using GossipNetwork network = new();
-        GossipNode node = network.Add();
-        await node.SubscribeAsync();
+        GossipNode node = await network.AddSubscribedAsync();
         Assert.That(async () => await node.SubscribeAsync(), Throws.InvalidOperationException);
         Assert.That(async () => await node.Router.PublishAsync("t", new byte[61 << 10]), Throws.ArgumentException);
     }
@@ -403,8 +386,7 @@ public sealed class GossipsubRouterTests
     {
         await VirtualLoop.Enter();
         await using GossipNetwork network = new();
-        GossipNode node = network.Add();
-        await node.SubscribeAsync();
+        GossipNode node = await network.AddSubscribedAsync();
         MemoryHost host = network.Network.AddHost();
         List<PeerId> opened = [];
         List<GossipSubscription> heard = [];

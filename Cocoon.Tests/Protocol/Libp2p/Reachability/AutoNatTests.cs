@@ -14,27 +14,12 @@ using Verdict = Cocoon.Protocol.Libp2p.Protocols.AutoNat.Reachability;
 namespace Cocoon.Tests.Protocol.Libp2p.Reachability;
 
 /// <summary>AutoNAT v1: verdicts, and a server that nobody can aim.</summary>
-public sealed class AutoNatTests
+public sealed class AutoNatTests : ReachabilityTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
-
     private static readonly AutoNatOptions Quick = new()
     {
         FirstInterval = TimeSpan.FromMilliseconds(20), ConfirmInterval = TimeSpan.FromMilliseconds(20), DialTimeout = TimeSpan.FromSeconds(5),
     };
-
-    private readonly List<Libp2pHost> _hosts = [];
-
-    [TearDown]
-    public async Task StopAsync()
-    {
-        foreach (Libp2pHost host in Enumerable.Reverse(_hosts))
-        {
-            await host.DisposeAsync();
-        }
-
-        _hosts.Clear();
-    }
 
     [Test, CancelAfter(60_000)]
     public async Task HostThatCanBeDialled_IsPublic_WithItsAddressVerified(CancellationToken cancellationToken)
@@ -258,12 +243,5 @@ public sealed class AutoNatTests
         }
 
         await LengthPrefixed.WriteAsync(stream, new AutoNatMessage { Type = AutoNatMessage.Types.Type.DialResponse, DialResponse = answer }, cancellationToken);
-    }
-
-    private async Task<Libp2pHost> AddAsync(Task<Libp2pHost> starting)
-    {
-        Libp2pHost host = await starting;
-        _hosts.Add(host);
-        return host;
     }
 }

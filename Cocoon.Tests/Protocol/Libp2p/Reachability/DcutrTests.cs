@@ -13,23 +13,8 @@ using NUnit.Framework;
 namespace Cocoon.Tests.Protocol.Libp2p.Reachability;
 
 /// <summary>The exchange of DCUtR over loopback; the punching itself needs NATs (<c>NatTests</c>).</summary>
-public sealed class DcutrTests
+public sealed class DcutrTests : ReachabilityTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
-
-    private readonly List<Libp2pHost> _hosts = [];
-
-    [TearDown]
-    public async Task StopAsync()
-    {
-        foreach (Libp2pHost host in Enumerable.Reverse(_hosts))
-        {
-            await host.DisposeAsync();
-        }
-
-        _hosts.Clear();
-    }
-
     [TestCase(true), TestCase(false), CancelAfter(60_000)]
     public async Task RelayedConnection_BecomesDirect_AndNewStreamsUseIt(bool dialFirst, CancellationToken cancellationToken)
     {
@@ -191,12 +176,5 @@ public sealed class DcutrTests
         Assert.That(Multiaddr.TryFromBytes(answer!.ObsAddrs[0].Span, out Multiaddr? address) && address.TryGetTcpEndPoint(out _), Is.True);
         address!.TryGetTcpEndPoint(out IPEndPoint? remote);
         return remote!;
-    }
-
-    private async Task<Libp2pHost> AddAsync(Task<Libp2pHost> starting)
-    {
-        Libp2pHost host = await starting;
-        _hosts.Add(host);
-        return host;
     }
 }

@@ -17,23 +17,8 @@ using NUnit.Framework;
 namespace Cocoon.Tests.Protocol.Libp2p.Reachability;
 
 /// <summary>What relays, and those reached through them, must withstand.</summary>
-public sealed class HostileRelayTests
+public sealed class HostileRelayTests : ReachabilityTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
-
-    private readonly List<Libp2pHost> _hosts = [];
-
-    [TearDown]
-    public async Task StopAsync()
-    {
-        foreach (Libp2pHost host in Enumerable.Reverse(_hosts))
-        {
-            await host.DisposeAsync();
-        }
-
-        _hosts.Clear();
-    }
-
     [Test, CancelAfter(60_000)]
     public async Task ReservationFlood_TakesOnlyThePlacesThereAre(CancellationToken cancellationToken)
     {
@@ -48,9 +33,9 @@ public sealed class HostileRelayTests
         }
 
         Assert.That(relay.RelayService!.Reservations, Has.Count.EqualTo(granted));
-        await _hosts[1].DisposeAsync();
+        await Hosts[1].DisposeAsync();
         await Eventually.TrueAsync("the place is free", () => relay.RelayService!.Reservations.Count == 2, Patience, cancellationToken);
-        Assert.That((await AskAsync(_hosts[^1], relay, Reserve, cancellationToken)).Status, Is.EqualTo(CircuitStatus.Ok));
+        Assert.That((await AskAsync(Hosts[^1], relay, Reserve, cancellationToken)).Status, Is.EqualTo(CircuitStatus.Ok));
     }
 
     [Test, CancelAfter(60_000)]
@@ -297,12 +282,5 @@ public sealed class HostileRelayTests
         await using IPeerStream stream = await from.OpenStreamAsync(to.LocalPeer, [CircuitProtocol.StopId], cancellationToken);
         await LengthPrefixed.WriteAsync(stream, message, cancellationToken);
         return (await LengthPrefixed.ReadAsync(stream, StopMessage.Parser, 4096, cancellationToken))!;
-    }
-
-    private async Task<Libp2pHost> AddAsync(Task<Libp2pHost> starting)
-    {
-        Libp2pHost host = await starting;
-        _hosts.Add(host);
-        return host;
     }
 }

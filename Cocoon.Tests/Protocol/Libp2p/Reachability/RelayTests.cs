@@ -9,23 +9,8 @@ using NUnit.Framework;
 namespace Cocoon.Tests.Protocol.Libp2p.Reachability;
 
 /// <summary>Circuit relay v2 between our own hosts over loopback.</summary>
-public sealed class RelayTests
+public sealed class RelayTests : ReachabilityTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
-
-    private readonly List<Libp2pHost> _hosts = [];
-
-    [TearDown]
-    public async Task StopAsync()
-    {
-        foreach (Libp2pHost host in Enumerable.Reverse(_hosts))
-        {
-            await host.DisposeAsync();
-        }
-
-        _hosts.Clear();
-    }
-
     [Test, CancelAfter(60_000)]
     public async Task Reservation_ByListeningAddress_IsAnnouncedAndLeadsToThePeer(CancellationToken cancellationToken)
     {
@@ -272,12 +257,5 @@ public sealed class RelayTests
     {
         await using IPeerStream stream = await from.OpenStreamAsync(to.LocalPeer, [TestHosts.EchoProtocol], cancellationToken);
         return await TestHosts.ExchangeAsync(stream, data, cancellationToken);
-    }
-
-    private async Task<Libp2pHost> AddAsync(Task<Libp2pHost> starting)
-    {
-        Libp2pHost host = await starting;
-        _hosts.Add(host);
-        return host;
     }
 }

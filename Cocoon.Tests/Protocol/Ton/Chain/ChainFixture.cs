@@ -9,44 +9,9 @@ using NUnit.Framework;
 
 namespace Cocoon.Tests.Protocol.Ton.Chain;
 
-/// <summary>Tests against a devnet of their own: the real virtual machine behind the real API.</summary>
-[Category("Chain")]
-internal abstract class ChainFixture
+/// <summary>People with wallets on a devnet.</summary>
+internal abstract class ChainFixture : DevnetFixture
 {
-    protected const ulong Ton = 1_000_000_000;
-
-    private readonly List<Person> _people = [];
-    private DevnetProcess? _devnet;
-
-    protected DevnetProcess Devnet => _devnet ?? throw new InvalidOperationException("The devnet is not running.");
-
-    protected static CancellationToken Patience => TestContext.CurrentContext.CancellationToken;
-
-    protected virtual string[] DevnetOptions => [];
-
-    [OneTimeSetUp]
-    public async Task StartDevnetAsync() => _devnet = await DevnetProcess.StartAsync(DevnetOptions);
-
-    [TearDown]
-    public async Task StopPeopleAsync()
-    {
-        foreach (Person person in _people)
-        {
-            await person.DisposeAsync();
-        }
-
-        _people.Clear();
-    }
-
-    [OneTimeTearDown]
-    public async Task StopDevnetAsync()
-    {
-        if (_devnet is not null)
-        {
-            await _devnet.DisposeAsync();
-        }
-    }
-
     /// <summary>Somebody with a fresh mnemonic and a funded wallet that is not deployed yet.</summary>
     protected async Task<Person> NewPersonAsync(ulong nanotons, ITonClient? client = null, IOutboxStore? store = null)
     {
@@ -57,11 +22,11 @@ internal abstract class ChainFixture
             await Devnet.FaucetAsync(wallet.Address, nanotons);
         }
 
-        return Adopt(new Person(key, wallet, client ?? Devnet.Client, store ?? new InMemoryOutboxStore()));
+        return Own(new Person(key, wallet, client ?? Devnet.Client, store ?? new InMemoryOutboxStore()));
     }
 
     /// <summary>The same wallet and queue in a new process, so to speak.</summary>
-    protected Person Restart(Person person, ITonClient? client = null) => Adopt(new Person(person.Key, person.Wallet, client ?? Devnet.Client, person.Store));
+    protected Person Restart(Person person, ITonClient? client = null) => Own(new Person(person.Key, person.Wallet, client ?? Devnet.Client, person.Store));
 
     /// <summary>All transactions of an account, newest first.</summary>
     /// <param name="from">The last one, for an account that is gone.</param>
@@ -80,12 +45,6 @@ internal abstract class ChainFixture
 
             next = page[^1].Previous;
         }
-    }
-
-    private Person Adopt(Person person)
-    {
-        _people.Add(person);
-        return person;
     }
 
     protected sealed class Person : IAsyncDisposable
