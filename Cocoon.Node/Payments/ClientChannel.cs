@@ -117,8 +117,12 @@ internal sealed partial class ClientChannel : IDisposable
     {
         lock (_lock)
         {
-            bool isLate = account.ChainTime < _readAt;
-            _readAt = Math.Max(_readAt, account.ChainTime);
+            if (account.ChainTime < _readAt)
+            {
+                return false;
+            }
+
+            _readAt = account.ChainTime;
             if (account.State is not null)
             {
                 _goneSince = null;
@@ -127,7 +131,7 @@ internal sealed partial class ClientChannel : IDisposable
 
             // What ended it sees its own refund; this is for what was ended elsewhere.
             _goneSince ??= account.ChainTime;
-            return !isLate && (account.Corroborated || _record.State == ChannelPhase.Opening || account.ChainTime >= _goneSince + (long)ClientChannels.GoneAfter.TotalSeconds);
+            return account.Corroborated || _record.State == ChannelPhase.Opening || account.ChainTime >= _goneSince + (long)ClientChannels.GoneAfter.TotalSeconds;
         }
     }
 

@@ -100,7 +100,11 @@ internal sealed partial class ClientChannels : IAsyncDisposable
         ChannelAccount account = await _chain.ReadAsync(channel.Channel, cancellationToken);
         if (!channel.Believes(account))
         {
-            Log.NotBelieved(_logger, channel.Channel);
+            if (account.State is null)
+            {
+                Log.NotBelieved(_logger, channel.Channel);
+            }
+
             return;
         }
 

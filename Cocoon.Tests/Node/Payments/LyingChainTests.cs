@@ -35,6 +35,20 @@ internal sealed class LyingChainTests
         Assert.That(client.Channel.Phase, Is.EqualTo(ChannelPhase.Open), "a server that lags behind has not seen it opened");
     }
 
+    /// <summary>Two servers that are asked by turns: the one that lags behind has not seen that closing began, and would have it begun again.</summary>
+    [Test]
+    public async Task RefreshAsync_AStateOlderThanTheLast_ChangesNothing()
+    {
+        await using ClientFixture client = new();
+        uint closeAt = client.Chain.Now + 3_600;
+        client.Show(state => state with { CloseAt = closeAt });
+        await client.Channels.RefreshAsync(client.Channel, CancellationToken.None);
+        client.Chain.Now -= 60;
+        client.Show(state => state with { CloseAt = 0 });
+        await client.Channels.RefreshAsync(client.Channel, CancellationToken.None);
+        Assert.That((client.Channel.Phase, client.Channel.Record.CloseAt), Is.EqualTo((ChannelPhase.Closing, closeAt)));
+    }
+
     [Test]
     public async Task RefreshAsync_OneServerSaysOnceThatTheAccountIsGone_TheDepositIsNotForgotten()
     {
