@@ -125,7 +125,7 @@ internal sealed class RunPayment(OpenedSession session, ClientChannel channel, C
     {
         if (!_pacer.Observe(due))
         {
-            throw SessionFailures.Overcharged(session.Offer, due, _pacer.Bound);
+            throw SessionFailures.Overcharged(session.Offer, $"it says {due} nanoTON, our bound is {_pacer.Bound}", AtRisk);
         }
 
         payment.Observe(due);

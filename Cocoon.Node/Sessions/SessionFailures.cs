@@ -1,4 +1,3 @@
-using System.Globalization;
 using Cocoon.Node.PrivacyRelay;
 using Cocoon.Node.Serving;
 using Cocoon.Protocol.Attestation;
@@ -98,13 +97,13 @@ internal static class SessionFailures
         TryAnother = failed.Retryable,
     };
 
-    public static InferenceException Overcharged(VerifiedOffer offer, ulong due, ulong bound) => new(
+    public static InferenceException Overcharged(VerifiedOffer offer, string why, ulong atRisk) => new(
         InferenceFailure.Overcharged,
         $"provider {Short(offer)} charges more than this request can cost",
-        string.Create(CultureInfo.InvariantCulture, $"it says {due} nanoTON, our bound is {bound}"),
+        why,
         "Nothing above the bound was paid. The provider is avoided from now on.")
     {
-        AtRiskNanoton = bound,
+        AtRiskNanoton = atRisk,
     };
 
     public static string Short(VerifiedOffer offer)

@@ -283,9 +283,12 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
     private void CheckPrompt(Started started)
     {
         uint bound = RequestBound.PromptTokens(ask);
-        if (started.PromptTokens > bound || started.CachedTokens > started.PromptTokens)
+        string? wrong = started.PromptTokens > bound ? $"it counts {started.PromptTokens} tokens in a prompt that has {bound} at most"
+            : started.CachedTokens > started.PromptTokens ? $"it counts {started.CachedTokens} cached tokens in a prompt of {started.PromptTokens}"
+            : null;
+        if (wrong is not null)
         {
-            throw SessionFailures.Overcharged(session.Offer, started.PromptTokens, bound);
+            throw SessionFailures.Overcharged(session.Offer, wrong, _payment.AtRisk);
         }
     }
 

@@ -109,6 +109,22 @@ internal sealed class SessionRunTests
         Assert.That(bench.Channel.HasLiveSessions, Is.False);
     }
 
+    [TestCase(uint.MaxValue, 0U)]
+    [TestCase(1U, 2U)]
+    public async Task RunAsync_EnclaveThatMiscountsThePrompt_IsToldInTokensAndRisksWhatWasVouched(uint prompt, uint cached)
+    {
+        await using SessionBench bench = new(static (_, _, _) => Task.CompletedTask);
+        InferenceException? refused = await AskAsync(bench, async (link, request, enclave, ct) =>
+        {
+            await link.WriteAsync(new ProviderMessage { Accepted = new Accepted() }, ct);
+            using ResponseSealer sealer = enclave.Open(request).Response;
+            AnswerEvent started = new() { Started = new Started { PromptTokens = prompt, CachedTokens = cached } };
+            await link.WriteAsync(new ProviderMessage { Sealed = new SealedFrame { Data = ByteString.CopyFrom(Frame(sealer, started)) } }, ct);
+        });
+        Assert.That((refused!.Failure, refused.AtRiskNanoton), Is.EqualTo((InferenceFailure.Overcharged, bench.Channel.HighestTotal)));
+        Assert.That(refused.Why, Does.Contain("tokens").And.Not.Contain("nanoTON"));
+    }
+
     /// <summary>What a host can do to sealed frames on their way, each an error by its own word; what came before it stays what the enclave said.</summary>
     [TestCase("flip", SessionReasons.Tampered)]
     [TestCase("drop", SessionReasons.Dropped)]
