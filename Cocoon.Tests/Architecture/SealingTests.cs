@@ -16,7 +16,15 @@ public sealed class SealingTests
         Assert.That(Product.Where(t => t.IsSubclassOf(typeof(HpkeAead))), Is.EquivalentTo(new[] { typeof(ChaCha20Poly1305Aead), typeof(Aes256GcmAead) }));
 
     [Test]
-    public void Product_HasNoSuiteOfAnotherMaking() => Assert.That(Product.Where(t => t.IsSubclassOf(typeof(HpkeSuite))), Is.Empty);
+    public void Product_HasNoSuiteOfAnotherMaking()
+    {
+        Assert.That(typeof(HpkeSuite).IsSealed);
+        foreach (HpkeSuite suite in HpkeSuite.Accepted.Concat(HpkeSuite.Offered))
+        {
+            using HpkeAead aead = suite.CreateAead(new byte[HpkeAead.KeySize]);
+            Assert.That(aead.GetType(), Is.EqualTo(suite.AeadId == HpkeAeadId.Aes256Gcm ? typeof(Aes256GcmAead) : typeof(ChaCha20Poly1305Aead)));
+        }
+    }
 
     [Test]
     public void Program_BuildsItsCommandsWithItsOwnSuites()

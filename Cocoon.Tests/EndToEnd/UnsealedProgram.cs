@@ -21,7 +21,7 @@ internal static class UnsealedProgram
 
     public static Task<int> RunAsync(string[] arguments)
     {
-        HpkeSuite[] suites = [new UnsealedSuite()];
+        HpkeSuite[] suites = [UnsealedSuite.Create()];
         return RootCommandBuilder.Build(suites, suites).Parse(arguments).InvokeAsync();
     }
 }

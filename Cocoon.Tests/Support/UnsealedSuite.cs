@@ -3,9 +3,9 @@ using Cocoon.Protocol.Cryptography.Hpke;
 namespace Cocoon.Tests.Support;
 
 /// <summary>Suite A by its identifiers and sizes, with an AEAD that copies.</summary>
-internal sealed class UnsealedSuite() : HpkeSuite(X25519Kem.Instance, HpkeAeadId.ChaCha20Poly1305)
+internal static class UnsealedSuite
 {
-    internal override HpkeAead CreateAead(ReadOnlySpan<byte> key) => new Copy();
+    public static HpkeSuite Create() => new(X25519Kem.Instance, HpkeAeadId.ChaCha20Poly1305, static _ => new Copy());
 
     private sealed class Copy : HpkeAead
     {

@@ -9,6 +9,9 @@ internal static class HpkeAeadId
     public const ushort ChaCha20Poly1305 = 0x0003;
 }
 
+/// <summary>Makes an AEAD under a key of <see cref="HpkeAead.KeySize"/> bytes.</summary>
+internal delegate HpkeAead HpkeAeadFactory(ReadOnlySpan<byte> key);
+
 /// <summary>An AEAD under one key: 32-byte key, 12-byte nonce, 16-byte tag at the end of the ciphertext.</summary>
 /// <remarks>Not thread-safe. The caller never repeats a nonce.</remarks>
 internal abstract class HpkeAead : IDisposable

@@ -5,16 +5,26 @@ using System.Security.Cryptography;
 namespace Cocoon.Protocol.Cryptography.Hpke;
 
 /// <summary>A ciphersuite of RFC 9180 and its base mode: the sender stays anonymous, the recipient is known by attestation.</summary>
-internal class HpkeSuite
+internal sealed class HpkeSuite
 {
     private const byte ModeBase = 0x00;
 
     private readonly byte[] _suiteId = [.. "HPKE"u8, 0, 0, 0, 0, 0, 0];
 
-    internal HpkeSuite(IKem kem, ushort aead)
+    private readonly HpkeAeadFactory _createAead;
+
+    private HpkeSuite(IKem kem, ushort aead)
+        : this(kem, aead, key => HpkeAead.Create(aead, key))
+    {
+    }
+
+    /// <param name="aead">By what name the suite goes.</param>
+    /// <param name="createAead">What goes by that name: an AEAD, which the product has two of.</param>
+    internal HpkeSuite(IKem kem, ushort aead, HpkeAeadFactory createAead)
     {
         Kem = kem;
         AeadId = aead;
+        _createAead = createAead;
         BinaryPrimitives.WriteUInt16BigEndian(_suiteId.AsSpan(4), kem.Id);
         BinaryPrimitives.WriteUInt16BigEndian(_suiteId.AsSpan(6), KdfId);
         BinaryPrimitives.WriteUInt16BigEndian(_suiteId.AsSpan(8), aead);
@@ -96,5 +106,5 @@ internal class HpkeSuite
     }
 
     /// <summary>The suite's AEAD under a key of this session, for requests and answers alike.</summary>
-    internal virtual HpkeAead CreateAead(ReadOnlySpan<byte> key) => HpkeAead.Create(AeadId, key);
+    public HpkeAead CreateAead(ReadOnlySpan<byte> key) => _createAead(key);
 }
