@@ -20,8 +20,7 @@ internal sealed class OfferExchange(ILibp2pHost host, OfferBook book, OwnOffers 
 
     private static readonly TimeSpan Wait = TimeSpan.FromSeconds(5);
 
-    private readonly HelloRate<PeerId> _rate = new(RequestsPerMinute, time);
-    private readonly HelloRate<string> _ownerRate = new(4 * RequestsPerMinute, time);
+    private readonly PeerRate _rate = new(RequestsPerMinute, time);
 
     public void Start() => host.Handle(OfferTopics.FetchProtocol, HandleAsync);
 
@@ -56,7 +55,7 @@ internal sealed class OfferExchange(ILibp2pHost host, OfferBook book, OwnOffers 
         using CancellationTokenSource timeout = new(Wait, time);
         using CancellationTokenSource linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
         OffersRequest? request = await LengthPrefixed.ReadAsync(stream, OffersRequest.Parser, MaxRequest, linked.Token);
-        if (request is null || !_rate.TryTake(stream.RemotePeer) || !_ownerRate.TryTake(PeerOwner.Of(host, stream.RemotePeer)))
+        if (request is null || !_rate.TryTake(stream.RemotePeer, PeerOwner.Of(host, stream.RemotePeer)))
         {
             stream.Reset();
             return;

@@ -1,46 +1,61 @@
-namespace Cocoon.Node.Serving;
+using Cocoon.Protocol.Identity;
 
-/// <summary>Sessions opened in the current minute per peer, or per owner of peers. The table is bounded: it starts anew each minute and refuses strangers when full.</summary>
-internal sealed class HelloRate<TKey>(int perMinute, TimeProvider time)
-    where TKey : notnull
+namespace Cocoon.Node.Peers;
+
+/// <summary>What each peer, and all peers of one owner together, may ask for in the current minute.</summary>
+/// <remarks>Thread-safe. The table is bounded: it starts anew each minute and refuses strangers when full.</remarks>
+internal sealed class PeerRate(int perMinute, TimeProvider time)
 {
-    private const int MaxKeys = 10_000;
+    /// <summary>An owner of many peers, in one network, may as often as so many peers. Own choice.</summary>
+    private const int PeersPerOwner = 4;
+
+    private const int MaxPeers = 10_000;
 
     private readonly Lock _lock = new();
-    private readonly Dictionary<TKey, int> _counts = [];
+    private readonly Dictionary<PeerId, int> _peers = [];
+    private readonly Dictionary<string, int> _owners = [];
     private long _minute;
 
-    /// <summary>Gives one back: its session was paid for, and the rate is for those who open sessions and do not pay.</summary>
-    public void Return(TKey key)
-    {
-        lock (_lock)
-        {
-            if (_counts.TryGetValue(key, out int count) && count > 1)
-            {
-                _counts[key] = count - 1;
-            }
-        }
-    }
-
-    public bool TryTake(TKey key)
+    /// <param name="owner">As <see cref="PeerOwner"/> names it.</param>
+    public bool TryTake(PeerId peer, string owner)
     {
         long minute = time.GetUtcNow().ToUnixTimeSeconds() / 60;
         lock (_lock)
         {
             if (minute != _minute)
             {
-                _counts.Clear();
+                _peers.Clear();
+                _owners.Clear();
                 _minute = minute;
             }
 
-            int count = _counts.GetValueOrDefault(key);
-            if (count >= perMinute || (count == 0 && _counts.Count >= MaxKeys))
+            int ofPeer = _peers.GetValueOrDefault(peer), ofOwner = _owners.GetValueOrDefault(owner);
+            if (ofPeer >= perMinute || ofOwner >= PeersPerOwner * perMinute || (ofPeer == 0 && _peers.Count >= MaxPeers))
             {
                 return false;
             }
 
-            _counts[key] = count + 1;
+            (_peers[peer], _owners[owner]) = (ofPeer + 1, ofOwner + 1);
             return true;
+        }
+    }
+
+    /// <summary>Gives one back: it was paid for, and the rate is for those who ask and do not pay.</summary>
+    public void Return(PeerId peer, string owner)
+    {
+        lock (_lock)
+        {
+            Return(_peers, peer);
+            Return(_owners, owner);
+        }
+    }
+
+    private static void Return<TKey>(Dictionary<TKey, int> counts, TKey key)
+        where TKey : notnull
+    {
+        if (counts.TryGetValue(key, out int count) && count > 1)
+        {
+            counts[key] = count - 1;
         }
     }
 }

@@ -32,14 +32,9 @@ internal sealed partial class InferenceServer(
     /// <summary>Each may cost a second of the TEE's firmware.</summary>
     private const int FreshEvidencePerMinute = 6;
 
-    /// <summary>An owner of many peers, in one network, may have as many times what one peer may.</summary>
-    private const int PeersPerOwner = 4;
-
-    private readonly HelloRate<PeerId> _rate = new(options.Value.HellosPerMinute, time);
-    private readonly HelloRate<string> _ownerRate = new(PeersPerOwner * options.Value.HellosPerMinute, time);
+    private readonly PeerRate _rate = new(options.Value.HellosPerMinute, time);
+    private readonly PeerRate _freshRate = new(FreshEvidencePerMinute, time);
     private readonly WaitingSessions _waiting = new(time);
-    private readonly HelloRate<PeerId> _freshRate = new(FreshEvidencePerMinute, time);
-    private readonly HelloRate<string> _freshOwnerRate = new(PeersPerOwner * FreshEvidencePerMinute, time);
     private readonly ConcurrentDictionary<Task, byte> _sessions = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly CancellationTokenSource _draining = new();
@@ -140,8 +135,7 @@ internal sealed partial class InferenceServer(
         {
             if (await ServeAsync(link, entry, model!, quotes.Issue(followed!, hello!, options.Value.MaxCreditNanoton), bytes!, cancellationToken))
             {
-                _rate.Return(peer);
-                _ownerRate.Return(owner);
+                _rate.Return(peer, owner);
             }
         }
         finally
@@ -188,7 +182,7 @@ internal sealed partial class InferenceServer(
             return (DeclineReason.DeclineMalformed, "a hello was expected", null);
         }
 
-        if (!_rate.TryTake(peer) || !_ownerRate.TryTake(owner) || (hello.FreshEvidence && !(_freshRate.TryTake(peer) && _freshOwnerRate.TryTake(owner))))
+        if (!_rate.TryTake(peer, owner) || (hello.FreshEvidence && !_freshRate.TryTake(peer, owner)))
         {
             return (DeclineReason.DeclineRate, "too many sessions in a minute", null);
         }
