@@ -6,7 +6,7 @@ using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Cocoon.Node.Cli;
-using Cocoon.Node.OpenAi;
+using Cocoon.Node.EventStreams;
 
 namespace Cocoon.Node.Control;
 

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using Cocoon.Node.Diagnostics;
-using Cocoon.Node.OpenAi;
+using Cocoon.Node.EventStreams;
 
 namespace Cocoon.Node.Control;
 

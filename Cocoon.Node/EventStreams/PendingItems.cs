@@ -1,4 +1,4 @@
-namespace Cocoon.Node.OpenAi;
+namespace Cocoon.Node.EventStreams;
 
 /// <summary>Items of which the next is waited for with a limit, and that may be left while it is still awaited.</summary>
 /// <remarks>

@@ -2,7 +2,7 @@ using System.IO.Pipelines;
 using System.Text;
 using System.Text.Json;
 
-namespace Cocoon.Node.OpenAi;
+namespace Cocoon.Node.EventStreams;
 
 /// <summary>Writes <c>data:</c> events into a response (WHATWG HTML, server-sent events). One owner at a time.</summary>
 internal sealed class ServerSentEvents(PipeWriter output, TimeProvider time) : IDisposable

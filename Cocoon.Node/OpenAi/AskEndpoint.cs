@@ -1,3 +1,4 @@
+using Cocoon.Node.EventStreams;
 using Cocoon.Node.Sessions;
 
 namespace Cocoon.Node.OpenAi;

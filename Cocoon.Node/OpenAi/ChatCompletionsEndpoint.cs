@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
+using Cocoon.Node.EventStreams;
 using Cocoon.Node.Sessions;
 using Cocoon.Protocol.Sessions.Proto;
 

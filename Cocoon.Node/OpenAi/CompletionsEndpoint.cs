@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Cocoon.Node.EventStreams;
 using Cocoon.Node.Sessions;
 using Cocoon.Protocol.Sessions.Proto;
 

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Security.Cryptography;
 using System.Text.Json;
+using Cocoon.Node.EventStreams;
 using Cocoon.Node.Sessions;
 
 namespace Cocoon.Node.OpenAi.Responses;

@@ -1,9 +1,9 @@
 using System.Runtime.CompilerServices;
-using Cocoon.Node.OpenAi;
+using Cocoon.Node.EventStreams;
 using Cocoon.Tests.Support;
 using NUnit.Framework;
 
-namespace Cocoon.Tests.Node.OpenAi;
+namespace Cocoon.Tests.Node.EventStreams;
 
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 internal sealed class PendingItemsTests
