@@ -63,6 +63,12 @@ internal sealed class SimClock(SimLoop loop, DateTimeOffset start) : TimeProvide
             _entry = null;
             if (clock.IsStopped)
             {
+                // A PeriodicTimer that is collected wakes who waits for it, from the finalizer's thread: a dead node would go on for a moment.
+                if (Period > TimeSpan.Zero)
+                {
+                    loop.Keep(this);
+                }
+
                 return;
             }
 

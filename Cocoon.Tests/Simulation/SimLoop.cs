@@ -14,6 +14,7 @@ internal sealed class SimLoop : SynchronizationContext
     private readonly Dictionary<long, List<SimEvent>> _events = [];
     private readonly PriorityQueue<long, long> _times = new();
     private readonly Stack<List<SimEvent>> _spare = new();
+    private readonly List<object> _kept = [];
     private int _thread;
 
     /// <summary>Milliseconds since the start.</summary>
@@ -21,6 +22,9 @@ internal sealed class SimLoop : SynchronizationContext
 
     /// <summary>Callbacks that came from another thread: each is a hole in the run's repeatability.</summary>
     public int Strays { get; private set; }
+
+    /// <summary>Where the first of them came from: the stack that posted it.</summary>
+    public string? StrayOrigin { get; private set; }
 
     /// <summary>Callbacks and events run so far.</summary>
     public long Steps { get; private set; }
@@ -33,6 +37,7 @@ internal sealed class SimLoop : SynchronizationContext
         }
         else
         {
+            StrayOrigin ??= Environment.StackTrace;
             _strays.Enqueue((d, state));
         }
     }
@@ -55,6 +60,9 @@ internal sealed class SimLoop : SynchronizationContext
     }
 
     public void Schedule(Action action, long delay) => Schedule(new ActionEvent(action), delay);
+
+    /// <summary>Keeps an object until the run is over: no finalizer of what it refers to runs meanwhile.</summary>
+    public void Keep(object item) => _kept.Add(item);
 
     /// <summary>Runs everything up to and including a moment.</summary>
     public void RunUntil(long time)

@@ -74,8 +74,15 @@ internal static class SimulateTool
         }
 
         options = options with { Providers = Math.Min(providers ?? Math.Max(1, options.Nodes / 20), options.Nodes - options.BootstrapCount) };
-        SimulationReport report = new Simulation(options).Run(errors.WriteLine);
+        Simulation simulation = new(options);
+        SimulationReport report = simulation.Run(errors.WriteLine);
         output.WriteLine(json ? report.ToJson() : report.ToTable());
-        return report.Strays == 0 ? 0 : 1;
+        if (report.Strays == 0)
+        {
+            return 0;
+        }
+
+        errors.WriteLine($"error: {report.Strays} callbacks came from outside the loop, so the run is not repeatable; the first one:\n{simulation.Loop.StrayOrigin}");
+        return 1;
     }
 }

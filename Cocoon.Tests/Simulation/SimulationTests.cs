@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using NUnit.Framework;
 
 namespace Cocoon.Tests.Simulation;
@@ -83,5 +84,44 @@ public sealed class SimulationTests
         loop.RunUntil(20);
         Assert.That(seen[^1], Is.EqualTo("late"));
         Assert.That(loop.Now, Is.EqualTo(20));
+    }
+
+    /// <summary>What a killed node waited for never comes, also not when its memory is collected.</summary>
+    [Test]
+    public void Loop_PeriodicTimerOfADeadNode_IsNotWokenByTheCollector()
+    {
+        SimLoop loop = new();
+        List<long> ticks = [];
+        BeatAndDie(loop, ticks);
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        loop.RunUntil(10_000);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(ticks, Is.EqualTo(new[] { 1000, 2000 }));
+            Assert.That(loop.Strays, Is.Zero);
+        }
+    }
+
+    /// <summary>Leaves nothing of the node on the caller's stack.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void BeatAndDie(SimLoop loop, List<long> ticks)
+    {
+        SimClock clock = new(loop, DateTimeOffset.UnixEpoch);
+        SimNetwork network = new(loop, new Random(1));
+        loop.Schedule(() => network.Watch(BeatAsync()), 0);
+        loop.Schedule(clock.Stop, 2500);
+        loop.RunUntil(5000);
+
+        async Task BeatAsync()
+        {
+            using PeriodicTimer timer = new(TimeSpan.FromSeconds(1), clock);
+            while (await timer.WaitForNextTickAsync())
+            {
+                ticks.Add(loop.Now);
+            }
+
+            ticks.Add(-1);
+        }
     }
 }
