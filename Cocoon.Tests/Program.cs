@@ -46,6 +46,8 @@ internal static class Program
                 return Benchmarks.EngineBenchTool.WriteModel(size, Console.Out);
             case [Enclave.Models.HostileLoadTests.Verb]:
                 return await Enclave.Models.HostileLoadTests.RunAsync(Console.In, Console.Out);
+            case [Enclave.Inference.LongWordTests.Verb]:
+                return await Enclave.Inference.LongWordTests.RunAsync(Console.In, Console.Out);
             case [Enclave.Devices.PowerLimitTests.Verb, string watts]:
                 return await Enclave.Devices.PowerLimitTests.RunAsync(watts);
             case [Enclave.Devices.NvmlTests.Verb]:

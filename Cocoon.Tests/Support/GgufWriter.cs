@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using Cocoon.Enclave.Models;
 
 namespace Cocoon.Tests.Support;
 
@@ -93,6 +94,18 @@ internal sealed class GgufWriter : IDisposable
         }
 
         writer.Flush();
+    }
+
+    /// <summary>The file with another text under a key that it has.</summary>
+    public static byte[] WithText(byte[] model, string key, string text)
+    {
+        GgufHead head = GgufReader.Read(model, model.Length);
+        byte[] name = [.. BitConverter.GetBytes((ulong)key.Length), .. Encoding.UTF8.GetBytes(key), .. BitConverter.GetBytes(8u)];
+        int at = model.AsSpan().IndexOf(name) + name.Length;
+        int old = (int)BinaryPrimitives.ReadUInt64LittleEndian(model.AsSpan(at));
+        byte[] value = Encoding.UTF8.GetBytes(text);
+        byte[] metadata = [.. model[..at], .. BitConverter.GetBytes((ulong)value.Length), .. value, .. model[(at + sizeof(ulong) + old)..(int)head.MetadataLength]];
+        return [.. metadata, .. new byte[Padded(metadata.Length) - metadata.Length], .. model[(int)head.DataOffset..]];
     }
 
     public static long ByteSize(GgufWeights type, long values) => type switch

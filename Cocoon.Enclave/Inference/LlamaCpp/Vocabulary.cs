@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.InteropServices;
 using System.Text;
 using Cocoon.Enclave.Inference.LlamaCpp.Interop;
 
@@ -12,10 +13,14 @@ internal sealed unsafe class Vocabulary
     private const int AttributeControl = 1 << 3;
     private const int AttributeUserDefined = 1 << 4;
 
+    // llama_vocab_type of llama.cpp: byte pair encoding, the one kind with pre-tokenizers.
+    private const int BytePairs = 2;
+
     private readonly nint _vocab;
     private readonly byte[] _pieces;
     private readonly int[] _offsets;
     private readonly bool[] _ends;
+    private readonly bool _hasPreTokenizer;
     private readonly Dictionary<int, byte[]> _control = [];
 
     public Vocabulary(nint vocab)
@@ -24,6 +29,7 @@ internal sealed unsafe class Vocabulary
         Count = LlamaNative.llama_vocab_n_tokens(vocab);
         Bos = LlamaNative.llama_vocab_bos(vocab);
         AddsBos = LlamaNative.llama_vocab_get_add_bos(vocab) != 0 && Bos >= 0;
+        _hasPreTokenizer = LlamaNative.llama_vocab_type(vocab) == BytePairs;
         _offsets = new int[Count + 1];
         _ends = new bool[Count];
         ArrayBufferWriter<byte> pieces = new(Count * 4);
@@ -97,13 +103,35 @@ internal sealed unsafe class Vocabulary
     public bool IsEnd(int token) => _ends[token];
 
     /// <summary>Tokens of plain text: control tokens in it are text. User-defined ones are still found; callers split those first.</summary>
-    public void Tokenize(ReadOnlySpan<char> text, List<int> tokens) => Tokenize(text, tokens, isWhole: false);
+    public void Tokenize(ReadOnlySpan<char> text, List<int> tokens)
+    {
+        while (!text.IsEmpty)
+        {
+            int length = _hasPreTokenizer ? WordBreaks.FirstPiece(text) : text.Length;
+            Tokenize(text[..length], tokens, isWhole: false);
+            text = text[length..];
+        }
+    }
 
     /// <summary>A whole input with whatever begin and end tokens the model's file asks for: how embedding models read.</summary>
     public int[] TokenizeWhole(ReadOnlySpan<char> text)
     {
         List<int> tokens = [];
-        Tokenize(text, tokens, isWhole: true);
+        if (!_hasPreTokenizer || WordBreaks.FirstPiece(text) == text.Length)
+        {
+            Tokenize(text, tokens, isWhole: true);
+            return [.. tokens];
+        }
+
+        // Of a text in pieces llama.cpp would frame each one: what it sets around a single letter stands around all of them.
+        List<int> letter = [];
+        List<int> framed = [];
+        Tokenize("a", letter, isWhole: false);
+        Tokenize("a", framed, isWhole: true);
+        int before = CollectionsMarshal.AsSpan(framed).IndexOf(CollectionsMarshal.AsSpan(letter));
+        tokens.AddRange(framed[..Math.Max(0, before)]);
+        Tokenize(text, tokens);
+        tokens.AddRange(before < 0 ? [] : framed[(before + letter.Count)..]);
         return [.. tokens];
     }
 

@@ -128,6 +128,9 @@ internal static unsafe partial class LlamaNative
     public static partial int llama_vocab_n_tokens(nint vocab);
 
     [LibraryImport(Llama)]
+    public static partial int llama_vocab_type(nint vocab);
+
+    [LibraryImport(Llama)]
     public static partial int llama_vocab_bos(nint vocab);
 
     [LibraryImport(Llama)]
