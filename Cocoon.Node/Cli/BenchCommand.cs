@@ -15,8 +15,6 @@ namespace Cocoon.Node.Cli;
 /// <summary><c>cocoon bench</c>: how fast a model reads and answers on this machine, and what to offer it for.</summary>
 internal static class BenchCommand
 {
-    private const int MaxSequences = 64;
-
     private static readonly Column[] Columns =
     [
         new("sequences", "ANSWERS AT A TIME", IsRight: true) { IsKey = true },
@@ -28,10 +26,10 @@ internal static class BenchCommand
     public static Command Build()
     {
         Argument<string?> model = new("model") { Description = "GGUF file, or name in 'cocoon models' (default: the built-in cocoon-guide)", Arity = ArgumentArity.ZeroOrOne };
-        Option<int[]> sequences = new("--sequences") { Description = "Answers at a time to measure", HelpName = "N", DefaultValueFactory = _ => [1, 2, 4, 8], AllowMultipleArgumentsPerToken = true };
-        Option<int> rounds = new("--rounds") { Description = "Measurements of each; the median counts", DefaultValueFactory = _ => 3 };
-        Option<uint> context = new("--context") { Description = "Tokens of prompt and answer per request to offer (0: the model's, at most 8192)" };
-        Option<uint> threads = new("--threads") { Description = "Engine threads (0: chosen)" };
+        Option<int[]> sequences = new Option<int[]>("--sequences") { Description = "Answers at a time to measure; several after spaces", HelpName = "N", DefaultValueFactory = _ => [1, 2, 4, 8], AllowMultipleArgumentsPerToken = true }.Within(1, 64);
+        Option<int> rounds = new Option<int>("--rounds") { Description = "Measurements of each; the median counts", DefaultValueFactory = _ => 3 }.Within(1, 99);
+        Option<uint> context = ModelOptionSet.Context("Tokens of prompt and answer per request to offer", 0u);
+        Option<uint> threads = ModelOptionSet.Threads(0u);
         Option<TonAmount?> perHour = TonAmount.Option("--per-hour", "TON that an hour of this machine has to bring, from which prices follow (default: the prices of 'cocoon up')");
         GpuOptionSet gpu = new();
         RowOptionSet rows = new();
@@ -41,18 +39,13 @@ internal static class BenchCommand
         command.Run(async (parse, cancellationToken) =>
         {
             int[] counts = [.. parse.GetValue(sequences)!.Distinct().Order()];
-            if (counts.Length == 0 || counts[0] < 1 || counts[^1] > MaxSequences)
-            {
-                throw new CliException(ExitCode.Usage, "the numbers of answers at a time are out of range", $"1 to {MaxSequences} is allowed");
-            }
-
             if (parse.GetValue(perHour) is { } hour && (hour.Nanoton == 0 || hour.Nanoton > TonAmount.MostPrice.Nanoton))
             {
                 throw new CliException(ExitCode.Usage, "what an hour has to bring is out of range", "more than 0 and at most 1000 TON is allowed");
             }
 
             return await RunAsync(
-                parse.GetValue(model), counts, Math.Clamp(parse.GetValue(rounds), 1, 99), parse.GetValue(context), parse.GetValue(threads),
+                parse.GetValue(model), counts, parse.GetValue(rounds), parse.GetValue(context), parse.GetValue(threads),
                 gpu.Read(parse, 0), parse.GetValue(perHour)?.Nanoton / 1_000_000_000m, rows.Read(parse), cancellationToken);
         });
         return command;

@@ -208,7 +208,7 @@ internal static class BondCommand
     private sealed class BondOptionSet
     {
         private readonly Option<string?> _registry = new("--registry") { Description = "Registry whose parameters the bond names (default: none)", HelpName = "ADDRESS" };
-        private readonly Option<uint> _period = new("--unbond-period") { Description = "Seconds between unbond and withdraw; part of the bond's address", DefaultValueFactory = _ => DefaultUnbondPeriod };
+        private readonly Option<uint> _period = new Option<uint>("--unbond-period") { Description = "Seconds between unbond and withdraw; part of the bond's address", DefaultValueFactory = _ => DefaultUnbondPeriod }.Within(0, NumberRange.Year);
         private readonly Option<TonAmount> _minimum = TonAmount.Option("--min-stake", "TON that the bond promises to hold; part of its address", DefaultMinStake);
 
         public void AddTo(Command command)

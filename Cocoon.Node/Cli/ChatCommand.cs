@@ -14,10 +14,10 @@ internal static class ChatCommand
         Option<OutputFormat> output = CommonOptions.Output();
         Option<string?> model = new("--model", "-m") { Description = "Model name or id (default: the first one on offer)" };
         Option<string?> system = new("--system") { Description = "System message" };
-        Option<uint?> maxTokens = new("--max-tokens") { Description = "Most tokens of the answer" };
+        Option<uint?> maxTokens = new Option<uint?>("--max-tokens") { Description = "Most tokens of the answer" }.Within(1, 1 << 22);
         Option<string?> shape = new("--shape") { Description = "steady (hides token timing), fast or batch (default: the client's)" };
         Option<bool> allowOpen = new("--allow-open") { Description = "Accept a provider without hardware protection for this question" };
-        Option<decimal?> temperature = TypedNumber.Option("--temperature", "Sampling temperature (default: 0)");
+        Option<decimal?> temperature = TypedNumber.Option("--temperature", "Sampling temperature (default: 0)").Within(0, 2);
         Argument<string?> prompt = new("prompt") { Description = "The question; without one, a conversation starts", Arity = ArgumentArity.ZeroOrOne };
         Command command = new("chat", "Ask a model\n\nExample: cocoon chat \"What is Cocoon?\"")
         {

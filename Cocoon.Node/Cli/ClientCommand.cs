@@ -23,10 +23,10 @@ internal static class ClientCommand
         };
         Option<string> shape = new("--shape") { Description = "Default answer shape: steady (hides token timing), fast or batch", DefaultValueFactory = _ => "steady" };
         SpendOptionSet spending = new();
-        Option<int?> relays = new("--relays")
+        Option<int?> relays = new Option<int?>("--relays")
         {
             Description = "Privacy relays between you and providers, 0 to 2: they hide your address (default: as many as were used before)", HelpName = "N",
-        };
+        }.Within(0, RelayProtocol.MaxRelays);
         Option<string?> policyFile = AttestCommand.PolicyOption();
         Command command = new("client", "Run a light client: an OpenAI API on localhost, paid from your wallet\n\nExample: cocoon client --bootstrap /ip4/203.0.113.5/tcp/4484/p2p/12D3KooW…")
         {
@@ -39,11 +39,6 @@ internal static class ClientCommand
             if (!CocoonExtension.TryParseShape(parse.GetValue(shape)!, out Shape parsed))
             {
                 throw new CliException(ExitCode.Usage, $"there is no shape '{parse.GetValue(shape)}'", null, "Use steady, fast or batch.");
-            }
-
-            if (parse.GetValue(relays) is < 0 or > RelayProtocol.MaxRelays)
-            {
-                throw new CliException(ExitCode.Usage, $"{parse.GetValue(relays)} relays are out of range", null, $"Use 0 to {RelayProtocol.MaxRelays}.");
             }
 
             NodeOptions node = common.Read(parse, NodeRole.Client);

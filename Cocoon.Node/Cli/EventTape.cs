@@ -18,24 +18,19 @@ internal sealed class EventTape
     {
         _format = format ?? (Console.IsOutputRedirected ? OutputFormat.Jsonl : OutputFormat.Table);
         _count = count;
-        if (count is < 1)
-        {
-            throw new CliException(ExitCode.Usage, $"{count} events cannot be printed");
-        }
-
         if (_format == OutputFormat.Json && count is null)
         {
             throw new CliException(ExitCode.Usage, "events have no end, so they make no document", null, "Use -o jsonl, or give --count.");
         }
     }
 
-    public static Option<int?> Count() => new("--count") { Description = "End after this many" };
+    public static Option<int?> Count() => new Option<int?>("--count") { Description = "End after this many" }.Within(1, 1_000_000_000);
 
     public static Option<OutputFormat?> Output() =>
         new Option<OutputFormat?>("--output", "-o") { Description = "table (for people), jsonl (default in a pipe), csv, or with --count json" }
             .AcceptOnlyFromAmong(CommonOptions.OutputWords);
 
-    public async Task<int> PrintAsync(IAsyncEnumerable<JsonObject> events, Func<JsonObject, bool> isWanted)
+    public async Task<int> PrintAsync(IAsyncEnumerable<JsonObject> events, Func<JsonObject, bool> isWanted, CancellationToken cancellationToken)
     {
         await using StreamOutput output = new();
         JsonArray all = [];
@@ -69,9 +64,9 @@ internal sealed class EventTape
                 }
             }
         }
-        catch (OperationCanceledException) when (output.IsClosed)
+        catch (OperationCanceledException) when (output.IsClosed || cancellationToken.IsCancellationRequested)
         {
-            // Nobody reads any more, which is an end like any other.
+            // Nobody reads any more, or Ctrl-C: the tape has no other end.
         }
 
         if (_format == OutputFormat.Json)

@@ -13,7 +13,7 @@ internal static class EventsCommand
     public static Command Build()
     {
         Option<string?> type = new("--type") { Description = "Only these, comma separated", HelpName = "A,B" };
-        Option<int> last = new("--last") { Description = "Begin with up to this many of the past", DefaultValueFactory = _ => 0 };
+        Option<int> last = new Option<int>("--last") { Description = "Begin with up to this many of the past", DefaultValueFactory = _ => 0 }.Within(0, 1_000_000);
         Option<int?> count = EventTape.Count();
         Option<OutputFormat?> output = EventTape.Output();
         NodeSource source = new();
@@ -28,13 +28,13 @@ internal static class EventsCommand
             }
 
             await using ObservedNode node = await source.OpenAsync(parse, cancellationToken);
-            string path = $"/control/events?last={Math.Max(0, parse.GetValue(last))}";
+            string path = $"/control/events?last={parse.GetValue(last)}";
             if (parse.GetValue(type) is { } types)
             {
                 path += $"&types={Uri.EscapeDataString(types)}";
             }
 
-            return await tape.PrintAsync(node.Client.EventsAsync(path, cancellationToken), static _ => true);
+            return await tape.PrintAsync(node.Client.EventsAsync(path, cancellationToken), static _ => true, cancellationToken);
         });
         return command;
     }

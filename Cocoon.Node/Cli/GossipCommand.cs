@@ -67,7 +67,8 @@ internal static class GossipCommand
             string? wanted = parse.GetValue(topic);
             return await tape.PrintAsync(
                 node.Client.EventsAsync("/control/events?types=gossip", cancellationToken),
-                e => wanted is null || ((string?)e["topic"])?.Contains(wanted, StringComparison.Ordinal) == true);
+                e => wanted is null || ((string?)e["topic"])?.Contains(wanted, StringComparison.Ordinal) == true,
+                cancellationToken);
         });
         return command;
     }

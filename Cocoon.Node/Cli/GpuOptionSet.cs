@@ -7,10 +7,10 @@ namespace Cocoon.Node.Cli;
 /// <summary>The options that say where models go on a machine with GPUs; with several models the n-th value is the n-th model's.</summary>
 internal sealed class GpuOptionSet
 {
-    private readonly Option<int[]> _layers = new("--gpu-layers") { Description = "Layers on GPUs (0: none, -1: all that fit)", DefaultValueFactory = _ => [-1] };
+    private readonly Option<int[]> _layers = new Option<int[]>("--gpu-layers") { Description = "Layers on GPUs (0: none, -1: all that fit)", DefaultValueFactory = _ => [-1] }.Within(-1, 10_000);
     private readonly Option<string[]> _devices = new("--gpu-devices") { Description = "GPUs to use, as 'cocoon gpu' names them (default: all)", HelpName = "A,B", DefaultValueFactory = _ => [] };
     private readonly Option<string[]> _split = new("--split-mode") { Description = "Over several GPUs: layer, row, or none for one GPU", HelpName = "MODE", DefaultValueFactory = _ => ["layer"] };
-    private readonly Option<int[]> _main = new("--main-gpu") { Description = "Which of the GPUs with --split-mode none", HelpName = "N", DefaultValueFactory = _ => [0] };
+    private readonly Option<int[]> _main = new Option<int[]>("--main-gpu") { Description = "Which of the GPUs with --split-mode none", HelpName = "N", DefaultValueFactory = _ => [0] }.Within(0, 63);
     private readonly Option<string[]> _shares = new("--tensor-split") { Description = "Share of each GPU, such as 3,1 (default: by free memory)", HelpName = "A,B", DefaultValueFactory = _ => [] };
 
     /// <summary>Those of which the n-th value is the n-th model's: all of them.</summary>

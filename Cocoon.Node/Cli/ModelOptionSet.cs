@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Cocoon.Node.Models;
 using Cocoon.Node.Serving;
 
 namespace Cocoon.Node.Cli;
@@ -22,14 +23,19 @@ internal sealed class ModelOptionSet
     private readonly Option<string?> _upstream = new("--upstream") { Description = "Serve what an OpenAI-compatible server on this machine answers (vLLM, SGLang, llama-server, Ollama)", HelpName = "URL" };
     private readonly Option<string?> _upstreamModel = new("--upstream-model") { Description = "The server's name for the model (default: its only one); $COCOON_UPSTREAM_KEY holds its API key", HelpName = "NAME" };
     private readonly Option<string[]> _name = new("--name") { Description = "Model name in offers (default: the file's own)", DefaultValueFactory = _ => [] };
-    private readonly Option<uint[]> _slots = new("--slots") { Description = "Requests answered at a time", DefaultValueFactory = _ => [DefaultSlots] };
-    private readonly Option<uint[]> _context = new("--context") { Description = "Tokens of prompt and answer per request (0: the model's, at most 8192)", DefaultValueFactory = _ => [0] };
-    private readonly Option<uint[]> _threads = new("--threads") { Description = "Engine threads (0: chosen)", DefaultValueFactory = _ => [0] };
-    private readonly Option<uint[]> _work = new("--work-percent") { Description = "Most of the time that the engine may compute, in percent: less power, less noise", DefaultValueFactory = _ => [100] };
+    private readonly Option<uint[]> _slots = new Option<uint[]>("--slots") { Description = "Requests answered at a time", DefaultValueFactory = _ => [DefaultSlots] }.Within(1, MemoryFit.MaxSlots);
+    private readonly Option<uint[]> _context = Context<uint[]>("Tokens of prompt and answer per request", [0]);
+    private readonly Option<uint[]> _threads = Threads<uint[]>([0]);
+    private readonly Option<uint[]> _work = new Option<uint[]>("--work-percent") { Description = "Most of the time that the engine may compute, in percent: less power, less noise", DefaultValueFactory = _ => [100] }.Within(1, 100);
     private readonly Option<TonAmount[]> _priceIn = TonAmount.List("--price-in", "TON per 1,000,000 prompt tokens", DefaultIn);
     private readonly Option<TonAmount[]> _priceCached = TonAmount.List("--price-cached", "TON per 1,000,000 cached prompt tokens", DefaultCached);
     private readonly Option<TonAmount[]> _priceOut = TonAmount.List("--price-out", "TON per 1,000,000 completion tokens", DefaultOut);
     private readonly GpuOptionSet _gpu = new();
+
+    public static Option<T> Context<T>(string what, T otherwise) => new Option<T>("--context") { Description = $"{what} (0: the model's, at most 8192)", DefaultValueFactory = _ => otherwise }
+        .Within(ModelServingOptions.LeastContext, 1 << 22, orZero: true);
+
+    public static Option<T> Threads<T>(T otherwise) => new Option<T>("--threads") { Description = "Engine threads (0: chosen)", DefaultValueFactory = _ => otherwise }.Within(0, 1024);
 
     public void AddTo(Command command)
     {
@@ -40,6 +46,8 @@ internal sealed class ModelOptionSet
 
         _gpu.AddTo(command);
     }
+
+    public bool NamesAny(ParseResult parse) => parse.GetValue(_model) is { Length: > 0 } || parse.GetValue(_upstream) is not null;
 
     /// <param name="find">The file of what <c>--model</c> names; <c>null</c> is the built-in model.</param>
     /// <exception cref="CliException">Out of range, named twice, or not to be told apart.</exception>
@@ -79,10 +87,10 @@ internal sealed class ModelOptionSet
                 UpstreamModel = parse.GetValue(_upstreamModel) ?? "",
                 UpstreamKey = Environment.GetEnvironmentVariable(UpstreamAddress.KeyVariable) ?? "",
                 ModelName = i < names.Length ? names[i] : "",
-                Slots = Within("slots", PerModel.Value(parse, _slots, i, DefaultSlots), 1, 64),
-                ContextTokens = Within("tokens", PerModel.Value(parse, _context, i, 0u), 0, 1 << 22),
-                Threads = Threads(Within("threads", PerModel.Value(parse, _threads, i, 0u), 0, 1024), paths.Length),
-                WorkPercent = Within("percent of work", PerModel.Value(parse, _work, i, 100u), 1, 100),
+                Slots = PerModel.Value(parse, _slots, i, DefaultSlots),
+                ContextTokens = PerModel.Value(parse, _context, i, 0u),
+                Threads = ThreadsOf(PerModel.Value(parse, _threads, i, 0u), paths.Length),
+                WorkPercent = PerModel.Value(parse, _work, i, 100u),
                 Gpu = _gpu.Read(parse, i),
                 PricePrompt = PerModel.Value(parse, _priceIn, i, new TonAmount(DefaultIn)).ToPrice(),
                 PriceCached = PerModel.Value(parse, _priceCached, i, new TonAmount(DefaultCached)).ToPrice(),
@@ -92,10 +100,6 @@ internal sealed class ModelOptionSet
     }
 
     /// <summary>Engines that share the cores unasked would spin against each other.</summary>
-    private static uint Threads(uint wanted, int models) =>
+    private static uint ThreadsOf(uint wanted, int models) =>
         wanted > 0 || models == 1 ? wanted : (uint)Math.Max(1, (Environment.ProcessorCount - 1) / models);
-
-    private static uint Within(string what, uint value, uint least, uint most) => value >= least && value <= most
-        ? value
-        : throw new CliException(ExitCode.Usage, $"{value} {what} are out of range", $"{least} to {most} is allowed");
 }

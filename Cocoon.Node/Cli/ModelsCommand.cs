@@ -26,12 +26,20 @@ internal static class ModelsCommand
         new("age_seconds", "ADDED", r => Words.Age(r["age_seconds"]), IsRight: true),
     ];
 
+    private static readonly Column[] CheckColumns =
+    [
+        new("name", "NAME") { IsKey = true },
+        new("state", "STATE"),
+        new("damaged", "DAMAGED", r => string.Join(", ", r["damaged"]!.AsArray().Select(f => Words.Printable(f!.ToString()))) is { Length: > 0 } files ? files : "-"),
+        new("model_id", "MODEL ID", r => Words.Short(r["model_id"])),
+    ];
+
     public static Command Build()
     {
         Command command = new("models", "Model files on this machine\n\nExample: cocoon models pull Qwen/Qwen3-8B-GGUF:Q4_K_M") { BuildList(), BuildAdd(), BuildPull(), BuildShow(), BuildRemove(), BuildVerify() };
         RowOptionSet rows = new();
         rows.AddTo(command);
-        command.Run((parse, _) => ListAsync(rows.Read(parse)));
+        command.Run((parse, cancellationToken) => ListAsync(parse, rows, cancellationToken));
         return command;
     }
 
@@ -40,16 +48,14 @@ internal static class ModelsCommand
         RowOptionSet rows = new();
         Command command = new("list", "What is stored");
         rows.AddTo(command);
-        command.Run((parse, _) => ListAsync(rows.Read(parse)));
+        command.Run((parse, cancellationToken) => ListAsync(parse, rows, cancellationToken));
         return command;
     }
 
-    private static Task<int> ListAsync(RowOptions options)
-    {
-        JsonArray rows = [.. new ModelStore().List().Select(Row)];
-        RowWriter.Write(new JsonObject { ["schema"] = ControlJson.Schema, ["models"] = rows }, "models", Columns, options, Console.Out);
-        return Task.FromResult(ExitCode.Ok);
-    }
+    private static Task<int> ListAsync(ParseResult parse, RowOptionSet rows, CancellationToken cancellationToken) => rows.PrintAsync(
+        parse, _ => Task.FromResult(Document(new ModelStore().List().Select(Row))), "models", Columns, footnote: null, cancellationToken);
+
+    private static JsonObject Document(IEnumerable<JsonObject> rows) => new() { ["schema"] = ControlJson.Schema, ["models"] = new JsonArray([.. rows]) };
 
     private static Command BuildAdd()
     {
@@ -73,7 +79,7 @@ internal static class ModelsCommand
         Argument<string> from = new("source") { Description = "OWNER/REPOSITORY[:QUANT|:FILE.gguf] on Hugging Face, or the URL of a GGUF file" };
         Option<string?> name = NameOption();
         Option<string?> sha256 = new("--sha256") { Description = "Refuse a file with another digest", HelpName = "HEX" };
-        Option<int> connections = new("--connections") { Description = "Parallel ranges, 1 to 16", DefaultValueFactory = _ => 4 };
+        Option<int> connections = new Option<int>("--connections") { Description = "Parallel ranges", DefaultValueFactory = _ => 4 }.Within(1, 16);
         Command command = new("pull", "Download a model: resumes, checks digests\n\nExample: cocoon models pull Qwen/Qwen3-8B-GGUF:Q4_K_M") { from, name, sha256, connections };
         command.RunModels(async (parse, cancellationToken) =>
         {
@@ -91,21 +97,40 @@ internal static class ModelsCommand
 
             using HttpClient http = new() { Timeout = Timeout.InfiniteTimeSpan };
             http.DefaultRequestHeaders.UserAgent.ParseAdd("cocoon/0.1");
-            await using DownloadProgressLine progress = new(Console.Error, TimeProvider.System);
-            StoredModel model = await new ModelPuller(http, new ModelStore(), TimeProvider.System).PullAsync(
-                source, parse.GetValue(name) is { } chosen ? Chosen(chosen, "") : null, digest, parse.GetValue(connections), progress.Report, cancellationToken);
-            await progress.DisposeAsync();
+            StoredModel model;
+            await using (DownloadProgressLine progress = new(Console.Error, TimeProvider.System))
+            {
+                model = await PullAsync(
+                    new ModelPuller(http, new ModelStore(), TimeProvider.System), source, parse.GetValue(name) is { } chosen ? Chosen(chosen, "") : null, digest,
+                    parse.GetValue(connections), progress, cancellationToken);
+            }
+
             await AnnounceAsync(model);
             return ExitCode.Ok;
         });
         return command;
     }
 
+    /// <exception cref="CliException">Interrupted.</exception>
+    private static async Task<StoredModel> PullAsync(
+        ModelPuller puller, ModelSource source, string? name, string? sha256, int connections, DownloadProgressLine progress, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await puller.PullAsync(source, name, sha256, connections, progress.Report, cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            await progress.DisposeAsync();
+            throw new CliException(ExitCode.Interrupted, "the download was interrupted", "what has arrived is kept", "The same command goes on from there.");
+        }
+    }
+
     private static Command BuildShow()
     {
         Argument<string> model = new("model") { Description = "Name in the store, or a file" };
-        Option<int> slots = new("--slots") { Description = "Requests answered at a time", DefaultValueFactory = _ => 4 };
-        Option<int> context = new("--context") { Description = "Tokens per request (0: the model's, at most 8192)" };
+        Option<int> slots = new Option<int>("--slots") { Description = "Requests answered at a time", DefaultValueFactory = _ => 4 }.Within(1, MemoryFit.MaxSlots);
+        Option<int> context = ModelOptionSet.Context("Tokens per request", 0);
         Option<OutputFormat> output = CommonOptions.Output();
         Command command = new("show", "What a model is, and whether it fits here\n\nExample: cocoon models show qwen3-8b --slots 4 --context 8192") { model, slots, context, output };
         command.RunModels(async (parse, cancellationToken) =>
@@ -113,7 +138,7 @@ internal static class ModelsCommand
             string text = parse.GetValue(model)!;
             StoredModel? stored = new ModelStore().Find(text);
             ModelFacts facts = stored?.Facts ?? await ModelInspector.InspectAsync(ModelFinder.Resolve(text), hash: false, cancellationToken);
-            MemoryFit fit = MemoryFit.Of(facts, Math.Clamp(parse.GetValue(slots), 1, 256), Math.Max(0, parse.GetValue(context)));
+            MemoryFit fit = MemoryFit.Of(facts, parse.GetValue(slots), parse.GetValue(context));
             long available = SystemMemory.Available();
             IReadOnlyList<GpuDevice> gpus = MachineDevices.MayHaveGpu ? MachineDevices.Gpus(await MachineDevices.ReadAsync(cancellationToken)) : [];
             (bool fits, ModelPlacement? placement) = Place(facts, fit, gpus, available);
@@ -125,7 +150,7 @@ internal static class ModelsCommand
             document["fit"] = new JsonObject
             {
                 ["slots"] = fit.Slots, ["context_tokens"] = fit.ContextTokens, ["weight_bytes"] = fit.WeightBytes, ["cache_bytes"] = fit.CacheBytes,
-                ["compute_bytes"] = fit.ComputeBytes, ["needed_bytes"] = fit.Needed, ["available_bytes"] = available,
+                ["compute_bytes"] = fit.ComputeBytes, ["spare_bytes"] = fit.SpareBytes, ["needed_bytes"] = fit.Needed, ["available_bytes"] = available,
                 ["fits"] = fits, ["gpu_layers"] = placement?.GpuLayers, ["gpu_bytes"] = placement?.DeviceBytes.Sum(), ["most_slots"] = MemoryFit.MostSlots(facts, fit.ContextTokens, available),
             };
             RowWriter.WriteObject(document, parse.GetValue(output), Lines, Console.Out);
@@ -169,24 +194,36 @@ internal static class ModelsCommand
     private static Command BuildVerify()
     {
         Argument<string?> name = new("name") { Description = "Name in the store (default: all)", Arity = ArgumentArity.ZeroOrOne };
-        Command command = new("verify", "Read every byte again and compare; exit code 1 when something is damaged") { name };
+        RowOptionSet rows = new();
+        Command command = new("verify", "Read every byte again and compare; exit code 1 when something is damaged\n\nExample: cocoon models verify qwen3-8b -o json") { name };
+        rows.AddTo(command);
         command.RunModels(async (parse, cancellationToken) =>
         {
             ModelStore store = new();
-            int exit = ExitCode.Ok;
-            foreach (StoredModel model in parse.GetValue(name) is { } one ? [Required(store, one)] : store.List())
-            {
-                IReadOnlyList<ModelFileFact> damaged = await store.FindDamageAsync(model, cancellationToken);
-                Console.WriteLine(damaged.Count == 0 ? $"ok    {model.Name}  {model.ModelId}" : $"fail  {model.Name}  damaged or missing: {string.Join(", ", damaged.Select(f => f.Name))}");
-                exit = damaged.Count == 0 ? exit : ExitCode.CheckFailed;
-            }
-
-            if (exit != ExitCode.Ok)
+            bool isWhole = true;
+            await rows.PrintAsync(parse, FetchAsync, "models", CheckColumns, footnote: null, cancellationToken);
+            if (!isWhole)
             {
                 await Console.Error.WriteLineAsync("  fix  add or pull the same model again, which replaces what is damaged: cocoon models add FILE, or cocoon models pull SOURCE");
             }
 
-            return exit;
+            return isWhole ? ExitCode.Ok : ExitCode.CheckFailed;
+
+            async Task<JsonObject> FetchAsync(CancellationToken token)
+            {
+                List<JsonObject> checks = [];
+                foreach (StoredModel model in parse.GetValue(name) is { } one ? [Required(store, one)] : store.List())
+                {
+                    string[] damaged = [.. (await store.FindDamageAsync(model, token)).Select(f => f.Name)];
+                    checks.Add(new JsonObject
+                    {
+                        ["name"] = model.Name, ["state"] = damaged.Length == 0 ? "ok" : "damaged or missing", ["model_id"] = model.ModelId, ["damaged"] = new JsonArray([.. damaged]),
+                    });
+                    isWhole &= damaged.Length == 0;
+                }
+
+                return Document(checks);
+            }
         });
         return command;
     }
@@ -203,7 +240,7 @@ internal static class ModelsCommand
         yield return ("context", $"{d["context_length"]} tokens trained");
         yield return ("chat template", (bool)d["chat_template"]! ? "its own" : "none: ChatML is used");
         yield return ("licence", Words.Printable(d["licence"]?.ToString() ?? "-"));
-        yield return ("memory", $"{Bytes("weight_bytes")} weights + {Bytes("cache_bytes")} cache ({fit["slots"]} slots × {fit["context_tokens"]} tokens) + {Bytes("compute_bytes")} scratch (estimate)");
+        yield return ("memory", $"{Bytes("weight_bytes")} weights + {Bytes("cache_bytes")} cache ({fit["slots"]} slots × {fit["context_tokens"]} tokens) + {Bytes("compute_bytes")} scratch + {Bytes("spare_bytes")} to spare (estimate)");
         if (fit["gpu_layers"] is { } layers)
         {
             yield return ("on GPUs", $"{((int)layers < 0 ? "all" : layers.ToString())} of {(long)d["layers"]! + 1} layers, {Bytes("gpu_bytes")}");

@@ -25,7 +25,7 @@ internal static class PingCommand
     public static Command Build()
     {
         Argument<string> peer = new("peer") { Description = "Peer id, part of it, a name, or a multiaddr with /p2p/ID" };
-        Option<int?> count = new("--count", "-c") { Description = $"Pings to send (default {DefaultCount}; with --until-direct at most {DefaultCountUntilDirect})" };
+        Option<int?> count = new Option<int?>("--count", "-c") { Description = $"Pings to send (default {DefaultCount}; with --until-direct at most {DefaultCountUntilDirect})" }.Within(1, MaxCount);
         Option<string> interval = new("--interval") { Description = "Time between pings", DefaultValueFactory = _ => "1s" };
         Option<string> timeout = new("--timeout") { Description = "Time for one answer, dialling included", DefaultValueFactory = _ => "10s" };
         Option<bool> untilDirect = new("--until-direct") { Description = "Stop at the first answer over a direct path; exit code 1 when there is none" };
@@ -41,15 +41,19 @@ internal static class PingCommand
             string target = parse.GetValue(peer)!;
             bool direct = parse.GetValue(untilDirect);
             int wanted = parse.GetValue(count) ?? (direct ? DefaultCountUntilDirect : DefaultCount);
-            if (wanted is < 1 or > MaxCount)
-            {
-                throw new CliException(ExitCode.Usage, $"{wanted} pings cannot be sent", $"1 to {MaxCount} is allowed");
-            }
-
             TimeSpan wait = RowOptionSet.ParseInterval(parse.GetValue(timeout));
             await using ObservedNode node = await source.OpenAsync(parse, cancellationToken, needsJoining: !target.StartsWith('/'));
             Run run = new(node.Client, Path(target, wait), wait, parse.GetValue(output));
-            await run.SendAsync(wanted, RowOptionSet.ParseInterval(parse.GetValue(interval)), direct, cancellationToken);
+            try
+            {
+                await run.SendAsync(wanted, RowOptionSet.ParseInterval(parse.GetValue(interval)), direct, cancellationToken);
+            }
+            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested && run.Sent > 0)
+            {
+                run.Finish(target);
+                return ExitCode.Interrupted;
+            }
+
             run.Finish(target);
             return run.Received == 0 ? ExitCode.Network : direct && !run.IsDirect ? ExitCode.CheckFailed : ExitCode.Ok;
         });
@@ -74,6 +78,8 @@ internal static class PingCommand
     private sealed class Run(ControlClient client, string path, TimeSpan wait, OutputFormat format)
     {
         private readonly List<JsonObject> _rows = [];
+
+        public int Sent => _rows.Count;
 
         public int Received => _rows.Count(r => r["error"] is null);
 

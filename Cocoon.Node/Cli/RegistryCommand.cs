@@ -100,7 +100,7 @@ internal static class RegistryCommand
     {
         WalletDesk desk = new();
         Option<string[]> bootstrap = new("--bootstrap") { Description = "Bootstrap multiaddr to list; may be repeated", DefaultValueFactory = _ => [] };
-        Option<uint> timeLock = new("--time-lock") { Description = "Seconds that additions wait in public; never changes", DefaultValueFactory = _ => RegistryDeployer.DefaultTimeLock };
+        Option<uint> timeLock = new Option<uint>("--time-lock") { Description = "Seconds that additions wait in public; never changes", DefaultValueFactory = _ => RegistryDeployer.DefaultTimeLock }.Within(0, NumberRange.Year);
         Command command = new("deploy", "Put a registry on a chain; this wallet becomes its admin\n\nExample: cocoon registry deploy --bootstrap /ip4/… --yes") { bootstrap, timeLock };
         desk.AddTo(command);
         command.Run(async (parse, cancellationToken) =>

@@ -18,7 +18,7 @@ internal static class ServingCommands
     public static Command BuildDrain()
     {
         Option<string> data = CommonOptions.Data();
-        Option<int> timeout = new("--timeout") { Description = "Seconds to wait for running answers (0: for ever)", DefaultValueFactory = _ => 0 };
+        Option<int> timeout = new Option<int>("--timeout") { Description = "Seconds to wait for running answers (0: for ever)", DefaultValueFactory = _ => 0 }.Within(0, 7 * 86_400);
         Option<bool> stop = new("--stop") { Description = "Then stop the node" };
         Command command = new("drain", "Take no new work and wait until nothing runs\n\nExample: cocoon drain --stop") { data, timeout, stop };
         command.Run(async (parse, cancellationToken) =>
@@ -99,8 +99,11 @@ internal static class ServingCommands
         command.Run(async (parse, cancellationToken) =>
         {
             using ControlClient client = new(parse.GetValue(data)!);
-            Print(await client.PostAsync("/control/serving/" + verb, [], cancellationToken), parse.GetValue(output));
-            return ExitCode.Ok;
+            JsonObject state = await client.PostAsync("/control/serving/" + verb, [], cancellationToken);
+            Print(state, parse.GetValue(output));
+            return verb == "resume" && !(bool)state["open"]!
+                ? throw new CliException(ExitCode.CheckFailed, "no work is taken yet", $"the node is {state["state"]}", "What was paused by hand is over; the rest ends by itself, or with other options of 'cocoon up'.")
+                : ExitCode.Ok;
         });
         return command;
     }

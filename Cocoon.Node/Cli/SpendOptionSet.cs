@@ -13,19 +13,19 @@ internal sealed class SpendOptionSet
     private readonly Option<TonAmount> _day = TonAmount.Option("--limit-day", "TON that may be spent in a UTC day", Default.PerDay);
     private readonly Option<TonAmount?> _key = TonAmount.Option("--limit-key-day", "TON that one application key may spend in a UTC day (default: no limit of its own)");
     private readonly Option<TonAmount> _provider = TonAmount.Option("--limit-provider", "TON tied up with one provider", Default.DepositCapPerProvider);
-    private readonly Option<int> _opens = new("--limit-opens")
+    private readonly Option<int> _opens = new Option<int>("--limit-opens")
     {
         Description = "Channels opened in an hour without your asking",
         DefaultValueFactory = _ => Default.OpensPerHour,
         HelpName = "N",
-    };
+    }.Within(0, 1_000);
 
-    private readonly Option<int> _standby = new("--standby-after")
+    private readonly Option<int> _standby = new Option<int>("--standby-after")
     {
         Description = "Requests to one provider in an hour after which a second one gets a channel too, so that failover need not wait (0: never)",
         DefaultValueFactory = _ => Default.StandbyAfter,
         HelpName = "N",
-    };
+    }.Within(0, 1_000);
 
     public void AddTo(Command command)
     {
@@ -35,7 +35,6 @@ internal sealed class SpendOptionSet
         }
     }
 
-    /// <exception cref="CliException">A number is out of range.</exception>
     public SpendOptions Read(ParseResult parse) => new()
     {
         Deposit = parse.GetValue(_deposit).Nanoton,
@@ -43,7 +42,7 @@ internal sealed class SpendOptionSet
         PerDay = parse.GetValue(_day).Nanoton,
         PerKeyPerDay = parse.GetValue(_key)?.Nanoton,
         DepositCapPerProvider = parse.GetValue(_provider).Nanoton,
-        StandbyAfter = Math.Clamp(parse.GetValue(_standby), 0, 1_000),
-        OpensPerHour = parse.GetValue(_opens) is >= 0 and <= 1_000 and var opens ? opens : throw new CliException(ExitCode.Usage, "--limit-opens takes 0 to 1000"),
+        StandbyAfter = parse.GetValue(_standby),
+        OpensPerHour = parse.GetValue(_opens),
     };
 }

@@ -52,6 +52,10 @@ internal static class StatusCommand
             yield return ("WALLET",
                 $"{wallet["address"]}  {Words.Ton(wallet["balance_nanoton"])} TON  channels {wallet["channels_in"]} in / {wallet["channels_out"]} out  " +
                 $"redeemable {Words.Ton(wallet["redeemable_nanoton"])}  at risk {Words.Ton(wallet["at_risk_nanoton"])}");
+            if (wallet["missing_to_claim_nanoton"] is { } missing)
+            {
+                yield return ("", $"{new string(' ', 8)}too little to claim what is earned: send {Words.Ton(missing)} TON here for fees");
+            }
         }
 
         JsonNode served = d["served"]!;

@@ -11,8 +11,6 @@ namespace Cocoon.Node.Cli;
 /// <summary><c>cocoon up</c>: serve a model and earn, or with <c>--no-model</c> only help others find each other.</summary>
 internal static class UpCommand
 {
-    private const uint MaxWatts = 10_000;
-
     public static Command Build()
     {
         NodeOptionSet common = new();
@@ -22,20 +20,20 @@ internal static class UpCommand
         Option<bool> autoPrice = new("--auto-price") { Description = "Let prices follow the load of this machine; those given are the floor" };
         Option<string?> schedule = new("--schedule") { Description = "Hours in which new work is taken, local time, such as 'Mon-Fri 19:00-07:00, Sat-Sun 00:00-24:00'", HelpName = "HOURS" };
         Option<bool> anyway = new("--ignore-memory") { Description = "Load the model although the estimate says that it does not fit" };
-        Option<decimal?> vram = TypedNumber.Option("--vram-limit", "Most GiB to take of each GPU (0: what is free)");
-        Option<uint> power = new("--power-limit") { Description = "Most watts of each NVIDIA GPU, as long as the node runs; needs root (0: as it is)", HelpName = "WATTS" };
-        Option<int> sessions = new("--max-sessions") { Description = $"Sessions open at a time, those that wait for their request included; at most {EnclaveLimits.MaxSessions}", DefaultValueFactory = _ => 256 };
+        Option<decimal?> vram = TypedNumber.Option("--vram-limit", "Most GiB to take of each GPU (0: what is free)").Within(0, 1 << 20);
+        Option<uint> power = new Option<uint>("--power-limit") { Description = "Most watts of each NVIDIA GPU, as long as the node runs; needs root (0: as it is)", HelpName = "WATTS" }.Within(0, 10_000);
+        Option<int> sessions = new Option<int>("--max-sessions") { Description = "Sessions open at a time, those that wait for their request included", DefaultValueFactory = _ => 256 }.Within(1, EnclaveLimits.MaxSessions);
         Option<bool> relaysPeers = new("--relay") { Description = "Relay sealed connections of peers behind NATs, within limits: see 'cocoon relay'" };
         Option<bool> relay = new("--privacy-relay") { Description = "Carry other people's circuits: you see neither what they ask nor, with two relays, of whom" };
         Command command = new("up", "Run a provider node: serve a model and earn TON\n\nExample: cocoon up --model qwen3-8b --price-out 0.16 --model nomic-embed --price-out 0.01")
         {
             noModel, autoPrice, schedule, anyway, vram, power, sessions, region, relaysPeers, relay,
         };
-        Option<int> offline = new("--offline-allowance")
+        Option<int> offline = new Option<int>("--offline-allowance")
         {
             Description = "Seconds to go on serving open channels without a block, beyond half of their challenge: at your own risk",
             HelpName = "SECONDS",
-        };
+        }.Within(0, 7 * 86_400);
         Option<TonAmount> threshold = TonAmount.Option("--claim-at", "TON unclaimed on one channel from which it is claimed by itself", 100_000_000);
         command.Options.Add(offline);
         command.Options.Add(threshold);
@@ -44,28 +42,32 @@ internal static class UpCommand
         command.Run(async (parse, cancellationToken) =>
         {
             bool serves = !parse.GetValue(noModel);
+            if (!serves && models.NamesAny(parse))
+            {
+                throw new CliException(ExitCode.Usage, "--no-model excludes --model and --upstream", "the node would serve nothing of what they name");
+            }
+
             NodeOptions node = common.Read(parse, serves ? NodeRole.Provider : NodeRole.Bootstrap, parse.GetValue(relay), parse.GetValue(relaysPeers));
             IReadOnlyList<ModelServingOptions> served = serves ? [.. models.Read(parse, FindModel).Select(m => m with { ModelName = Hint("name", m.ModelName), StoredModelId = ModelFinder.StoredId(m.ModelPath) })] : [];
             if (serves && served[0].Upstream is null && !parse.GetValue(anyway))
             {
-                served = await MemoryCheck.PlaceAsync(served, (long)(Math.Clamp(parse.GetValue(vram) ?? 0, 0, 1 << 20) * (1 << 30)), cancellationToken);
+                served = await MemoryCheck.PlaceAsync(served, (long)((parse.GetValue(vram) ?? 0) * (1 << 30)), cancellationToken);
             }
 
             ServingOptions serving = new()
             {
                 Models = served,
-                MaxSessions = Within("sessions", parse.GetValue(sessions), 1, EnclaveLimits.MaxSessions),
+                MaxSessions = parse.GetValue(sessions),
                 AutoPrice = parse.GetValue(autoPrice),
                 Schedule = parse.GetValue(schedule) is { } hours ? ServingSchedule.Parse(hours) : null,
                 Region = Hint("region", parse.GetValue(region)!),
-                OfflineAllowance = TimeSpan.FromSeconds(Within("seconds", parse.GetValue(offline), 0, 7 * 86_400)),
+                OfflineAllowance = TimeSpan.FromSeconds(parse.GetValue(offline)),
                 ClaimThresholdNanoton = parse.GetValue(threshold).Nanoton,
             };
             await using PowerLimitKeeper? limit = parse.GetValue(power) switch
             {
                 0 => null,
-                <= MaxWatts and var watts => await PowerLimitKeeper.StartAsync(watts, cancellationToken),
-                var watts => throw new CliException(ExitCode.Usage, $"{watts} W are out of range", $"1 to {MaxWatts} is allowed"),
+                var watts => await PowerLimitKeeper.StartAsync(watts, cancellationToken),
             };
             foreach (string gpu in limit?.Gpus ?? [])
             {
@@ -77,10 +79,6 @@ internal static class UpCommand
         });
         return command;
     }
-
-    private static int Within(string what, int value, int least, int most) => value >= least && value <= most
-        ? value
-        : throw new CliException(ExitCode.Usage, $"{value} {what} are out of range", $"{least} to {most} is allowed");
 
     /// <summary>Others drop an offer with a longer text, and then this node is known to nobody.</summary>
     private static string Hint(string what, string text) => text.Length <= OfferLimits.MaxText

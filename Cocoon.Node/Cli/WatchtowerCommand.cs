@@ -12,7 +12,7 @@ internal static class WatchtowerCommand
     {
         WalletDesk desk = new();
         Argument<string> file = new("file") { Description = "Written by 'cocoon channels export'" };
-        Option<int> interval = new("--interval") { Description = "Seconds between two looks", DefaultValueFactory = _ => 30, HelpName = "SECONDS" };
+        Option<int> interval = new Option<int>("--interval") { Description = "Seconds between two looks", DefaultValueFactory = _ => 30, HelpName = "SECONDS" }.Within(1, 3_600);
         Option<bool> once = new("--once") { Description = "Look once and end" };
         Option<bool> now = new("--now") { Description = "Claim all that is due, not only what is in danger" };
         Command command = new(
@@ -42,7 +42,15 @@ internal static class WatchtowerCommand
                 cancellationToken);
             await using ClaimSender sender = await desk.OpenSenderAsync(parse, profile, client, cancellationToken);
             Watchtower tower = new(vouchers, chain, sender.SendAsync);
-            await WatchAsync(tower, parse.GetValue(now), parse.GetValue(once), TimeSpan.FromSeconds(Math.Clamp(parse.GetValue(interval), 1, 3_600)), cancellationToken);
+            try
+            {
+                await WatchAsync(tower, parse.GetValue(now), parse.GetValue(once), TimeSpan.FromSeconds(parse.GetValue(interval)), cancellationToken);
+            }
+            catch (OperationCanceledException) when (!parse.GetValue(once) && cancellationToken.IsCancellationRequested)
+            {
+                await Console.Error.WriteLineAsync("no longer watching");
+            }
+
             return ExitCode.Ok;
         });
         return command;

@@ -46,7 +46,9 @@ internal sealed record StatusDocument(
         string Status, string? Model, string? ModelId, string? Quantisation, string? Tier, string? EvidenceKind, uint SlotsTotal, uint SlotsBusy, uint Queued,
         double? TokensPerSecond, string? Engine, string? Problem, int ProcessId);
 
-    internal sealed record WalletState(string Address, string? BalanceNanoton, int ChannelsIn, int ChannelsOut, string RedeemableNanoton, string AtRiskNanoton);
+    /// <param name="MissingToClaimNanoton">What the wallet lacks to send one claim; <c>null</c> when it can, or its balance is not known, or nothing is to be claimed by this node.</param>
+    internal sealed record WalletState(
+        string Address, string? BalanceNanoton, int ChannelsIn, int ChannelsOut, string RedeemableNanoton, string AtRiskNanoton, string? MissingToClaimNanoton);
 
     internal sealed record Today(long Requests, string EarnedNanoton, long Declined, IReadOnlyDictionary<string, long> DeclinedByReason);
 }

@@ -53,14 +53,22 @@ internal sealed class MoneyReporter(IServiceProvider services, NetworkProfile ne
         }
 
         ChannelSnapshot[] channels = [.. Snapshots()];
+        string? balance = await BalanceAsync(wallet, cancellationToken);
         return new StatusDocument.WalletState(
             Friendly(wallet.Address),
-            await BalanceAsync(wallet, cancellationToken),
+            balance,
             channels.Count(c => c.Incoming),
             channels.Count(c => !c.Incoming),
             ControlJson.Nanoton(Redeemable(channels)),
-            ControlJson.Nanoton(Sum(channels, c => c.AtRisk)));
+            ControlJson.Nanoton(Sum(channels, c => c.AtRisk)),
+            services.GetService<ProviderLedger>() is null ? null : MissingToClaim(balance, wallet.FeeReserve));
     }
+
+    /// <summary>An owner learns it while the node earns, not when a channel closes.</summary>
+    private static string? MissingToClaim(string? balance, ulong reserve) =>
+        balance is not null && ulong.Parse(balance, CultureInfo.InvariantCulture) is var holds && holds < ChannelContract.GasValue + reserve
+            ? ControlJson.Nanoton(ChannelContract.GasValue + reserve - holds)
+            : null;
 
     public async Task<WalletDocument> WalletAsync(CancellationToken cancellationToken)
     {

@@ -50,7 +50,7 @@ internal static class ConfigFile
                 throw new FormatException("an object is expected");
             }
 
-            return [.. document.RootElement.EnumerateObject().Select(p => ("--" + p.Name, Arguments("--" + p.Name, p.Value)))];
+            return [.. document.RootElement.EnumerateObject().Select(p => ("--" + p.Name, Value("--" + p.Name, p.Value)))];
         }
         catch (Exception exception) when (exception is JsonException or FormatException or IOException or UnauthorizedAccessException)
         {
@@ -59,10 +59,16 @@ internal static class ConfigFile
         }
     }
 
+    /// <summary>Somebody who wrote an option down believes that it is in force.</summary>
+    private static IReadOnlyList<string> Value(string name, JsonElement value) =>
+        name == Option ? throw new FormatException("a configuration file names no other")
+            : value.ValueKind == JsonValueKind.Null || (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0) ? throw new FormatException($"{name[2..]} has no value: leave it out")
+            : Arguments(name, value);
+
     private static IReadOnlyList<string> Arguments(string name, JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.True => [name],
-        JsonValueKind.False or JsonValueKind.Null => [],
+        JsonValueKind.False => [],
         JsonValueKind.String => [name, value.GetString()!],
         JsonValueKind.Number => [name, value.GetDecimal().ToString(CultureInfo.InvariantCulture)],
         JsonValueKind.Array => [.. value.EnumerateArray().SelectMany(v => v.ValueKind is JsonValueKind.Array or JsonValueKind.Object

@@ -9,6 +9,8 @@ internal sealed partial class PriceFile(string path, OfferedModels models, TimeP
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
+    private readonly IReadOnlyDictionary<string, string> _started = Others(ConfigFile.Read(path));
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         DateTime seen = File.GetLastWriteTimeUtc(path);
@@ -35,8 +37,13 @@ internal sealed partial class PriceFile(string path, OfferedModels models, TimeP
     {
         try
         {
-            Apply(ConfigFile.Read(path), models.All);
+            IReadOnlyList<(string Name, IReadOnlyList<string> Arguments)> file = ConfigFile.Read(path);
+            Apply(file, models.All);
             Log.Taken(logger);
+            if (Changed(_started, Others(file)) is { Length: > 0 } changed)
+            {
+                Log.NeedsRestart(logger, changed);
+            }
         }
         catch (Exception exception) when (exception is CliException or FormatException)
         {
@@ -82,6 +89,14 @@ internal sealed partial class PriceFile(string path, OfferedModels models, TimeP
         }
     }
 
+    /// <summary>The options that are not prices, which the node was started with and keeps.</summary>
+    internal static IReadOnlyDictionary<string, string> Others(IReadOnlyList<(string Name, IReadOnlyList<string> Arguments)> file) =>
+        file.Where(o => !o.Name.StartsWith("--price-", StringComparison.Ordinal)).ToDictionary(o => o.Name, o => string.Join('\n', o.Arguments));
+
+    /// <summary>The names of options that were added, taken away or changed, with commas.</summary>
+    internal static string Changed(IReadOnlyDictionary<string, string> before, IReadOnlyDictionary<string, string> after) => string.Join(
+        ", ", before.Keys.Union(after.Keys).Where(name => before.GetValueOrDefault(name) != after.GetValueOrDefault(name)).Select(name => name[2..]).Order(StringComparer.Ordinal));
+
     private static ulong Nanoton(string text) =>
         !TonAmount.TryParse(text, out TonAmount price, out string why) ? throw new FormatException($"'{text}' is no amount of TON: {why}")
             : price.Nanoton <= TonAmount.MostPrice.Nanoton ? price.Nanoton
@@ -91,6 +106,9 @@ internal sealed partial class PriceFile(string path, OfferedModels models, TimeP
     {
         [LoggerMessage(3201, LogLevel.Information, "Prices of the configuration file are in force")]
         public static partial void Taken(ILogger logger);
+
+        [LoggerMessage(3203, LogLevel.Warning, "The configuration file changed in what needs a restart to be in force: {Options}")]
+        public static partial void NeedsRestart(ILogger logger, string options);
 
         [LoggerMessage(3202, LogLevel.Warning, "The configuration file changed and cannot be used; prices stay: {Why}")]
         public static partial void Refused(ILogger logger, string why);

@@ -6,13 +6,18 @@ namespace Cocoon.Node.Models;
 /// <param name="ComputeBytes">Scratch of one batch: an estimate, measured once a model runs.</param>
 internal sealed record MemoryFit(long WeightBytes, long CacheBytes, long ComputeBytes, int Slots, int ContextTokens)
 {
+    /// <summary>Requests that one engine answers at a time.</summary>
+    public const int MaxSlots = 64;
+
     // Batches of 512 tokens: llama.cpp's scratch of common architectures stays below this; small models need far less.
     private const long MaxCompute = 300L << 20;
     private const long MinCompute = 32L << 20;
     private const int CacheElementBytes = 2;
 
     /// <summary>Twentieth part on top, at least 64 MiB: estimates are estimates, and the program itself lives there too.</summary>
-    public long Needed => WeightBytes + CacheBytes + ComputeBytes + Math.Max((WeightBytes + CacheBytes) / 20, 64L << 20);
+    public long SpareBytes => Math.Max((WeightBytes + CacheBytes) / 20, 64L << 20);
+
+    public long Needed => WeightBytes + CacheBytes + ComputeBytes + SpareBytes;
 
     /// <param name="contextTokens">Of one slot; 0: what the model was trained for, at most 8,192.</param>
     public static MemoryFit Of(ModelFacts facts, int slots, int contextTokens)
@@ -27,7 +32,7 @@ internal sealed record MemoryFit(long WeightBytes, long CacheBytes, long Compute
     public static int MostSlots(ModelFacts facts, int contextTokens, long available)
     {
         int slots = 0;
-        while (slots < 256 && Of(facts, slots + 1, contextTokens).Needed <= available)
+        while (slots < MaxSlots && Of(facts, slots + 1, contextTokens).Needed <= available)
         {
             slots++;
         }

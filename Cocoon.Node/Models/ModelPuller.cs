@@ -13,6 +13,26 @@ internal sealed class ModelPuller(HttpClient http, ModelStore store, TimeProvide
         string chosen = name ?? ModelName.FromFile(files[0].Name);
         string folder = Path.Combine(store.Partial, chosen);
         Directory.CreateDirectory(folder);
+        try
+        {
+            await DownloadAsync(files, folder, connections, progress, cancellationToken);
+            ModelFacts facts = await JudgeAsync(Path.Combine(folder, files[0].Name), folder, cancellationToken);
+            StoredModel model = await store.AddAsync(chosen, Describe(source, files[0]), folder, facts, move: true, time.GetUtcNow(), cancellationToken);
+            Directory.Delete(folder, recursive: true);
+            return model;
+        }
+        finally
+        {
+            // What has arrived is kept for the next try; a try that brought nothing leaves nothing.
+            if (Directory.Exists(folder) && !Directory.EnumerateFileSystemEntries(folder).Any())
+            {
+                Directory.Delete(folder);
+            }
+        }
+    }
+
+    private async Task DownloadAsync(IReadOnlyList<RemoteFile> files, string folder, int connections, Action<DownloadProgress> progress, CancellationToken cancellationToken)
+    {
         ModelDownload download = new(http, time);
         foreach (RemoteFile file in files)
         {
@@ -24,11 +44,6 @@ internal sealed class ModelPuller(HttpClient http, ModelStore store, TimeProvide
 
             File.Move(await download.RunAsync(file, folder, connections, progress, cancellationToken), done, overwrite: true);
         }
-
-        ModelFacts facts = await JudgeAsync(Path.Combine(folder, files[0].Name), folder, cancellationToken);
-        StoredModel model = await store.AddAsync(chosen, Describe(source, files[0]), folder, facts, move: true, time.GetUtcNow(), cancellationToken);
-        Directory.Delete(folder, recursive: true);
-        return model;
     }
 
     private static async Task<ModelFacts> JudgeAsync(string path, string folder, CancellationToken cancellationToken)

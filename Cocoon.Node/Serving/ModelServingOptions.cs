@@ -3,6 +3,9 @@ namespace Cocoon.Node.Serving;
 /// <summary>How one model is served. Prices are nanoTON per 10⁶ tokens.</summary>
 internal sealed record ModelServingOptions
 {
+    /// <summary>Fewer tokens hold no question.</summary>
+    public const uint LeastContext = 32;
+
     /// <summary>Empty with <see cref="Upstream"/>.</summary>
     public string ModelPath { get; init; } = "";
 

@@ -25,7 +25,15 @@ internal sealed class DataDirectory : IDisposable
     public static DataDirectory Open(string path)
     {
         path = System.IO.Path.GetFullPath(path);
-        CreatePrivate(path);
+        try
+        {
+            CreatePrivate(path);
+        }
+        catch (Exception inner) when (inner is IOException or UnauthorizedAccessException)
+        {
+            throw new StorageException(StorageErrorCode.Permissions, $"The data directory {path} cannot be made; give another with --data. ({inner.Message})", inner);
+        }
+
         string lockPath = System.IO.Path.Combine(path, "lock");
         try
         {

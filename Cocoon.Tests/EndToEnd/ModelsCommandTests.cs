@@ -45,7 +45,7 @@ public sealed class ModelsCommandTests
             damage.WriteByte(0x55);
         }
 
-        CommandResult damaged = await RunAsync(cancellationToken, "verify", "tiny-q8_0");
+        CommandResult damaged = await RunAsync(cancellationToken, "verify", "tiny-q8_0", "-o", "json");
         CommandResult removed = await RunAsync(cancellationToken, "rm", "tiny-q8_0");
         using (Assert.EnterMultipleScope())
         {
@@ -56,7 +56,7 @@ public sealed class ModelsCommandTests
             Assert.That((int)shown["fit"]!["slots"]!, Is.EqualTo(2));
             Assert.That(intact.ExitCode, Is.Zero, intact.Error);
             Assert.That(damaged.ExitCode, Is.EqualTo(1));
-            Assert.That(damaged.Output, Does.StartWith("fail"));
+            Assert.That((string)JsonNode.Parse(damaged.Output)!["models"]![0]!["damaged"]![0]!, Is.EqualTo("tiny-Q8_0.gguf"));
             Assert.That(removed.ExitCode, Is.Zero, removed.Error);
             Assert.That(Directory.GetFiles(_folder.File("blobs")), Is.Empty);
         }

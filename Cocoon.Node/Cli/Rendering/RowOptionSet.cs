@@ -89,9 +89,9 @@ internal sealed class RowOptionSet
             }
             while (await timer.WaitForNextTickAsync(ending.Token));
         }
-        catch (OperationCanceledException) when (output.IsClosed)
+        catch (OperationCanceledException) when (ending.IsCancellationRequested)
         {
-            // Nobody reads any more, which is an end like any other.
+            // Nobody reads any more, or Ctrl-C: to watch has no other end.
         }
 
         return ExitCode.Ok;

@@ -49,8 +49,54 @@ public sealed class CommandTreeTests
         }
     }
 
+    /// <summary>A number that is brought into range in silence is one that somebody believes to be in force.</summary>
+    [Test]
+    public void EveryNumber_BeyondReason_IsRefusedWithItsRange()
+    {
+        List<string> taken = [];
+        int seen = 0;
+        foreach ((Command command, string[] path) in CommandTree.All().Where(c => !c.Command.Hidden))
+        {
+            foreach (Option option in command.Options)
+            {
+                string[] extremes = ElementOf(option.ValueType) switch
+                {
+                    var t when t == typeof(int) => ["2147483647", "-2147483648"],
+                    var t when t == typeof(uint) => ["4294967295"],
+                    var t when t == typeof(decimal) => ["79228162514264337593543950335"],
+                    _ => [],
+                };
+                foreach (string[] line in extremes.Select(e => (string[])[.. path, option.Name, e]))
+                {
+                    seen++;
+                    if (!ParseErrorWords.Of(CommandTree.Root.Parse(line)).Any(words => words.StartsWith(option.Name, StringComparison.Ordinal) && words.EndsWith("is allowed", StringComparison.Ordinal)))
+                    {
+                        taken.Add(string.Join(' ', line));
+                    }
+                }
+            }
+        }
+
+        Assert.That(seen, Is.GreaterThan(30), "the commands were looked at");
+        Assert.That(taken, Is.Empty);
+
+        static Type ElementOf(Type type)
+        {
+            Type single = type.IsArray ? type.GetElementType()! : type;
+            return Nullable.GetUnderlyingType(single) ?? single;
+        }
+    }
+
+    [TestCase("up", "--context", "10", "--context 10 is out of range: 0, or 32 to 4194304 is allowed")]
+    [TestCase("up", "--gpu-layers", "-7", "--gpu-layers -7 is out of range: -1 to 10000 is allowed")]
+    [TestCase("models show", "--slots", "0", "--slots 0 is out of range: 1 to 64 is allowed")]
+    [TestCase("models pull", "--connections", "17", "--connections 17 is out of range: 1 to 16 is allowed")]
+    [TestCase("bench", "--rounds", "0", "--rounds 0 is out of range: 1 to 99 is allowed")]
+    public void Number_OutOfRange_IsRefusedInOneLine(string command, string option, string value, string words) =>
+        Assert.That(ParseErrorWords.Of(CommandTree.Root.Parse([.. command.Split(' '), option, value])), Does.Contain(words));
+
     [TestCase(new[] { "chat", "--max-tokens", "abc", "Hello?" }, "'abc' is no whole number from 0 on: --max-tokens")]
-    [TestCase(new[] { "chat", "--max-tokens", "-1", "Hello?" }, "'-1' is no whole number from 0 on: --max-tokens")]
+    [TestCase(new[] { "chat", "--max-tokens", "-1", "Hello?" }, "--max-tokens -1 is out of range: 1 to 4194304 is allowed")]
     [TestCase(new[] { "chat", "" }, "PROMPT is empty")]
     [TestCase(new[] { "verify", "" }, "RECEIPT is empty")]
     public void Mistake_IsOneLine(string[] line, string words) =>

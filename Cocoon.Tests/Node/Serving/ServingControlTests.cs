@@ -100,6 +100,21 @@ public sealed class ServingControlTests
     }
 
     [Test]
+    public void ConfigFile_ChangedInMoreThanPrices_NamesWhatNeedsARestart()
+    {
+        using TemporaryDirectory folder = new();
+        string path = folder.File("cocoon.json");
+        Assert.That(PriceFile.Changed(Read("""{ "slots": 2, "lan": true, "price-out": 0.1 }"""), Read("""{ "slots": 4, "model": "a", "price-out": 0.2 }""")), Is.EqualTo("lan, model, slots"));
+        Assert.That(PriceFile.Changed(Read("""{ "slots": 2 }"""), Read("""{ "price-in": 0.2, "slots": 2 }""")), Is.Empty);
+
+        IReadOnlyDictionary<string, string> Read(string content)
+        {
+            File.WriteAllText(path, content);
+            return PriceFile.Others(ConfigFile.Read(path));
+        }
+    }
+
+    [Test]
     public void ConfigFile_BecomesArguments_AndWhatIsTypedWins()
     {
         using TemporaryDirectory folder = new();
@@ -114,7 +129,7 @@ public sealed class ServingControlTests
         Assert.That(ConfigFile.Expand(["status"]), Is.EqualTo(new[] { "status" }));
     }
 
-    [TestCase("[]"), TestCase("{"), TestCase("""{"a":{}}"""), TestCase("""{"a":[[1]]}"""), TestCase("""{"a":1,"a":2}""")]
+    [TestCase("[]"), TestCase("{"), TestCase("""{"a":{}}"""), TestCase("""{"a":[[1]]}"""), TestCase("""{"a":1,"a":2}"""), TestCase("""{"config":"x"}"""), TestCase("""{"a":[]}"""), TestCase("""{"a":null}""")]
     public void ConfigFile_Malformed_IsAClearError(string content)
     {
         using TemporaryDirectory folder = new();
