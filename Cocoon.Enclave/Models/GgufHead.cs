@@ -28,20 +28,11 @@ internal sealed class GgufHead(
 
     public long FileSize { get; } = fileSize;
 
-    /// <summary>Reads a file's head: at most the metadata limit of a manifest is read, whatever the file says.</summary>
-    /// <exception cref="GgufException">Not a GGUF file that may be loaded.</exception>
+    /// <inheritdoc cref="GgufReader.Read(Microsoft.Win32.SafeHandles.SafeFileHandle)"/>
     public static GgufHead ReadFile(string path)
     {
         using Microsoft.Win32.SafeHandles.SafeFileHandle file = File.OpenHandle(path);
-        long size = RandomAccess.GetLength(file);
-        byte[] head = new byte[Math.Min(size, (long)ModelManifest.MaxMetadataLength)];
-        int read = 0;
-        while (read < head.Length && RandomAccess.Read(file, head.AsSpan(read), read) is > 0 and var n)
-        {
-            read += n;
-        }
-
-        return GgufReader.Read(head.AsSpan(0, read), size);
+        return GgufReader.Read(file);
     }
 
     public string? Text(string key) => Values.TryGetValue(key, out GgufValue v) ? v.Text : null;

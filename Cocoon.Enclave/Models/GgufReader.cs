@@ -1,6 +1,8 @@
 using System.Buffers.Binary;
 using System.Collections.Immutable;
 using System.Text;
+using Cocoon.Protocol.Inference;
+using Microsoft.Win32.SafeHandles;
 
 namespace Cocoon.Enclave.Models;
 
@@ -13,7 +15,8 @@ namespace Cocoon.Enclave.Models;
 ///  padding to general.alignment, then data
 /// </code>
 /// All sizes come from the file and are hostile until checked: nothing is allocated from a count before that many bytes are known
-/// to be there. llama.cpp trusts much of this, so nothing that it would trip over may pass.
+/// to be there. llama.cpp trusts much of this, so nothing that it would trip over may pass. A file is read through a window that is as
+/// large as the longest string in it: heads of tens of megabytes are mostly vocabulary, and only what is asked for stays.
 /// </remarks>
 internal ref struct GgufReader
 {
@@ -26,15 +29,42 @@ internal ref struct GgufReader
     private const int MaxDimensions = 4;
     private const int MaxShown = 96;
     private const int DefaultAlignment = 32;
+    private const int WindowLength = 1 << 16;
 
-    private readonly ReadOnlySpan<byte> _bytes;
+    private readonly SafeFileHandle? _file;
+    private readonly long _limit;
+    private byte[] _window = [];
+    private ReadOnlySpan<byte> _bytes;
+    private long _bytesFrom;
     private int _at;
 
-    private GgufReader(ReadOnlySpan<byte> bytes) => _bytes = bytes;
+    private GgufReader(ReadOnlySpan<byte> bytes)
+    {
+        _bytes = bytes;
+        _limit = bytes.Length;
+    }
+
+    private GgufReader(SafeFileHandle file, long limit)
+    {
+        _file = file;
+        _limit = limit;
+    }
+
+    /// <summary>Bytes that may still be taken.</summary>
+    private readonly long Left => _limit - _bytesFrom - _at;
 
     /// <summary>Reads the head from the first bytes of a file of <paramref name="fileSize"/> bytes.</summary>
     /// <exception cref="GgufException">Anything that is not a well-formed head.</exception>
     public static GgufHead Read(ReadOnlySpan<byte> bytes, long fileSize) => new GgufReader(bytes).Read(fileSize);
+
+    /// <summary>Reads the head of a file: at most the metadata limit of a manifest, whatever the file says.</summary>
+    /// <exception cref="GgufException">Anything that is not a well-formed head.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static GgufHead Read(SafeFileHandle file)
+    {
+        long size = RandomAccess.GetLength(file);
+        return new GgufReader(file, Math.Min(size, (long)ModelManifest.MaxMetadataLength)).Read(size);
+    }
 
     private GgufHead Read(long fileSize)
     {
@@ -73,7 +103,7 @@ internal ref struct GgufReader
         }
 
         ImmutableArray<GgufTensor> tensors = Tensors(tensorCount, alignment);
-        long metadataLength = _at;
+        long metadataLength = _bytesFrom + _at;
         long dataOffset = (metadataLength + alignment - 1) / alignment * alignment;
         long end = tensors.IsEmpty ? metadataLength : checked(dataOffset + tensors[^1].Offset + tensors[^1].Size);
         if (end > fileSize)
@@ -158,16 +188,20 @@ internal ref struct GgufReader
         int count = Count(UInt64(), MaxArrayLength, key, "the length of ");
         if (element != GgufType.String)
         {
-            ReadOnlySpan<byte> elements = Take((long)count * Width(element));
-            if (element == GgufType.Bool && elements.ContainsAnyExceptInRange((byte)0, (byte)1))
+            for (long left = (long)count * Width(element); left > 0;)
             {
-                throw new GgufException(GgufErrorCode.BadValue, $"the key {Show(key)} has a truth value that is neither 0 nor 1");
+                ReadOnlySpan<byte> elements = Take(Math.Min(left, WindowLength));
+                left -= elements.Length;
+                if (element == GgufType.Bool && elements.ContainsAnyExceptInRange((byte)0, (byte)1))
+                {
+                    throw new GgufException(GgufErrorCode.BadValue, $"the key {Show(key)} has a truth value that is neither 0 nor 1");
+                }
             }
 
             return new GgufValue(type, 0, 0, null, element, count, []);
         }
 
-        if ((long)count * sizeof(ulong) > _bytes.Length - _at)
+        if ((long)count * sizeof(ulong) > Left)
         {
             throw new GgufException(GgufErrorCode.Truncated, $"the key {Show(key)} announces more strings than the file has bytes left: it is cut off or damaged");
         }
@@ -239,14 +273,39 @@ internal ref struct GgufReader
 
     private ReadOnlySpan<byte> Take(long count)
     {
-        if (count > _bytes.Length - _at)
+        if (count > Left || (count > _bytes.Length - _at && !Refill((int)count)))
         {
-            throw new GgufException(GgufErrorCode.Truncated, $"the description of the model does not end within the first {_bytes.Length} bytes: the file is cut off or damaged");
+            throw new GgufException(GgufErrorCode.Truncated, $"the description of the model does not end within the first {_limit} bytes: the file is cut off or damaged");
         }
 
         ReadOnlySpan<byte> taken = _bytes.Slice(_at, (int)count);
         _at += (int)count;
         return taken;
+    }
+
+    /// <summary>Moves the window so that it begins here and holds at least <paramref name="count"/> bytes; <c>false</c> when the file has become shorter.</summary>
+    private bool Refill(int count)
+    {
+        if (_file is null)
+        {
+            return false;
+        }
+
+        ReadOnlySpan<byte> kept = _bytes[_at..];
+        byte[] window = count <= _window.Length ? _window : new byte[Math.Max(count, WindowLength)];
+        kept.CopyTo(window);
+        int filled = kept.Length;
+        _bytesFrom += _at;
+        int most = (int)Math.Min(window.Length, _limit - _bytesFrom);
+        while (filled < most && RandomAccess.Read(_file, window.AsSpan(filled, most - filled), _bytesFrom + filled) is > 0 and int read)
+        {
+            filled += read;
+        }
+
+        _window = window;
+        _bytes = window.AsSpan(0, filled);
+        _at = 0;
+        return filled >= count;
     }
 
     /// <summary>File content for an error message: short and printable.</summary>

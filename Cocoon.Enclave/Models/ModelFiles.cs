@@ -2,12 +2,15 @@ using System.Collections.Immutable;
 using System.Security.Cryptography;
 using System.Text;
 using Cocoon.Protocol.Inference;
+using Microsoft.Win32.SafeHandles;
 
 namespace Cocoon.Enclave.Models;
 
 /// <summary>A model on disk: all its files, its checked head and its manifest.</summary>
 internal sealed class ModelFiles
 {
+    private const int ReadLength = 1 << 18;
+
     private ModelFiles(ImmutableArray<string> paths, GgufHead head, ModelManifest manifest, string? template)
     {
         Paths = paths;
@@ -41,20 +44,37 @@ internal sealed class ModelFiles
                 GgufHead.ReadFile(part);
             }
 
-            await using FileStream stream = new(part, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 20, FileOptions.SequentialScan | FileOptions.Asynchronous);
-            files.Add(new ModelFile((ulong)stream.Length, [.. await SHA256.HashDataAsync(stream, cancellationToken)]));
+            using SafeFileHandle file = File.OpenHandle(part, options: FileOptions.SequentialScan | FileOptions.Asynchronous);
+            long size = RandomAccess.GetLength(file);
+            files.Add(new ModelFile((ulong)size, [.. await HashAsync(file, size, cancellationToken)]));
         }
 
         string? template = templateOverride ?? head.ChatTemplate;
         byte[] templateDigest = SHA256.HashData(Encoding.UTF8.GetBytes(template ?? ""));
-        byte[] metadata = new byte[head.MetadataLength];
-        using (FileStream stream = File.OpenRead(path))
+        using SafeFileHandle first = File.OpenHandle(path, options: FileOptions.Asynchronous);
+        byte[] metadataDigest = await HashAsync(first, head.MetadataLength, cancellationToken);
+        ModelManifest manifest = new(files.MoveToImmutable(), (ulong)head.MetadataLength, [.. metadataDigest], [.. templateDigest]);
+        return new ModelFiles(paths, head, manifest, template);
+    }
+
+    /// <summary>SHA-256 of a file's first bytes.</summary>
+    private static async Task<byte[]> HashAsync(SafeFileHandle file, long length, CancellationToken cancellationToken)
+    {
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        byte[] buffer = new byte[Math.Min(length, ReadLength)];
+        for (long at = 0; at < length;)
         {
-            await stream.ReadExactlyAsync(metadata, cancellationToken);
+            int read = await RandomAccess.ReadAsync(file, buffer.AsMemory(0, (int)Math.Min(buffer.Length, length - at)), at, cancellationToken);
+            if (read == 0)
+            {
+                throw new EndOfStreamException("a file of the model became shorter while it was read");
+            }
+
+            hash.AppendData(buffer, 0, read);
+            at += read;
         }
 
-        ModelManifest manifest = new(files.MoveToImmutable(), (ulong)head.MetadataLength, [.. SHA256.HashData(metadata)], [.. templateDigest]);
-        return new ModelFiles(paths, head, manifest, template);
+        return hash.GetHashAndReset();
     }
 
     private static ImmutableArray<string> SplitPaths(string path, GgufHead head)

@@ -60,6 +60,42 @@ public sealed class GgufReaderTests
         }
     }
 
+    /// <summary>A head of many windows, with strings longer than one.</summary>
+    [Test]
+    public void ReadFile_HeadOfManyWindows_IsThatOfTheBytesAndSoIsEveryTruncation()
+    {
+        const int longest = 150_000;
+        using GgufWriter writer = new();
+        writer.Add("general.architecture", "llama");
+        writer.Add("tokenizer.chat_template", string.Concat(Enumerable.Range(0, longest / 5).Select(i => i.ToString("00000", System.Globalization.CultureInfo.InvariantCulture))));
+        writer.Add("tokenizer.ggml.tokens", [.. Enumerable.Range(0, 30_000).Select(i => $"token {i}")]);
+        writer.Add("after.it", "the end");
+        writer.Add("w", GgufWeights.F32, 32, 0, () => new byte[128]);
+        using MemoryStream stream = new();
+        writer.WriteTo(stream);
+        byte[] all = stream.ToArray();
+        using Node.Storage.TemporaryDirectory folder = new();
+        string path = folder.File("long.gguf");
+        GgufHead expected = GgufReader.Read(all, all.Length);
+        foreach (int length in (int[])[all.Length, all.Length - 1, (int)expected.MetadataLength - 1, longest, 1 << 16, (1 << 16) + 7, 3, 0])
+        {
+            File.WriteAllBytes(path, all[..length]);
+            if (length < all.Length)
+            {
+                Assert.That(Assert.Throws<GgufException>(() => GgufHead.ReadFile(path))!.Message, Is.EqualTo(Assert.Throws<GgufException>(() => GgufReader.Read(all.AsSpan(0, length), length))!.Message));
+                continue;
+            }
+
+            GgufHead head = GgufHead.ReadFile(path);
+            Assert.That(head.Values.Keys, Is.EqualTo(expected.Values.Keys));
+            Assert.That(head.ChatTemplate, Is.EqualTo(expected.ChatTemplate).And.Length.EqualTo(longest));
+            Assert.That(head.Values["tokenizer.ggml.tokens"].Strings, Is.EqualTo(expected.Values["tokenizer.ggml.tokens"].Strings));
+            Assert.That(head.Text("after.it"), Is.EqualTo("the end"));
+            Assert.That((head.MetadataLength, head.DataOffset, head.FileSize), Is.EqualTo((expected.MetadataLength, expected.DataOffset, expected.FileSize)));
+            Assert.That(head.Tensors.Single().Name, Is.EqualTo("w"));
+        }
+    }
+
     [Test]
     public void Read_TensorsBeyondTheFile_AreRefused()
     {
