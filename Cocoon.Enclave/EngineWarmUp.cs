@@ -8,7 +8,8 @@ internal static partial class EngineWarmUp
 {
     private const int Tokens = 24;
 
-    private static readonly PromptInput Prompt = new PromptInput.Text(string.Concat(Enumerable.Repeat("A node measures how fast it reads and writes. ", 8)));
+    // What llama.cpp computes a step in stays as large as the largest step so far: no larger than what eight short requests make of it.
+    private static readonly PromptInput Prompt = new PromptInput.Text(string.Concat(Enumerable.Repeat("A node measures how fast it reads and writes. ", 4)));
 
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
 
