@@ -25,9 +25,9 @@ internal static class Program
                 return await Node.Enclaves.EnclaveTool.RunParentAsync();
             case [EndToEnd.UnsealedProgram.Verb, .. string[] rest]:
                 return await EndToEnd.UnsealedProgram.RunAsync(rest);
-            case [Cocoon.Node.Cli.EnclaveCommand.Name, ..]:
+            case [Cocoon.Node.Cli.EnclaveCommand.Name, .. string[] rest]:
                 // The enclave of a node that this executable is.
-                return await EndToEnd.UnsealedProgram.RunAsync(args);
+                return await EndToEnd.UnsealedProgram.RunEnclaveAsync(rest);
             case [EndToEnd.MemorySearchTool.Verb, string processId, string text]:
                 return EndToEnd.MemorySearchTool.Run(int.Parse(processId, System.Globalization.CultureInfo.InvariantCulture), text, Console.Out);
             case [Fuzzing.FuzzTool.Verb, .. string[] rest]:

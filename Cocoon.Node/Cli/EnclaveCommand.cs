@@ -1,4 +1,4 @@
-using System.CommandLine;
+using System.Runtime.InteropServices;
 using Cocoon.Enclave;
 using Cocoon.Enclave.Devices;
 using Cocoon.Protocol.Cryptography.Hpke;
@@ -8,48 +8,86 @@ namespace Cocoon.Node.Cli;
 /// <summary>
 /// The hidden verb that the node starts itself with: this process then is the enclave. The only file of the host that knows the enclave's code.
 /// </summary>
+/// <remarks>
+/// It stands beside the command line of people and reads its few words itself: the process must stay small. A terminal and a service
+/// manager send their signals to every process of a node at once: the node lets running answers end first, so what serves them stays
+/// until the node ends it or is gone.
+/// </remarks>
 internal static class EnclaveCommand
 {
     public const string Name = "enclave";
 
+    private const string Parent = "--parent", Read = "--read", Unprotected = "--unprotected", Hash = "--hash", UpstreamPort = "--upstream-port",
+        Sequences = "--sequences", Rounds = "--rounds";
+
+    private static readonly string[] Flags = [EnclaveProcess.ConfinedArgument, Unprotected, Hash, DeviceLister.Argument];
+
+    private static readonly string[] Names =
+        [Parent, Read, EnclaveProcess.NativesArgument, ModelDescriber.Argument, UpstreamPort, EngineBench.Argument, Sequences, Rounds, PowerLimit.Argument];
+
+    /// <param name="words">What follows the verb.</param>
     /// <param name="suites">Suites of the receiving keys.</param>
-    public static Command Build(IReadOnlyList<HpkeSuite> suites)
+    /// <returns>The exit code.</returns>
+    public static async Task<int> RunAsync(string[] words, IReadOnlyList<HpkeSuite> suites)
     {
-        Option<int> parent = new("--parent") { Description = "Process id of the supervisor." };
-        Option<string[]> read = new("--read") { Description = "A path that the engine reads.", AllowMultipleArgumentsPerToken = false };
-        Option<string?> natives = new(EnclaveProcess.NativesArgument) { Description = "Folder of the llama.cpp libraries." };
-        Option<bool> confined = new(EnclaveProcess.ConfinedArgument) { Description = "Already inside Landlock." };
-        Option<string?> describe = new(ModelDescriber.Argument) { Description = "Describe this model file instead of serving one." };
-        Option<bool> hash = new("--hash") { Description = "With the SHA-256 of its files." };
-        Option<bool> devices = new(DeviceLister.Argument) { Description = "List the devices that inference could use." };
-        Option<string?> bench = new(EngineBench.Argument) { Description = "Measure a model: a configuration in JSON." };
-        Option<int[]> sequences = new("--sequences") { Description = "Answers at a time, each measured.", AllowMultipleArgumentsPerToken = false };
-        Option<int> rounds = new("--rounds") { Description = "Measurements of each." };
-        Option<uint> power = new(PowerLimit.Argument) { Description = "Cap NVIDIA GPUs at this many watts until the input ends." };
-        Option<int> upstream = new("--upstream-port") { Description = "TCP port on loopback of the server that is the engine." };
-        Option<bool> unprotected = new("--unprotected") { Description = "Run although a protection is missing." };
-        Command command = new(Name, "Runs the enclave on inherited pipes.") { Hidden = true };
-        foreach (Option option in new Option[] { parent, read, natives, confined, unprotected, describe, hash, upstream, devices, bench, sequences, rounds, power })
+        using CancellationTokenSource stop = new();
+        Func<Task<int>> run;
+        bool isServing;
+        try
         {
-            command.Add(option);
+            (run, isServing) = Choose(new EnclaveWords(words, Flags, Names), suites, stop.Token);
+        }
+        catch (FormatException e)
+        {
+            await Console.Error.WriteLineAsync($"error: {e.Message}\n  fix  leave it to cocoon up, which starts this by itself");
+            return ExitCode.Usage;
         }
 
-        command.SetAction((result, cancellationToken) =>
+        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
+        using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
+        return await run();
+
+        void OnSignal(PosixSignalContext signal)
         {
-            EnclaveProcessArguments arguments = new(
-                result.GetValue(parent),
-                result.GetValue(read) ?? [],
-                result.GetValue(natives),
-                result.GetValue(confined),
-                result.GetValue(unprotected),
-                result.GetValue(upstream));
-            return result.GetValue(describe) is { } path ? EnclaveProcess.DescribeAsync(arguments, path, result.GetValue(hash), cancellationToken)
-                : result.GetValue(devices) ? EnclaveProcess.ListDevicesAsync(arguments, cancellationToken)
-                : result.GetValue(power) is > 0 and var watts ? PowerLimit.RunAsync(watts, Console.In, Console.Out, cancellationToken)
-                : result.GetValue(bench) is { } configuration
-                    ? EnclaveProcess.BenchAsync(arguments, configuration, result.GetValue(sequences) ?? [1], Math.Max(1, result.GetValue(rounds)), cancellationToken)
-                : EnclaveProcess.RunAsync(arguments, loadEngine: null, suites, cancellationToken);
-        });
-        return command;
+            signal.Cancel = true;
+            if (!isServing)
+            {
+                stop.Cancel();
+            }
+        }
+    }
+
+    private static (Func<Task<int>> Run, bool IsServing) Choose(EnclaveWords words, IReadOnlyList<HpkeSuite> suites, CancellationToken cancellationToken)
+    {
+        EnclaveProcessArguments arguments = new(
+            words.Number(Parent),
+            words.Values(Read),
+            words.Value(EnclaveProcess.NativesArgument),
+            words.Has(EnclaveProcess.ConfinedArgument),
+            words.Has(Unprotected),
+            words.Number(UpstreamPort));
+        if (words.Value(ModelDescriber.Argument) is { } path)
+        {
+            return (() => EnclaveProcess.DescribeAsync(arguments, path, words.Has(Hash), cancellationToken), false);
+        }
+
+        if (words.Has(DeviceLister.Argument))
+        {
+            return (() => EnclaveProcess.ListDevicesAsync(arguments, cancellationToken), false);
+        }
+
+        if (words.Number(PowerLimit.Argument) is > 0 and var watts)
+        {
+            return (() => PowerLimit.RunAsync((uint)watts, Console.In, Console.Out, cancellationToken), false);
+        }
+
+        if (words.Value(EngineBench.Argument) is { } configuration)
+        {
+            IReadOnlyList<int> sequences = words.Has(Sequences) ? words.Numbers(Sequences) : [1];
+            int rounds = Math.Max(1, words.Number(Rounds));
+            return (() => EnclaveProcess.BenchAsync(arguments, configuration, sequences, rounds, cancellationToken), false);
+        }
+
+        return (() => EnclaveProcess.RunAsync(arguments, loadEngine: null, suites, cancellationToken), true);
     }
 }

@@ -6,11 +6,10 @@ namespace Cocoon.Node.Cli;
 /// <summary>The table of contents of the command line: one file per command beside this one.</summary>
 internal static class RootCommandBuilder
 {
-    public static RootCommand Build() => Build(HpkeSuite.Accepted, HpkeSuite.Offered);
+    public static RootCommand Build() => Build(HpkeSuite.Accepted);
 
     /// <param name="accepted">Suites that a light client seals to.</param>
-    /// <param name="offered">Suites that an enclave makes keys for, best first.</param>
-    internal static RootCommand Build(IReadOnlyList<HpkeSuite> accepted, IReadOnlyList<HpkeSuite> offered) => new RootCommand("Cocoon: private, paid, peer-to-peer AI inference on TON.")
+    internal static RootCommand Build(IReadOnlyList<HpkeSuite> accepted) => new RootCommand("Cocoon: private, paid, peer-to-peer AI inference on TON.")
     {
         UpCommand.Build(),
         ClientCommand.Build(accepted),
@@ -40,6 +39,5 @@ internal static class RootCommandBuilder
         RegistryCommand.Build(),
         VerifyCommand.Build(),
         AttestCommand.Build(),
-        EnclaveCommand.Build(offered),
     }.RefuseBlankValues();
 }

@@ -26,14 +26,15 @@ public sealed class SealingTests
         }
     }
 
-    [Test]
-    public void Program_BuildsItsCommandsWithItsOwnSuites()
+    [TestCase("RootCommandBuilder.Build(", "RootCommandBuilder.Build()")]
+    [TestCase("EnclaveCommand.RunAsync(", ", HpkeSuite.Offered)")]
+    public void Program_BuildsItsCommandsWithItsOwnSuites(string call, string asThis)
     {
         string node = Path.Combine(TestPaths.RepositoryRoot, "Cocoon.Node");
         IEnumerable<string> callers = Directory.EnumerateFiles(node, "*.cs", SearchOption.AllDirectories)
             .Where(f => !f.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal))
             .SelectMany(File.ReadAllLines)
-            .Where(line => line.Contains("RootCommandBuilder.Build(", StringComparison.Ordinal));
-        Assert.That(callers, Is.Not.Empty.And.All.Contain("RootCommandBuilder.Build()"));
+            .Where(line => line.Contains(call, StringComparison.Ordinal));
+        Assert.That(callers, Is.Not.Empty.And.All.Contain(asThis));
     }
 }

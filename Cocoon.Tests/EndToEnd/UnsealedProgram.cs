@@ -19,9 +19,10 @@ internal static class UnsealedProgram
     public static IReadOnlyList<string> Command { get; } =
         [Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", "exec", .. DotNetArguments];
 
-    public static Task<int> RunAsync(string[] arguments)
-    {
-        HpkeSuite[] suites = [UnsealedSuite.Create()];
-        return RootCommandBuilder.Build(suites, suites).Parse(arguments).InvokeAsync();
-    }
+    private static HpkeSuite[] Suites => [UnsealedSuite.Create()];
+
+    public static Task<int> RunAsync(string[] arguments) => RootCommandBuilder.Build(Suites).Parse(arguments).InvokeAsync();
+
+    /// <summary>The enclave of a node that is this program.</summary>
+    public static Task<int> RunEnclaveAsync(string[] words) => EnclaveCommand.RunAsync(words, Suites);
 }

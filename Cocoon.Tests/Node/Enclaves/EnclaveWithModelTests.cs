@@ -6,6 +6,7 @@ using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Inference;
 using Cocoon.Protocol.Payments.Proto;
 using Cocoon.Protocol.Sessions.Proto;
+using Cocoon.Tests.EndToEnd;
 using Cocoon.Tests.Enclave.Sessions;
 using Cocoon.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -76,6 +77,23 @@ public sealed class EnclaveWithModelTests
         Assert.That((await rich.FinishAsync()).Outcome, Is.EqualTo("finished"));
         await poor.Host.AllowAsync(blocked.DueNanoton + 1_000_000_000, CancellationToken.None);
         Assert.That((await poor.FinishAsync()).Outcome, Is.EqualTo("finished"));
+    }
+
+    /// <summary>Ctrl-C and a service manager reach every process of a node at once: the node lets answers end, and then ends its enclaves.</summary>
+    [Test]
+    public async Task Signals_ToTheWholeNode_LeaveTheEnclaveServing()
+    {
+        await using ClientSession running = await OpenAsync();
+        await running.StartAsync(running.Seal(), upToDue: 0);
+        EnclaveEvent.Metered blocked = await running.UntilAsync<EnclaveEvent.Metered>(m => m.IsBlocked);
+        Signals.SendInterrupt((int)_info.ProcessId);
+        Signals.SendTerminate((int)_info.ProcessId);
+        await using ClientSession later = await OpenAsync();
+        await later.StartAsync(later.Seal());
+        Assert.That((await later.FinishAsync()).Outcome, Is.EqualTo("finished"));
+        await running.Host.AllowAsync(blocked.DueNanoton + 1_000_000_000, CancellationToken.None);
+        Assert.That((await running.FinishAsync()).Outcome, Is.EqualTo("finished"));
+        Assert.That((_supervisor.Status, _supervisor.Info?.ProcessId), Is.EqualTo((EnclaveStatus.Ready, _info.ProcessId)));
     }
 
     [Test]
