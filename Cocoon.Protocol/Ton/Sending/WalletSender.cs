@@ -18,14 +18,11 @@ internal sealed partial class WalletSender
     private const int MaxRejectedAttempts = 3;
     private const int MaxResendDoublings = 3;
 
-    /// <summary>The network's limit (configuration parameter 43).</summary>
-    private const int MaxExternalBytes = 65_535;
-
     /// <summary>A day of expired externals, one a minute.</summary>
     private const int MaxEarlier = 1_440;
 
     private readonly WalletContract _wallet;
-    private readonly Ed25519PrivateKey _key;
+    private readonly ExternalSigner _signer;
     private readonly ITonClient _client;
     private readonly IOutboxStore _store;
     private readonly WalletSenderOptions _options;
@@ -33,8 +30,7 @@ internal sealed partial class WalletSender
     private readonly ILogger _logger;
     private readonly OutcomeCollector _collector;
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-    private readonly Lock _waitersLock = new();
-    private readonly Dictionary<string, TaskCompletionSource<SendOutcome>> _waiters = [];
+    private readonly OutcomeWaiters _waiters;
 
     private CellHash _resendOf;
     private DateTimeOffset _resendAt;
@@ -47,13 +43,14 @@ internal sealed partial class WalletSender
         WalletContract wallet, Ed25519PrivateKey key, ITonClient client, IOutboxStore store, WalletSenderOptions options, TimeProvider time, ILogger logger)
     {
         _wallet = wallet;
-        _key = key;
+        _signer = new ExternalSigner(wallet, key, options);
         _client = client;
         _store = store;
         _options = options;
         _time = time;
         _logger = logger;
         _collector = new OutcomeCollector(wallet, client, options);
+        _waiters = new OutcomeWaiters(store, wallet.Address);
     }
 
     public WalletContract Wallet => _wallet;
@@ -69,22 +66,7 @@ internal sealed partial class WalletSender
     public void Wake() => _wake.Writer.TryWrite(true);
 
     /// <summary>Completes when the request with this key has an outcome.</summary>
-    public async Task<SendOutcome> WaitAsync(string key, CancellationToken cancellationToken)
-    {
-        Task<SendOutcome> outcome;
-        lock (_waitersLock)
-        {
-            if (!_waiters.TryGetValue(key, out TaskCompletionSource<SendOutcome>? waiter))
-            {
-                _waiters[key] = waiter = new TaskCompletionSource<SendOutcome>(TaskCreationOptions.RunContinuationsAsynchronously);
-            }
-
-            outcome = waiter.Task;
-        }
-
-        // Registered first, looked up second: an outcome recorded in between is found by one or the other.
-        return await _store.GetOutcomeAsync(_wallet.Address, key, cancellationToken) ?? await outcome.WaitAsync(cancellationToken);
-    }
+    public Task<SendOutcome> WaitAsync(string key, CancellationToken cancellationToken) => _waiters.WaitAsync(key, cancellationToken);
 
     /// <summary>Stores the message under a key and waits for its outcome. <see cref="RunAsync"/> must be running.</summary>
     public async Task<SendOutcome> SendAsync(
@@ -147,23 +129,9 @@ internal sealed partial class WalletSender
                 continue;
             }
 
-            List<OutboxRequest> affordable = Affordable(waiting, account.Balance);
-            if (affordable.Count == 0)
+            if (_signer.TrySign(waiting, SeqnoOf(account), account, out string? refusal) is not { } batch)
             {
-                await RejectAsync(waiting[0], $"not sent: the wallet holds {account.Balance} nanoton, the message needs {ValueOf(waiting[0])} and {_options.FeeReserve} for fees", cancellationToken);
-                continue;
-            }
-
-            OutboxBatch batch = Sign(affordable, SeqnoOf(account), account);
-            while (batch.Boc.Length > MaxExternalBytes && affordable.Count > 1)
-            {
-                affordable.RemoveRange(affordable.Count / 2, affordable.Count - (affordable.Count / 2));
-                batch = Sign(affordable, SeqnoOf(account), account);
-            }
-
-            if (batch.Boc.Length > MaxExternalBytes)
-            {
-                await RejectAsync(affordable[0], $"not sent: its message makes an external of {batch.Boc.Length} bytes, the network takes {MaxExternalBytes}", cancellationToken);
+                await RejectAsync(waiting[0], refusal!, cancellationToken);
                 continue;
             }
 
@@ -222,42 +190,6 @@ internal sealed partial class WalletSender
         return null;
     }
 
-    private OutboxBatch Sign(IReadOnlyList<OutboxRequest> requests, uint seqno, TonAccount account)
-    {
-        uint validUntil = account.SyncTime + _options.ValidForSeconds;
-        ExternalMessage external = _wallet.CreateExternal(
-            _key, seqno, validUntil, [.. requests.Select(request => new WalletTransfer(request.Message, request.Mode | SendMode.IgnoreErrors))], deploy: !account.IsActive);
-        return new OutboxBatch(requests, BocWriter.Write(external.ToCell()), external.NormalizedHash(), seqno, validUntil, account.LastTransaction);
-    }
-
-    /// <summary>As many from the front as the balance carries. Failed sends are skipped in silence by the wallet, so they are not tried.</summary>
-    private List<OutboxRequest> Affordable(IReadOnlyList<OutboxRequest> waiting, ulong balance)
-    {
-        List<OutboxRequest> affordable = [];
-        UInt128 needed = _options.FeeReserve;
-        foreach (OutboxRequest request in waiting)
-        {
-            // What takes everything leaves nothing for those beside it: it goes alone.
-            bool takesAll = request.Mode.HasFlag(SendMode.CarryAllBalance);
-            needed += ValueOf(request);
-            if (needed > balance || (takesAll && affordable.Count > 0))
-            {
-                break;
-            }
-
-            affordable.Add(request);
-            if (takesAll)
-            {
-                break;
-            }
-        }
-
-        return affordable;
-    }
-
-    private static ulong ValueOf(OutboxRequest request) =>
-        request.Mode.HasFlag(SendMode.CarryAllBalance) ? 0 : TonMessage.Read(request.Message).Value;
-
     private uint SeqnoOf(TonAccount account) => account is { IsActive: true, Data: { } data } ? _wallet.ReadSeqno(data) : 0;
 
     /// <summary>Looks whether the external in flight happened or expired; else sends it again when its time has come.</summary>
@@ -289,7 +221,7 @@ internal sealed partial class WalletSender
         else
         {
             // The same messages under the same number: at most one of the two can ever happen, and either is right.
-            OutboxBatch renewed = Sign(batch.Requests, batch.Seqno, account) with
+            OutboxBatch renewed = _signer.Sign(batch.Requests, batch.Seqno, account) with
             {
                 LastBefore = batch.LastBefore,
                 Earlier = [.. batch.Earlier.TakeLast(MaxEarlier), batch.NormalizedHash],
@@ -368,7 +300,7 @@ internal sealed partial class WalletSender
         foreach ((string key, SendOutcome outcome) in outcomes)
         {
             Log.Finished(_logger, _wallet.Address, key, outcome.Result);
-            Tell(key, outcome);
+            _waiters.Tell(key, outcome);
         }
 
         return true;
@@ -384,7 +316,7 @@ internal sealed partial class WalletSender
         foreach (OutboxRequest request in requests)
         {
             Log.Finished(_logger, _wallet.Address, request.Key, outcome.Result);
-            Tell(request.Key, outcome);
+            _waiters.Tell(request.Key, outcome);
         }
     }
 
@@ -396,18 +328,7 @@ internal sealed partial class WalletSender
         SendOutcome outcome = new(request.Refused is null ? SendResult.NotSent : SendResult.Refused, words);
         await _store.RejectAsync(_wallet.Address, request.Key, outcome, cancellationToken);
         Log.Finished(_logger, _wallet.Address, request.Key, outcome.Result);
-        Tell(request.Key, outcome);
-    }
-
-    private void Tell(string key, SendOutcome outcome)
-    {
-        TaskCompletionSource<SendOutcome>? waiter;
-        lock (_waitersLock)
-        {
-            _waiters.Remove(key, out waiter);
-        }
-
-        waiter?.TrySetResult(outcome);
+        _waiters.Tell(request.Key, outcome);
     }
 
     private async Task SleepAsync(TimeSpan delay, CancellationToken cancellationToken)
