@@ -79,11 +79,3 @@ internal sealed record ChannelSnapshot(
             ? $"ended before {MoneyWords.Ton(vouched - record.Claimed)} TON of vouchers were claimed: lost"
             : "done";
 }
-
-/// <summary>The wallet as <c>cocoon wallet</c> shows it. All amounts are nanoTON.</summary>
-/// <param name="Balance"><c>null</c> while the chain does not answer.</param>
-/// <param name="TiedUp">In channels that we opened.</param>
-/// <param name="Redeemable">Vouched to us and not claimed.</param>
-/// <param name="AtRisk">Served and not vouched.</param>
-internal sealed record WalletSnapshot(
-    TonAddress Address, string Network, ulong? Balance, ulong TiedUp, ulong Redeemable, ulong AtRisk, ulong SpentToday, bool Encrypted, bool BackedUp);

@@ -32,8 +32,6 @@ internal sealed class ProviderChannelStore(CocoonDatabase database)
     public IReadOnlyList<ProviderChannelRecord> List(int limit) =>
         database.Read(session => session.Query($"SELECT {Columns} FROM provider_channel ORDER BY created_at DESC LIMIT $1", Map, limit));
 
-    public int CountOpen() => database.Read(session => session.QueryFirst("SELECT count(*) FROM provider_channel WHERE gone = 0", row => row.GetInt32(0)));
-
     public Task AddAsync(ProviderChannelRecord record, CancellationToken cancellationToken) => database.WriteAsync(
         session => session.Execute(
             """

@@ -20,8 +20,6 @@ internal sealed class ChannelContract
     /// <summary>What opening may cost beside the deposit; the rest stays spendable.</summary>
     public const ulong OpenGas = 15_000_000;
 
-    public const uint MaxChallenge = 604_800;
-
     public const uint MaxOpenWindow = 86_400;
 
     public ChannelContract(ChannelTerms terms)

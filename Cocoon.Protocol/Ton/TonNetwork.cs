@@ -10,8 +10,6 @@ internal sealed record TonNetwork(string Name, int GlobalId)
     /// <summary>The local chain of <c>scripts/devnet</c>.</summary>
     public static TonNetwork Devnet { get; } = new("devnet", -777);
 
-    public bool IsReal => this != Devnet;
-
     /// <summary>By name, or <c>null</c>.</summary>
     public static TonNetwork? Find(string name) => name switch
     {

@@ -89,8 +89,6 @@ internal static class PemReader
         return blocks;
     }
 
-    public static bool LooksLikePem(ReadOnlySpan<byte> text) => text.TrimStart(" \t\r\n"u8).StartsWith("-----BEGIN "u8);
-
     private static byte[] Decode(ReadOnlySpan<char> base64)
     {
         if (!Base64.IsValid(base64, out int length))

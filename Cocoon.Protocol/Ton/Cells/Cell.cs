@@ -101,9 +101,6 @@ internal sealed class Cell : IEquatable<Cell>
     /// <exception cref="TonException">The cell is exotic: data that a proof left out, or a library.</exception>
     public CellSlice BeginParse() => IsExotic ? throw TonException.Malformed($"{Type} cell where data was expected") : new CellSlice(this);
 
-    /// <summary>Starts reading whatever the type; the first byte of an exotic cell is its type.</summary>
-    public CellSlice BeginParseExotic() => new(this);
-
     public bool Equals(Cell? other) => other is not null && _hash == other._hash;
 
     public override bool Equals(object? obj) => Equals(obj as Cell);
