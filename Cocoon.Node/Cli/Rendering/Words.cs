@@ -61,7 +61,7 @@ internal static class Words
     /// <summary>An ISO 8601 time to the second, UTC.</summary>
     public static string Time(JsonNode? time) =>
         DateTimeOffset.TryParse(time?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset at)
-            ? at.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture) + " UTC"
+            ? MoneyWords.Time(at.ToUnixTimeSeconds())
             : "-";
 
     /// <summary>Unix seconds as a time and how far from now that is; <c>-</c> when there is none.</summary>
