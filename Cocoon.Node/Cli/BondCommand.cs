@@ -45,8 +45,7 @@ internal static class BondCommand
             TonAddress wanted = parse.GetValue(address) is { } text
                 ? TypedAddress.Read(text)
                 : bond.Read(parse, desk, profile).Address;
-            using HttpClient http = new();
-            TonAccount account = await WalletDesk.Client(http, profile).GetAccountAsync(wanted, cancellationToken);
+            TonAccount account = await WalletDesk.ReadAsync(profile, wanted, cancellationToken);
             BondState state = StateOf(account, wanted);
             JsonObject document = new()
             {
@@ -89,8 +88,7 @@ internal static class BondCommand
         {
             NetworkProfile profile = await desk.ProfileAsync(parse, readsOnly: false, cancellationToken);
             ProviderBondContract contract = bond.Read(parse, desk, profile);
-            using HttpClient http = new();
-            TonAccount account = await WalletDesk.Client(http, profile).GetAccountAsync(contract.Address, cancellationToken);
+            TonAccount account = await WalletDesk.ReadAsync(profile, contract.Address, cancellationToken);
             bool deploy = !account.IsActive;
             ulong value = parse.GetValue(amount).Nanoton, query = ClientChannels.QueryId();
             CheckStake(value, deploy ? 0 : account.Balance, bond.Minimum(parse));
@@ -114,8 +112,7 @@ internal static class BondCommand
         {
             NetworkProfile profile = await desk.ProfileAsync(parse, readsOnly: false, cancellationToken);
             ProviderBondContract contract = bond.Read(parse, desk, profile);
-            using HttpClient http = new();
-            TonAccount account = await WalletDesk.Client(http, profile).GetAccountAsync(contract.Address, cancellationToken);
+            TonAccount account = await WalletDesk.ReadAsync(profile, contract.Address, cancellationToken);
             if (refusal(StateOf(account, contract.Address), account.SyncTime) is { } refused)
             {
                 throw refused;
@@ -142,8 +139,7 @@ internal static class BondCommand
         {
             NetworkProfile profile = await desk.ProfileAsync(parse, readsOnly: false, cancellationToken);
             ProviderBondContract contract = bond.Read(parse, desk, profile);
-            using HttpClient http = new();
-            BondState state = StateOf(await WalletDesk.Client(http, profile).GetAccountAsync(contract.Address, cancellationToken), contract.Address);
+            BondState state = StateOf(await WalletDesk.ReadAsync(profile, contract.Address, cancellationToken), contract.Address);
             if (parse.GetValue(sequence) <= state.MetaSeq)
             {
                 throw new CliException(ExitCode.Payment, $"profile {parse.GetValue(sequence)} is not above the present one", $"the bond is at profile {state.MetaSeq}", $"Give {state.MetaSeq + 1L} or more.");

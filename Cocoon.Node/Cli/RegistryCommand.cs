@@ -107,8 +107,7 @@ internal static class RegistryCommand
         {
             NetworkProfile profile = await desk.ProfileAsync(parse, readsOnly: false, cancellationToken);
             RegistryContract registry = RegistryContract.Create(desk.Address(parse), parse.GetValue(timeLock), RegistryDeployer.DefaultParams, parse.GetValue(bootstrap)!);
-            using HttpClient http = new();
-            TonAccount account = await WalletDesk.Client(http, profile).GetAccountAsync(registry.Address, cancellationToken);
+            TonAccount account = await WalletDesk.ReadAsync(profile, registry.Address, cancellationToken);
             IEnumerable<(string Label, string Value)> Lines(JsonObject d) => [("REGISTRY", d["address"]!.ToString())];
             JsonObject where = new() { ["schema"] = ControlJson.Schema, ["address"] = registry.Address.ToFriendly(bounceable: true), ["raw_address"] = registry.Address.ToString() };
             if (account.IsActive)
@@ -266,8 +265,7 @@ internal static class RegistryCommand
         string named = parse.GetValue(address) ?? await desk.RegistryAsync(parse, cancellationToken) ?? throw new CliException(
             ExitCode.Usage, "which registry?", "no node that follows one runs here", "Give its address.");
         TonAddress registry = TypedAddress.Read(named);
-        using HttpClient http = new();
-        TonAccount account = await WalletDesk.Client(http, await desk.ProfileAsync(parse, readsOnly: true, cancellationToken)).GetAccountAsync(registry, cancellationToken);
+        TonAccount account = await WalletDesk.ReadAsync(await desk.ProfileAsync(parse, readsOnly: true, cancellationToken), registry, cancellationToken);
         return account.Data is { } data && account.Code?.Hash == RegistryContract.CodeHash
             ? (registry, RegistryContract.ParseState(data), account.SyncTime)
             : throw new CliException(ExitCode.NotFound, "there is no registry of this version at that address");

@@ -79,10 +79,17 @@ internal sealed class WalletDesk
 
         TonAddress address = Address(parse);
         NetworkProfile profile = await ProfileAsync(parse, readsOnly: true, cancellationToken);
-        using HttpClient http = new();
-        TonAccount account = await Client(http, profile).GetAccountAsync(address, cancellationToken);
+        TonAccount account = await ReadAsync(profile, address, cancellationToken);
         return OnChain.ToJson(new WalletDocument(
             ControlJson.Schema, profile.Name, address.ToFriendly(bounceable: false), address.ToString(), ControlJson.Nanoton(account.Balance), null, null, null, null));
+    }
+
+    /// <summary>An account as the chain shows it now.</summary>
+    /// <exception cref="TonException">The chain did not answer.</exception>
+    public static async Task<TonAccount> ReadAsync(NetworkProfile profile, TonAddress address, CancellationToken cancellationToken)
+    {
+        using HttpClient http = new();
+        return await Client(http, profile).GetAccountAsync(address, cancellationToken);
     }
 
     public static ITonClient Client(HttpClient http, NetworkProfile profile) => TonClients.CreateHttp(profile, http, TimeProvider.System);
@@ -164,19 +171,8 @@ internal sealed class WalletDesk
 
     public string? Passphrase(ParseResult parse) => WalletOpening.Passphrase(parse.GetValue(_passphrase));
 
-    /// <summary>The document of the node that runs here; <c>null</c> when none does.</summary>
-    private async Task<JsonObject?> AskNodeAsync(ParseResult parse, string path, CancellationToken cancellationToken)
-    {
-        using ControlClient client = new(DataPath(parse));
-        try
-        {
-            return await client.GetAsync(path, ListCommand.Wait, cancellationToken);
-        }
-        catch (CliException exception) when (exception.ExitCode == ExitCode.NodeNotRunning)
-        {
-            return null;
-        }
-    }
+    private Task<JsonObject?> AskNodeAsync(ParseResult parse, string path, CancellationToken cancellationToken) =>
+        ControlClient.AskAsync(DataPath(parse), path, ListCommand.Wait, cancellationToken);
 
     private string DataPath(ParseResult parse) => Path.GetFullPath(parse.GetValue(Chain.Data)!);
 }

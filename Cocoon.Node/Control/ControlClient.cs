@@ -55,6 +55,21 @@ internal sealed class ControlClient : IDisposable
         ? throw new CliException(ExitCode.Usage, $"'{typed}' names no {what}")
         : Uri.EscapeDataString(typed);
 
+    /// <summary>The document of the node that runs in a data directory; <c>null</c> when none does.</summary>
+    /// <exception cref="CliException">It does not answer within <paramref name="wait"/>, or not with this.</exception>
+    public static async Task<JsonObject?> AskAsync(string dataDirectory, string path, TimeSpan wait, CancellationToken cancellationToken)
+    {
+        using ControlClient client = new(dataDirectory);
+        try
+        {
+            return await client.GetAsync(path, wait, cancellationToken);
+        }
+        catch (CliException exception) when (exception.ExitCode == ExitCode.NodeNotRunning)
+        {
+            return null;
+        }
+    }
+
     public async Task<JsonObject> GetAsync(string path, CancellationToken cancellationToken) =>
         await SendAsync(new HttpRequestMessage(HttpMethod.Get, path), cancellationToken);
 
