@@ -100,13 +100,13 @@ internal static class RegistryCommand
     {
         WalletDesk desk = new();
         Option<string[]> bootstrap = new("--bootstrap") { Description = "Bootstrap multiaddr to list; may be repeated", DefaultValueFactory = _ => [] };
-        Option<uint> timeLock = new Option<uint>("--time-lock") { Description = "Seconds that additions wait in public; never changes", DefaultValueFactory = _ => RegistryDeployer.DefaultTimeLock }.Within(0, NumberRange.Year);
+        Option<uint> timeLock = new Option<uint>("--time-lock") { Description = "Seconds that additions wait in public; never changes", DefaultValueFactory = _ => RegistryDefaults.TimeLock }.Within(0, NumberRange.Year);
         Command command = new("deploy", "Put a registry on a chain; this wallet becomes its admin\n\nExample: cocoon registry deploy --bootstrap /ip4/… --yes") { bootstrap, timeLock };
         desk.AddTo(command);
         command.Run(async (parse, cancellationToken) =>
         {
             NetworkProfile profile = await desk.ProfileAsync(parse, readsOnly: false, cancellationToken);
-            RegistryContract registry = RegistryContract.Create(desk.Address(parse), parse.GetValue(timeLock), RegistryDeployer.DefaultParams, parse.GetValue(bootstrap)!);
+            RegistryContract registry = RegistryContract.Create(desk.Address(parse), parse.GetValue(timeLock), RegistryDefaults.Params, parse.GetValue(bootstrap)!);
             TonAccount account = await WalletDesk.ReadAsync(profile, registry.Address, cancellationToken);
             IEnumerable<(string Label, string Value)> Lines(JsonObject d) => [("REGISTRY", d["address"]!.ToString())];
             JsonObject where = new() { ["schema"] = ControlJson.Schema, ["address"] = registry.Address.ToFriendly(bounceable: true), ["raw_address"] = registry.Address.ToString() };
@@ -117,8 +117,8 @@ internal static class RegistryCommand
             }
 
             return await desk.SendAsync(
-                parse, $"registry:{registry.Address}", $"deploy a registry: {MoneyWords.Ton(RegistryDeployer.DeployValue)} TON stay in it for rent",
-                [registry.Deploy(RegistryDeployer.DeployValue)], Lines, cancellationToken, result: where);
+                parse, $"registry:{registry.Address}", $"deploy a registry: {MoneyWords.Ton(RegistryDefaults.DeployValue)} TON stay in it for rent",
+                [registry.Deploy(RegistryDefaults.DeployValue)], Lines, cancellationToken, result: where);
         });
         return command;
     }

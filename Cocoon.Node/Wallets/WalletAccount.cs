@@ -59,14 +59,6 @@ internal sealed class WalletAccount : IChainWallet, IAsyncDisposable
             Address, messages.Aggregate(0UL, (sum, message) => checked(sum + message.Value)), OperationCost.Fees(prices, draft, messages), account.Balance, FeeReserve);
     }
 
-    /// <summary>A plain payment by the owner; never repeated by itself.</summary>
-    /// <param name="name">Names this one payment; the same name again is the same payment.</param>
-    public async Task<SendOutcome> PayAsync(string name, TonAddress destination, ulong nanoton, string? comment, CancellationToken cancellationToken)
-    {
-        InternalMessage message = new(destination, nanoton, Bounce: false, string.IsNullOrEmpty(comment) ? Cell.Empty : InternalMessage.Comment(comment));
-        return (await SendAsync([new PaymentIntent(name, message)], cancellationToken))[0];
-    }
-
     public async Task<IReadOnlyList<SendOutcome>> SendAsync(IReadOnlyList<PaymentIntent> intents, CancellationToken cancellationToken)
     {
         if (_running is null)

@@ -7,6 +7,7 @@ using Cocoon.Protocol.Ton.Messages;
 using Cocoon.Protocol.Ton.Sending;
 using Cocoon.Protocol.Ton.Toncenter;
 using Cocoon.Protocol.Ton.Wallets;
+using Cocoon.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Cocoon.Tests.Benchmarks;

@@ -1,6 +1,9 @@
-namespace Cocoon.Protocol.Ton.Sending;
+using Cocoon.Protocol.Ton;
+using Cocoon.Protocol.Ton.Sending;
 
-/// <summary>A queue that is gone with the process: for tests and one-shot tools.</summary>
+namespace Cocoon.Tests.Support;
+
+/// <summary>A queue that is gone with the process.</summary>
 internal sealed class InMemoryOutboxStore : IOutboxStore
 {
     private readonly Lock _lock = new();

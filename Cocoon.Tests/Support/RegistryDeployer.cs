@@ -1,22 +1,14 @@
 using Cocoon.Node.Payments;
+using Cocoon.Node.Registry;
 using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Ton;
 
-namespace Cocoon.Node.Registry;
+namespace Cocoon.Tests.Support;
 
 /// <summary>Puts a registry on a chain. Its admin is the wallet that deploys it.</summary>
 internal sealed class RegistryDeployer(IChainWallet admin, ITonClient client, TimeProvider time)
 {
-    /// <summary>Three days: additions wait that long in public.</summary>
-    public const uint DefaultTimeLock = 259_200;
-
-    /// <summary>0.2 TON: rent of a full registry for years.</summary>
-    public const ulong DeployValue = 200_000_000;
-
     private static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(500);
-
-    public static NetParams DefaultParams { get; } = new(
-        MinStake: 10_000_000_000, UnbondPeriod: 604_800, MinChallenge: 3_600, MaxOpenWindow: 86_400, ProtocolMin: 1, ProtocolMax: 1);
 
     /// <summary>Deploys and returns when the chain shows it; an equal registry that is there already is used.</summary>
     /// <param name="timeLock">Seconds; never changes afterwards.</param>
@@ -29,7 +21,7 @@ internal sealed class RegistryDeployer(IChainWallet admin, ITonClient client, Ti
             return registry.Address;
         }
 
-        await ClientChannels.SendAsync(admin, new PaymentIntent($"registry:{registry.Address}", registry.Deploy(DeployValue)), cancellationToken);
+        await ClientChannels.SendAsync(admin, new PaymentIntent($"registry:{registry.Address}", registry.Deploy(RegistryDefaults.DeployValue)), cancellationToken);
         while (!await IsThereAsync(registry, cancellationToken))
         {
             await Task.Delay(s_poll, time, cancellationToken);

@@ -83,7 +83,8 @@ internal sealed class ChannelMoneyTests : PaymentChainFixture
         (ClientChannel channel, ProviderChannel incoming) = await OpenAsync(client, provider);
         await SpendAsync(channel, incoming, 1, 60_000_000);
         await provider.Claims.ClaimAsync([incoming], Patience);
-        await client.Wallet.PayAsync("beside", provider.Address, 5_000_000, "not the channel's", Patience);
+        InternalMessage beside = new(provider.Address, 5_000_000, Bounce: false, InternalMessage.Comment("not the channel's"));
+        await client.Wallet.SendAsync([new PaymentIntent("beside", beside)], Patience);
         await SpendAsync(channel, incoming, 2, 3_000_000);
         await Devnet.AdvanceAsync(61);
         await client.Closer.CloseTogetherAsync(channel, Patience);

@@ -199,14 +199,14 @@ internal sealed class PaymentChainTests : PaymentChainFixture
         PaymentNode admin = await NewNodeAsync(network, 3 * Ton);
         RegistryDeployer deployer = new(admin.Wallet, Devnet.Client, TimeProvider.System);
         string[] bootstrap = ["/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWGzBUUTuRGMUK8kJt7kCGpBKF1cM8zFLcTfPpEY2Uhqf9"];
-        TonAddress address = await deployer.DeployAsync(RegistryDeployer.DefaultTimeLock, RegistryDeployer.DefaultParams, bootstrap, Patience);
+        TonAddress address = await deployer.DeployAsync(RegistryDefaults.TimeLock, RegistryDefaults.Params, bootstrap, Patience);
         RegistryReader reader = new(address, Devnet.Client, admin.Database, NullLogger<RegistryReader>.Instance);
         RegistryView view = (await reader.ReadAsync(Patience))!;
-        Assert.That((view.State.Bootstrap, view.State.Params, view.FromCache), Is.EqualTo((bootstrap, RegistryDeployer.DefaultParams, false)));
+        Assert.That((view.State.Bootstrap, view.State.Params, view.FromCache), Is.EqualTo((bootstrap, RegistryDefaults.Params, false)));
 
         uint id = await deployer.ProposeAsync(address, new RegistryChange.SetBootstrap(["/ip4/10.0.0.1/tcp/1"]), Patience);
         Assert.That(async () => await deployer.ApplyAsync(address, id, Patience), Throws.InstanceOf<PaymentException>().With.Message.Contains("time lock"));
-        await Devnet.AdvanceAsync(RegistryDeployer.DefaultTimeLock + 1);
+        await Devnet.AdvanceAsync(RegistryDefaults.TimeLock + 1);
         await deployer.ApplyAsync(address, id, Patience);
         RegistryView changed = (await reader.ReadAsync(Patience))!;
         Assert.That((changed.State.Bootstrap.Single(), changed.State.Version), Is.EqualTo(("/ip4/10.0.0.1/tcp/1", view.State.Version + 1)));

@@ -4,6 +4,7 @@ using Cocoon.Protocol.Ton.Cells;
 using Cocoon.Protocol.Ton.Messages;
 using Cocoon.Protocol.Ton.Sending;
 using Cocoon.Protocol.Ton.Wallets;
+using Cocoon.Tests.Support;
 using NUnit.Framework;
 
 namespace Cocoon.Tests.Protocol.Ton.Chain;
