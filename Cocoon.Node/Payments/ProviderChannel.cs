@@ -404,7 +404,7 @@ internal sealed class ProviderChannel
     }
 
     /// <summary>Whether the last reading is older than the share of the challenge that the rules allow.</summary>
-    internal bool IsBlind(int divisor, TimeSpan allowance) =>
+    private bool IsBlind(int divisor, TimeSpan allowance) =>
         _account is null || _clock.Since(_account.ChainTime) > Math.Max(_record.Challenge / divisor, allowance.TotalSeconds);
 
     internal TimeSpan Age => _account is null ? TimeSpan.MaxValue : TimeSpan.FromSeconds(_clock.Since(_account.ChainTime));
@@ -414,6 +414,15 @@ internal sealed class ProviderChannel
     {
         lock (_lock)
         {
+    /// <summary>Why nothing may be served on this channel now; <c>null</c> when it may.</summary>
+    internal (DeclineReason Reason, string Detail)? WhyUnfit()
+    {
+        lock (_lock)
+        {
+            return Unfit();
+        }
+    }
+
             return _record.Gone || _record.Closing || _isAgreeing
                 || chainTime >= (_record.CloseAt != 0 ? _record.CloseAt : _record.VerifiedAt + (long)_record.Challenge)
                 || (_record.ExpiresAt != 0 && chainTime >= _record.ExpiresAt);
@@ -447,7 +456,7 @@ internal sealed class ProviderChannel
             : null;
     }
 
-    internal static bool ExpiresTooSoon(uint expiresAt, uint challenge, long now) => expiresAt != 0 && expiresAt - now < 2L * challenge;
+    private static bool ExpiresTooSoon(uint expiresAt, uint challenge, long now) => expiresAt != 0 && expiresAt - now < 2L * challenge;
 
     /// <summary>What is on the disk is counted, whether or not its session still waits: claims take the voucher from here.</summary>
     /// <returns>Whether the total grew.</returns>

@@ -52,7 +52,7 @@ internal sealed partial class ProviderLedger : IAsyncDisposable
 
     public void ObserveChainTime(uint seconds) => _clock.Observe(seconds);
 
-    /// <summary>Channels that are not gone, as of now.</summary>
+    /// <summary>Channels of which a book is kept. One that has ended keeps its book until another needs the place.</summary>
     public IReadOnlyList<ProviderChannel> Channels
     {
         get
@@ -260,28 +260,8 @@ internal sealed partial class ProviderLedger : IAsyncDisposable
         return Judge(met);
     }
 
-    private ChannelAcceptance Judge(ProviderChannel channel)
-    {
-        ProviderChannelRecord record = channel.Record;
-        if (record.Gone)
-        {
-            return new ChannelAcceptance.Refused(DeclineReason.DeclineChannel, "the channel's account is gone");
-        }
-
-        if (record.Closing || record.CloseAt != 0)
-        {
-            return new ChannelAcceptance.Refused(DeclineReason.DeclineClosing, "the channel is closing");
-        }
-
-        if (channel.IsBlind(divisor: 4, TimeSpan.Zero))
-        {
-            return new ChannelAcceptance.Refused(DeclineReason.DeclineChain, "the chain has not been seen for a quarter of the channel's challenge");
-        }
-
-        return ProviderChannel.ExpiresTooSoon(record.ExpiresAt, record.Challenge, _clock.Now)
-            ? new ChannelAcceptance.Refused(DeclineReason.DeclineExpired, "the channel expires within two challenge periods")
-            : new ChannelAcceptance.Accepted(channel);
-    }
+    private static ChannelAcceptance Judge(ProviderChannel channel) =>
+        channel.WhyUnfit() is var (reason, detail) ? new ChannelAcceptance.Refused(reason, detail) : new ChannelAcceptance.Accepted(channel);
 
     private ChannelAcceptance.Refused? Refuse(ChannelAccount account)
     {
