@@ -26,6 +26,7 @@ internal sealed partial class ClientChannel : IDisposable
     private readonly SpendOptions _options;
     private readonly TimeProvider _time;
     private ClientChannelRecord _record;
+    private readonly ChannelReadings _readings = new();
     private ulong _ended;
 
     /// <summary>What sessions that were cut off may have cost beyond what was seen of them.</summary>
@@ -37,10 +38,6 @@ internal sealed partial class ClientChannel : IDisposable
     private ulong _unconfirmed;
     private ulong _funded;
     private int _refusals;
-
-    /// <summary>The newest chain time that a reading had, and that of the first which showed no account.</summary>
-    private uint _readAt;
-    private uint? _goneSince;
 
     internal ClientChannel(ClientChannelStore store, ClientChannelRecord record, Ed25519PrivateKey payKey, SpendOptions options, TimeProvider time)
     {
@@ -112,28 +109,8 @@ internal sealed partial class ClientChannel : IDisposable
     /// <summary>How often, in this run, its provider turned it away or would not close it, and neither chain nor signature told why.</summary>
     public int Refusals => Volatile.Read(ref _refusals);
 
-    /// <summary>Whether a reading of the chain is to be taken in: not one that is late, nor one server's first word that the account is gone.</summary>
-    internal bool Believes(ChannelAccount account)
-    {
-        lock (_lock)
-        {
-            if (account.ChainTime < _readAt)
-            {
-                return false;
-            }
-
-            _readAt = account.ChainTime;
-            if (account.State is not null)
-            {
-                _goneSince = null;
-                return true;
-            }
-
-            // What ended it sees its own refund; this is for what was ended elsewhere.
-            _goneSince ??= account.ChainTime;
-            return account.Corroborated || _record.State == ChannelPhase.Opening || account.ChainTime >= _goneSince + (long)ClientChannels.GoneAfter.TotalSeconds;
-        }
-    }
+    /// <inheritdoc cref="ChannelReadings.Believes"/>
+    internal bool Believes(ChannelAccount account) => _readings.Believes(account, Phase);
 
     /// <summary>What was sent into it, by what is known and what left in this run: a server that does not show it has none sent beyond the cap.</summary>
     internal ulong Funded

@@ -14,9 +14,6 @@ internal sealed partial class ClientChannels : IAsyncDisposable
     /// <summary>Unexplained refusals of a provider after which a channel to it is ended alone.</summary>
     internal const int MaxRefusals = 3;
 
-    /// <summary>One server's word that an account is gone is believed when it says so for this long.</summary>
-    internal static readonly TimeSpan GoneAfter = TimeSpan.FromMinutes(10);
-
     private static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(500);
 
     private readonly Lock _lock = new();

@@ -77,7 +77,7 @@ internal sealed class LyingChainTests
         {
             Assert.That(channel.Phase, Is.EqualTo(ChannelPhase.Open), $"look {i}");
             await client.Channels.RefreshAsync(channel, CancellationToken.None);
-            client.Chain.Now += (uint)ClientChannels.GoneAfter.TotalSeconds / 2;
+            client.Chain.Now += (uint)ChannelReadings.GoneAfter.TotalSeconds / 2;
         }
 
         Assert.That((channel.Phase, client.Channels.Find(channel.Channel)), Is.EqualTo((ChannelPhase.Closed, (ClientChannel?)null)));
