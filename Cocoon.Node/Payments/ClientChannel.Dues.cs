@@ -1,3 +1,5 @@
+using Cocoon.Node.Storage;
+
 namespace Cocoon.Node.Payments;
 
 /// <content>
@@ -11,9 +13,8 @@ internal sealed partial class ClientChannel
     internal static readonly TimeSpan DuesInterval = TimeSpan.FromMilliseconds(200);
 
     private readonly CancellationTokenSource _stopping = new();
-    private Task _saving = Task.CompletedTask;
+    private readonly SharedWrite _duesWrite;
     private Task _settling = Task.CompletedTask;
-    private bool _isDueQueued;
     private bool _isSettling;
 
     /// <summary>A request ended since the last write began.</summary>
@@ -74,7 +75,7 @@ internal sealed partial class ClientChannel
             lock (_lock)
             {
                 // What could not be written is tried again. What runs now comes back here when it ends.
-                if (isLast || (!_isBusy && (_isExact || _live.Count > 0) && _saving.IsCompletedSuccessfully))
+                if (isLast || (!_isBusy && (_isExact || _live.Count > 0) && _duesWrite.HasSucceeded))
                 {
                     _isSettling = false;
                     return;
@@ -86,24 +87,9 @@ internal sealed partial class ClientChannel
     }
 
     /// <summary>Stores what is owed, once for all sessions that end while the disk is busy.</summary>
-    private Task SaveDuesTogetherAsync(CancellationToken cancellationToken)
-    {
-        Task saving;
-        lock (_lock)
-        {
-            if (!_isDueQueued)
-            {
-                _isDueQueued = true;
-                _saving = SaveDuesAsync();
-            }
+    private Task SaveDuesTogetherAsync(CancellationToken cancellationToken) => _duesWrite.RequestAsync().WaitAsync(cancellationToken);
 
-            saving = _saving;
-        }
-
-        return saving.WaitAsync(cancellationToken);
-    }
-
-    private async Task SaveDuesAsync()
+    private async Task SaveDuesAsync(Action taken)
     {
         DuesWrite write = new(this);
         try
@@ -114,7 +100,6 @@ internal sealed partial class ClientChannel
         {
             lock (_lock)
             {
-                _isDueQueued = false;
                 _isBusy = true;
             }
 
@@ -127,7 +112,7 @@ internal sealed partial class ClientChannel
         {
             lock (_lock)
             {
-                _isDueQueued = false;
+                taken();
                 return write.Take(_record.HighestTotal);
             }
         }

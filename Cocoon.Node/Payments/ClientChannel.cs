@@ -1,4 +1,5 @@
 using Cocoon.Node.Diagnostics;
+using Cocoon.Node.Storage;
 using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity;
@@ -25,8 +26,8 @@ internal sealed partial class ClientChannel : IDisposable
     private readonly Ed25519PrivateKey _payKey;
     private readonly SpendOptions _options;
     private readonly TimeProvider _time;
-    private ClientChannelRecord _record;
     private readonly ChannelReadings _readings = new();
+    private ClientChannelRecord _record;
     private ulong _ended;
 
     /// <summary>What sessions that were cut off may have cost beyond what was seen of them.</summary>
@@ -51,6 +52,7 @@ internal sealed partial class ClientChannel : IDisposable
         _payKey = payKey;
         _options = options;
         _time = time;
+        _duesWrite = new SharedWrite(_lock, SaveDuesAsync);
         _ended = record.Due;
 
         // How far a session came that ran when this process last ended is known to the provider alone, from the last voucher on.

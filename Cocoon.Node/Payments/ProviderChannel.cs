@@ -1,4 +1,5 @@
 using Cocoon.Node.Diagnostics;
+using Cocoon.Node.Storage;
 using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Payments.Proto;
@@ -19,12 +20,11 @@ internal sealed class ProviderChannel
     private readonly ProviderChannelStore _store;
     private readonly ChannelLedger _ledger;
     private readonly ChannelClock _clock;
+    private readonly SharedWrite _dueWrite;
     private readonly ProviderOptions _options;
     private ProviderChannelRecord _record;
     private ChannelAccount? _account;
     private (SignedVoucher Voucher, Task<bool> Task)? _storing;
-    private Task _saving = Task.CompletedTask;
-    private bool _isDueQueued;
     private bool _isAgreeing;
     private bool _isRetired;
     private int _vouchersUnderWay;
@@ -36,6 +36,7 @@ internal sealed class ProviderChannel
         _record = record;
         _options = options;
         _clock = clock;
+        _dueWrite = new SharedWrite(_lock, taken => store.SaveDueAsync(record.Channel, () => TakeDue(taken), CancellationToken.None));
         _ledger = new ChannelLedger(record.Voucher?.Statement.Total ?? 0, record.Due, capacity: 0);
         if (record.Closing || record.CloseAt != 0)
         {
@@ -186,7 +187,7 @@ internal sealed class ProviderChannel
     {
         lock (_lock)
         {
-            bool isInUse = _ledger.LiveSessions > 0 || _vouchersUnderWay > 0 || _isAgreeing || _isDueQueued || !_saving.IsCompleted;
+            bool isInUse = _ledger.LiveSessions > 0 || _vouchersUnderWay > 0 || _isAgreeing || !_dueWrite.IsIdle;
             _isRetired |= !isInUse && (gone ? _record.Gone : _ledger.Paid <= _record.Claimed);
             return _isRetired;
         }
@@ -264,14 +265,7 @@ internal sealed class ProviderChannel
                 return;
             }
 
-            // Sessions that end while one write waits for its turn are all in it.
-            if (!_isDueQueued)
-            {
-                _isDueQueued = true;
-                _saving = SaveDueAsync();
-            }
-
-            saving = _saving;
+            saving = _dueWrite.RequestAsync();
         }
 
         await saving.WaitAsync(cancellationToken);
@@ -414,18 +408,18 @@ internal sealed class ProviderChannel
     {
         lock (_lock)
         {
+            return _record.Gone || _record.Closing || _isAgreeing
+                || chainTime >= (_record.CloseAt != 0 ? _record.CloseAt : _record.VerifiedAt + (long)_record.Challenge)
+                || (_record.ExpiresAt != 0 && chainTime >= _record.ExpiresAt);
+        }
+    }
+
     /// <summary>Why nothing may be served on this channel now; <c>null</c> when it may.</summary>
     internal (DeclineReason Reason, string Detail)? WhyUnfit()
     {
         lock (_lock)
         {
             return Unfit();
-        }
-    }
-
-            return _record.Gone || _record.Closing || _isAgreeing
-                || chainTime >= (_record.CloseAt != 0 ? _record.CloseAt : _record.VerifiedAt + (long)_record.Challenge)
-                || (_record.ExpiresAt != 0 && chainTime >= _record.ExpiresAt);
         }
     }
 
@@ -495,29 +489,12 @@ internal sealed class ProviderChannel
         }
     }
 
-    private async Task SaveDueAsync()
+    private ulong TakeDue(Action taken)
     {
-        try
+        lock (_lock)
         {
-            await _store.SaveDueAsync(Channel, TakeDue, CancellationToken.None);
-        }
-        catch
-        {
-            lock (_lock)
-            {
-                _isDueQueued = false;
-            }
-
-            throw;
-        }
-
-        ulong TakeDue()
-        {
-            lock (_lock)
-            {
-                _isDueQueued = false;
-                return _ledger.Due;
-            }
+            taken();
+            return _ledger.Due;
         }
     }
 
