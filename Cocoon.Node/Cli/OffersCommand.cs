@@ -10,6 +10,12 @@ internal static class OffersCommand
     /// <summary>A throwaway peer knows nothing at first.</summary>
     private static readonly TimeSpan NewcomerWait = TimeSpan.FromSeconds(10);
 
+    private const string PricesNote = "* TON per 1,000,000 tokens";
+
+    private const string ExplainNote =
+        "SCORE = RELIAB\u00b2 / (COST \u00d7 \u221aTIME) of a new question of 128 tokens with 256 to answer. A request that goes on with a prompt that a provider\n"
+        + "holds (CACHE) counts the shared part there at the cached price and as read already.";
+
     private static readonly Column[] Columns =
     [
         new("rank", "RANK"),
@@ -35,8 +41,13 @@ internal static class OffersCommand
         new("age_seconds", "AGE", r => Words.Age(r["age_seconds"]), IsRight: true) { IsVolatile = true },
         new("expires_in_seconds", "EXPIRES", r => Words.Age(r["expires_in_seconds"]), IsRight: true, IsHidden: true) { IsVolatile = true },
         new("payout", "PAYOUT", IsHidden: true) { IsId = true },
+        new("expected_ttft_ms", "TTFT EST", r => Words.Number(r["expected_ttft_ms"], "0", " ms"), IsRight: true, IsHidden: true) { IsVolatile = true },
         new("expected_ms", "TIME EST", r => Words.Number(r["expected_ms"], "0", " ms"), IsRight: true, IsHidden: true) { IsVolatile = true },
         new("expected_cost_nanoton", "COST EST", IsRight: true, IsHidden: true),
+        new("cache", "CACHE", r => r["cache"] is null ? "-" : $"{r["cache"]} {Words.Age(r["cache_age_seconds"])} ago", IsHidden: true),
+        new("cache_age_seconds", "CACHE AGE", r => Words.Age(r["cache_age_seconds"]), IsRight: true, IsHidden: true) { IsVolatile = true },
+        new("cache_prompt_tokens", "CACHE PROMPT", IsRight: true, IsHidden: true),
+        new("cache_cached_tokens", "CACHE READ BEFORE", IsRight: true, IsHidden: true),
         new("score", "SCORE", r => (double?)r["score"] is > 0 ? Words.Number(r["score"], "0.000e0") : "-", IsRight: true, IsHidden: true),
         new("verdict", "VERDICT", IsHidden: true),
     ];
@@ -66,7 +77,7 @@ internal static class OffersCommand
             }
 
             Column[] columns = explained
-                ? [.. Columns.Select(c => c.Field is "expected_ms" or "expected_cost_nanoton" or "score" or "verdict" or "reliability" ? c with { IsHidden = false } : c)]
+                ? [.. Columns.Select(c => c.Field is "expected_ttft_ms" or "expected_ms" or "cache" or "expected_cost_nanoton" or "score" or "verdict" or "reliability" ? c with { IsHidden = false } : c)]
                 : [.. Columns.Select(c => c.Field == "rank" ? c with { IsHidden = true } : c)];
             int known = 0;
             int code = await rows.PrintAsync(
@@ -77,7 +88,7 @@ internal static class OffersCommand
                     known = document["offers"]!.AsArray().Count;
                     return document;
                 },
-                "offers", columns, "* TON per 1,000,000 tokens", cancellationToken);
+                "offers", columns, explained ? $"{PricesNote}\n{ExplainNote}" : PricesNote, cancellationToken);
             return parse.GetValue(model) is not { } wanted || known > 0 || rows.IsWatched(parse)
                 ? code
                 : throw new CliException(ExitCode.NotFound, $"no offer of '{wanted}' is known", null, "See 'cocoon offers' for what is on offer; names are written as there.");

@@ -56,6 +56,8 @@ internal sealed record StatusDocument(
 internal sealed record OffersDocument(int Schema, IReadOnlyList<OffersDocument.Row> Offers)
 {
     /// <param name="PricePrompt">nanoTON per 10⁶ tokens, decimal string, as all prices.</param>
+    /// <param name="ExpectedTtftMs">The part of <paramref name="ExpectedMs"/> until the first token.</param>
+    /// <param name="Cache"><c>warm</c> while the provider should hold a prompt that it read for this client; the fields after it are of that reading.</param>
     /// <param name="ExpectedMs">The router's estimate until the last token of a typical request; only with <c>--explain</c>, as the fields below that judge.</param>
     /// <param name="Verdict"><c>chosen</c>, <c>candidate</c> or <c>rejected: word</c>; only with <c>--explain</c>.</param>
     internal sealed record Row(
@@ -77,6 +79,7 @@ internal sealed record OffersDocument(int Schema, IReadOnlyList<OffersDocument.R
         double ClaimedTokensPerSecond,
         double? MeasuredTokensPerSecond,
         double? TtftMs,
+        double? ExpectedTtftMs,
         double? ExpectedMs,
         double Reliability,
         int Answers,
@@ -85,7 +88,11 @@ internal sealed record OffersDocument(int Schema, IReadOnlyList<OffersDocument.R
         string? Verdict,
         double AgeSeconds,
         double ExpiresInSeconds,
-        string Payout);
+        string Payout,
+        string? Cache,
+        double? CacheAgeSeconds,
+        uint? CachePromptTokens,
+        uint? CacheCachedTokens);
 }
 
 /// <summary>An error of the control API, in the three parts the command line prints.</summary>

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Options;
 namespace Cocoon.Node.Control;
 
 /// <summary>The offer book as a table, and the router's own ranking of it.</summary>
-internal sealed class OfferReporter(OfferBook book, PeerNames names, RouteTerms terms, IOptions<ClientOptions> client, TimeProvider time)
+internal sealed class OfferReporter(OfferBook book, WarmPrefixes prefixes, PeerNames names, RouteTerms terms, IOptions<ClientOptions> client, TimeProvider time)
 {
     /// <summary>A short question with a short answer, for rankings without a request.</summary>
     private const uint TypicalPrompt = 128, TypicalCompletion = 256;
@@ -23,6 +23,7 @@ internal sealed class OfferReporter(OfferBook book, PeerNames names, RouteTerms 
     {
         Protocol.Offers.Proto.Offer offer = ranked.Offer.Offer;
         ProviderHistory history = book.History(ranked.Offer.Peer);
+        PrefixReading? held = prefixes.LastOf(ranked.Offer);
         DateTimeOffset now = time.GetUtcNow();
         string verdict = ranked.Rejection is { } word ? $"rejected: {word}" : index == 0 ? "chosen" : "candidate";
         return new OffersDocument.Row(
@@ -44,6 +45,7 @@ internal sealed class OfferReporter(OfferBook book, PeerNames names, RouteTerms 
             Math.Round(offer.DecodeTokensPerSecond, 1),
             history.TokensPerSecond,
             history.TimeToFirstToken?.TotalMilliseconds,
+            explain ? Math.Round(ranked.ExpectedFirst.TotalMilliseconds, 1) : null,
             explain ? Math.Round(ranked.ExpectedTime.TotalMilliseconds, 1) : null,
             Math.Round(ranked.Reliability, 4),
             history.Answers,
@@ -52,6 +54,10 @@ internal sealed class OfferReporter(OfferBook book, PeerNames names, RouteTerms 
             explain ? verdict : null,
             Math.Max(0, (now - ranked.Offer.IssuedAt).TotalSeconds),
             (ranked.Offer.ExpiresAt - now).TotalSeconds,
-            offer.Payout);
+            offer.Payout,
+            held is null ? null : "warm",
+            held is null ? null : Math.Max(0, (now - held.At).TotalSeconds),
+            held?.PromptTokens,
+            held?.CachedTokens);
     }
 }

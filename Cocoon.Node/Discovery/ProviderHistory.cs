@@ -31,6 +31,9 @@ internal sealed class ProviderHistory(PeerId peer, TimeProvider time, Action<Pro
     /// <summary>What our appraisal of its enclave last said; <c>null</c> while there was none.</summary>
     public Appraisal? LastAppraisal { get; private set; }
 
+    /// <summary>Of the prompt tokens that it should have held in its prefix cache the share that it did, 1 while nothing is known; newest first.</summary>
+    public double CacheYield { get; private set; } = 1;
+
     /// <summary>Share of requests that were answered, pulled towards 1 while there are few.</summary>
     public double Reliability
     {
@@ -97,6 +100,18 @@ internal sealed class ProviderHistory(PeerId peer, TimeProvider time, Action<Pro
         lock (_lock)
         {
             HasDelivered = true;
+        }
+    }
+
+    /// <param name="expectedTokens">Of the prompt, by what it read for us before; nothing is learned from none.</param>
+    public void RecordCache(double expectedTokens, uint cachedTokens)
+    {
+        if (expectedTokens >= 1)
+        {
+            lock (_lock)
+            {
+                CacheYield = (CacheYield * (1 - Newest)) + (Math.Min(1, cachedTokens / expectedTokens) * Newest);
+            }
         }
     }
 

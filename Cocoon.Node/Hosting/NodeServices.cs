@@ -69,7 +69,7 @@ internal static class NodeServices
         services.AddSingleton<OfferBook>().AddSingleton<SignerConduct>().AddSingleton<ModelDirectory>().AddSingleton<OfferGossip>().AddSingleton<OwnOffers>();
         services.AddSingleton<ModelNeighbours>();
         services.AddSingleton<OfferExchange>().AddSingleton<OfferFinder>().AddSingleton<IOfferFinder>(p => p.GetRequiredService<OfferFinder>());
-        services.AddSingleton<OfferReporter>().AddSingleton<MoneyReporter>();
+        services.AddSingleton<WarmPrefixes>().AddSingleton<OfferReporter>().AddSingleton<MoneyReporter>();
         services.AddInspection();
         services.AddSingleton<ApiKeyStore>().AddSingleton<KeyReporter>();
         services.AddSingleton<AttestationReporter>();

@@ -26,18 +26,24 @@ internal sealed record RouteRequest(
     /// (payout, bond, network), since losing an answer must not pay.
     /// </summary>
     public VerifiedOffer? Continues { get; init; }
+
+    /// <summary>The share of the prompt, 0 to 1, that a provider should still hold in its prefix cache.</summary>
+    public IReadOnlyDictionary<PeerId, double> Warm { get; init; } = new Dictionary<PeerId, double>();
 }
 
 /// <summary>One row of the router's reasoning, as <c>offers --explain</c> prints it.</summary>
 /// <param name="Rejection">Reason word, or <c>null</c> for a candidate.</param>
 /// <param name="Score">Higher is better; 0 for a rejected offer.</param>
-internal sealed record RankedOffer(VerifiedOffer Offer, ulong ExpectedCostNanoton, TimeSpan ExpectedTime, double Reliability, double Score, string? Rejection);
+/// <param name="ExpectedFirst">Until the first token; part of <paramref name="ExpectedTime"/>.</param>
+internal sealed record RankedOffer(
+    VerifiedOffer Offer, ulong ExpectedCostNanoton, TimeSpan ExpectedTime, TimeSpan ExpectedFirst, double Reliability, double Score, string? Rejection);
 
 /// <summary>Ranks offers by price × speed × reliability.</summary>
 /// <remarks>
 /// score = reliability² / (cost × √time), cost in nanoTON for this request, time until its last token. First-hand figures replace claims;
 /// a provider nobody here has used claims at most the median rate of the candidates, so that lying about speed gains nothing.
-/// Slots that are taken push time up by the queue's expected length. Who failed and never brought a word comes last for a while, and when one
+/// Slots that are taken push time up by the queue's expected length. What the provider should hold of the prompt since an earlier request
+/// (<see cref="RouteRequest.Warm"/>, times the share of such that it held before) costs the cached price and no reading. Who failed and never brought a word comes last for a while, and when one
 /// has failed this request, those that brought one before or are connected come first: a made-up offer beats any price, but not twice in a row.
 /// </remarks>
 internal static class OfferRanking
@@ -62,10 +68,15 @@ internal static class OfferRanking
     private static RankedOffer Judge(VerifiedOffer offer, RouteRequest request, ProviderHistory history, double medianRate, double medianPrefill)
     {
         Protocol.Payments.Proto.Prices prices = offer.Offer.Prices;
-        UInt128 cost = (((UInt128)request.PromptTokens * prices.Prompt) + ((UInt128)request.CompletionTokens * prices.Completion) + 999_999) / 1_000_000;
+        double warm = request.Warm.GetValueOrDefault(offer.Peer) * history.CacheYield;
+        uint cached = (uint)(request.PromptTokens * warm);
+        UInt128 cost = (((UInt128)(request.PromptTokens - cached) * prices.Prompt) + ((UInt128)cached * prices.Cached)
+            + ((UInt128)request.CompletionTokens * prices.Completion) + 999_999) / 1_000_000;
         double rate = history.TokensPerSecond ?? Claim(offer.Offer.DecodeTokensPerSecond, medianRate, DefaultRate);
         double prefill = Claim(offer.Offer.PrefillTokensPerSecond, medianPrefill, DefaultPrefillRate);
-        double first = history.TimeToFirstToken?.TotalSeconds ?? request.PromptTokens / prefill;
+        double first = history.TimeToFirstToken is { TotalSeconds: var seen }
+            ? Math.Max(seen * (1 - warm), seen - (cached / prefill))
+            : (request.PromptTokens - cached) / prefill;
         double generate = request.CompletionTokens / rate;
         double queued = offer.Offer.SlotsFree > 0 ? 0 : (1.0 + offer.Offer.Queue) / Math.Max(1, offer.Offer.SlotsTotal) * generate;
         TimeSpan expected = TimeSpan.FromSeconds(Math.Clamp(first + generate + queued, 0.001, 86_400));
@@ -73,7 +84,8 @@ internal static class OfferRanking
         double score = rejection is null
             ? history.Reliability * history.Reliability / (Math.Max(1.0, (double)cost) * Math.Sqrt(expected.TotalSeconds))
             : 0;
-        return new RankedOffer(offer, (ulong)UInt128.Min(cost, ulong.MaxValue), expected, history.Reliability, score, rejection);
+        TimeSpan expectedFirst = TimeSpan.FromSeconds(Math.Clamp(first + queued, 0, expected.TotalSeconds));
+        return new RankedOffer(offer, (ulong)UInt128.Min(cost, ulong.MaxValue), expected, expectedFirst, history.Reliability, score, rejection);
     }
 
     private static string? Reject(VerifiedOffer offer, RouteRequest request)

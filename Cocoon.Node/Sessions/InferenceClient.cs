@@ -21,6 +21,7 @@ internal sealed partial class InferenceClient(
     ReceiptStore receipts,
     RouteTerms terms,
     WarmSessions warm,
+    WarmPrefixes prefixes,
     IOptions<ClientOptions> options,
     TimeProvider time,
     ILogger<InferenceClient> logger) : IInferenceClient
@@ -36,13 +37,14 @@ internal sealed partial class InferenceClient(
     {
         List<VerifiedOffer> failed = [];
         DeliveredAnswer delivered = new(ask);
+        PromptPrefix prompt = PromptPrefix.Of(ask);
         Ask current = ask;
         InferenceException? last = null;
         bool wasStale = false, wasClosing = false, wasBehind = false;
         for (int attempt = 0; attempt < options.Value.MaxAttempts; attempt++)
         {
-            VerifiedOffer offer = await ChooseAsync(current, failed, delivered.IsEmpty, last, cancellationToken);
-            Attempt course = new();
+            VerifiedOffer offer = await ChooseAsync(current, prompt, failed, delivered.IsEmpty, last, cancellationToken);
+            Attempt course = new() { Prompt = prompt };
             await using IAsyncEnumerator<AnswerPart> parts = AttemptAsync(offer, current, course, cancellationToken).GetAsyncEnumerator(cancellationToken);
             while (true)
             {
@@ -147,7 +149,6 @@ internal sealed partial class InferenceClient(
                 course.Source = opened.Source;
                 return delivered.Segments.Count == 0 ? part : null;
             case AnswerPart.Begun begun:
-                course.PromptTokens = begun.PromptTokens;
                 delivered.Begin(begun);
                 return delivered.Segments.Count == 0 ? part : null;
             case AnswerPart.Text text:
@@ -192,9 +193,15 @@ internal sealed partial class InferenceClient(
                     case AnswerPart.Opened:
                         course.IsStale = false;
                         break;
+                    case AnswerPart.Begun begun:
+                        (course.PromptTokens, course.CachedTokens) = (begun.PromptTokens, begun.CachedTokens);
+                        break;
                     case AnswerPart.Text when first is null:
                         first = time.GetElapsedTime(started);
-                        book.History(offer.Peer).RecordDelivery();
+                        ProviderHistory history = book.History(offer.Peer);
+                        history.RecordDelivery();
+                        double held = prefixes.Remember(ask.TenantSecret, course.Prompt, offer, course.PromptTokens, course.CachedTokens);
+                        history.RecordCache(held * course.PromptTokens, course.CachedTokens);
                         break;
                     case AnswerPart.Ended ended when first is { } firstText:
                         double seconds = (time.GetElapsedTime(started) - firstText).TotalSeconds;
@@ -298,7 +305,7 @@ internal sealed partial class InferenceClient(
     }
 
     private async Task<VerifiedOffer> ChooseAsync(
-        Ask ask, List<VerifiedOffer> failed, bool isFresh, InferenceException? last, CancellationToken cancellationToken)
+        Ask ask, PromptPrefix prompt, List<VerifiedOffer> failed, bool isFresh, InferenceException? last, CancellationToken cancellationToken)
     {
         TimeSpan wait = DiscoveryWait();
         IReadOnlyList<VerifiedOffer> offers = await finder.FindAsync(ask.Model, wait, cancellationToken);
@@ -307,13 +314,14 @@ internal sealed partial class InferenceClient(
             throw last ?? NoOffer(ask.Model, wait);
         }
 
-        uint prompt = (uint)Math.Min(int.MaxValue, ask.Body.Length / 4);
-        RouteRequest route = new(prompt, ask.MaxTokens ?? 256, ask.AllowOpenTier, ask.Provider, terms.ChannelCodeHashes, terms.GlobalId)
+        uint promptTokens = (uint)Math.Min(int.MaxValue, ask.Body.Length / 4);
+        RouteRequest route = new(promptTokens, ask.MaxTokens ?? 256, ask.AllowOpenTier, ask.Provider, terms.ChannelCodeHashes, terms.GlobalId)
         {
             Tiers = ask.Tiers,
             Failed = failed,
             Connected = host.Connections.Select(connection => connection.Peer).ToHashSet(),
             Continues = isFresh ? null : failed[0],
+            Warm = prefixes.Find(ask.TenantSecret, prompt, offers),
         };
         IReadOnlyList<RankedOffer> ranked = OfferRanking.Rank(offers, route, book);
         return ranked[0].Rejection is null ? ranked[0].Offer : throw last ?? AllRejected(ask, ranked);
@@ -394,6 +402,8 @@ internal sealed partial class InferenceClient(
         /// <summary>It runs on a session kept warm that has not answered yet.</summary>
         public bool IsStale { get; set; }
 
+        public required PromptPrefix Prompt { get; init; }
+
         public ClientChannel? Channel { get; set; }
 
         public SessionRun? Run { get; set; }
@@ -406,6 +416,8 @@ internal sealed partial class InferenceClient(
         public ulong PromptPrice { get; set; }
 
         public uint PromptTokens { get; set; }
+
+        public uint CachedTokens { get; set; }
 
         public uint? CompletionTokens { get; set; }
 

@@ -24,6 +24,11 @@ public sealed class CacheIsolationTests
             Assert.That(Cached(nobody), Is.Zero);
         }
 
+        JsonObject offers = await SharedNetwork.Client.GetAsync("/control/offers?explain=true", cancellationToken);
+        JsonNode offer = offers["offers"]!.AsArray().Single(o => (string)o!["peer"]! == SharedNetwork.Cheap.PeerId)!;
+        Assert.That(((string?)offer["cache"], (double)offer["cache_age_seconds"]! >= 0), Is.EqualTo(("warm", true)), "and the router knows who holds what was read");
+        Assert.That((double)offer["expected_ttft_ms"]!, Is.LessThan((double)offer["expected_ms"]!));
+
         Task<ChatAnswer> AskAsync(string? user)
         {
             JsonObject body = Chat.Ask(Prompt, SharedNetwork.Cheap.PeerId);
