@@ -41,6 +41,7 @@ internal static class OffersCommand
         new("age_seconds", "AGE", r => Words.Age(r["age_seconds"]), IsRight: true) { IsVolatile = true },
         new("expires_in_seconds", "EXPIRES", r => Words.Age(r["expires_in_seconds"]), IsRight: true, IsHidden: true) { IsVolatile = true },
         new("payout", "PAYOUT", IsHidden: true) { IsId = true },
+        new("bond", "BOND", IsHidden: true) { IsId = true },
         new("expected_ttft_ms", "TTFT EST", r => Words.Number(r["expected_ttft_ms"], "0", " ms"), IsRight: true, IsHidden: true) { IsVolatile = true },
         new("expected_ms", "TIME EST", r => Words.Number(r["expected_ms"], "0", " ms"), IsRight: true, IsHidden: true) { IsVolatile = true },
         new("expected_cost_nanoton", "COST EST", IsRight: true, IsHidden: true),

@@ -35,7 +35,9 @@ internal static class UpCommand
             HelpName = "SECONDS",
         }.Within(0, 7 * 86_400);
         Option<TonAmount> threshold = TonAmount.Option("--claim-at", "TON unclaimed on one channel from which it is claimed by itself", 100_000_000);
+        Option<string?> bond = new("--bond") { Description = "Address of this node's stake ('cocoon bond stake'): offers name it, and prices are signed for it", HelpName = "ADDRESS" };
         command.Options.Add(offline);
+        command.Options.Add(bond);
         command.Options.Add(threshold);
         models.AddTo(command);
         common.AddTo(command);
@@ -60,6 +62,7 @@ internal static class UpCommand
                 MaxSessions = parse.GetValue(sessions),
                 AutoPrice = parse.GetValue(autoPrice),
                 Schedule = parse.GetValue(schedule) is { } hours ? ServingSchedule.Parse(hours) : null,
+                Bond = parse.GetValue(bond) is { } stake ? TypedAddress.Read(stake) : null,
                 Region = Hint("region", parse.GetValue(region)!),
                 OfflineAllowance = TimeSpan.FromSeconds(parse.GetValue(offline)),
                 ClaimThresholdNanoton = parse.GetValue(threshold).Nanoton,

@@ -58,6 +58,7 @@ internal sealed record OffersDocument(int Schema, IReadOnlyList<OffersDocument.R
     /// <param name="PricePrompt">nanoTON per 10⁶ tokens, decimal string, as all prices.</param>
     /// <param name="ExpectedTtftMs">The part of <paramref name="ExpectedMs"/> until the first token.</param>
     /// <param name="Cache"><c>warm</c> while the provider should hold a prompt that it read for this client; the fields after it are of that reading.</param>
+    /// <param name="Bond">Address of the provider's stake, once this client has read it on chain.</param>
     /// <param name="ExpectedMs">The router's estimate until the last token of a typical request; only with <c>--explain</c>, as the fields below that judge.</param>
     /// <param name="Verdict"><c>chosen</c>, <c>candidate</c> or <c>rejected: word</c>; only with <c>--explain</c>.</param>
     internal sealed record Row(
@@ -92,7 +93,8 @@ internal sealed record OffersDocument(int Schema, IReadOnlyList<OffersDocument.R
         string? Cache,
         double? CacheAgeSeconds,
         uint? CachePromptTokens,
-        uint? CacheCachedTokens);
+        uint? CacheCachedTokens,
+        string? Bond);
 }
 
 /// <summary>An error of the control API, in the three parts the command line prints.</summary>

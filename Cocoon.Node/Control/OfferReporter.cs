@@ -58,6 +58,7 @@ internal sealed class OfferReporter(OfferBook book, WarmPrefixes prefixes, PeerN
             held is null ? null : "warm",
             held is null ? null : Math.Max(0, (now - held.At).TotalSeconds),
             held?.PromptTokens,
-            held?.CachedTokens);
+            held?.CachedTokens,
+            book.IsBonded(ranked.Offer.Peer) ? offer.Bond : null);
     }
 }

@@ -64,7 +64,7 @@ internal sealed partial class ModelAnnouncer(
             TimeSpan next = OfferLimits.RefreshInterval;
             if (ToOffer() is { } info)
             {
-                VerifiedOffer offer = Build(info, withdrawn: false);
+                VerifiedOffer offer = await BuildAsync(info, withdrawn: false, cancellationToken);
                 (_announced, _withdrawal, _offeredUntil, _nextWithdrawal) = (info, null, offer.ExpiresAt, WithdrawAgain);
                 own.Add(offer);
                 book.Add(offer);
@@ -144,7 +144,7 @@ internal sealed partial class ModelAnnouncer(
             directory.Remove(model);
 
             // Whoever asks us for offers gets the withdrawal too; a gossip message may have missed him.
-            _withdrawal = Build(info, withdrawn: true);
+            _withdrawal = await BuildAsync(info, withdrawn: true, CancellationToken.None);
             own.Add(_withdrawal);
             book.Add(_withdrawal);
         }
@@ -170,10 +170,10 @@ internal sealed partial class ModelAnnouncer(
         }
     }
 
-    private VerifiedOffer Build(EnclaveInfo info, bool withdrawn)
+    private Task<VerifiedOffer> BuildAsync(EnclaveInfo info, bool withdrawn, CancellationToken cancellationToken)
     {
         _sequence = Math.Max(_sequence + 1, (ulong)time.GetUtcNow().ToUnixTimeMilliseconds());
-        return writing.Build(model, info, _sequence, withdrawn);
+        return writing.BuildAsync(model, info, _sequence, withdrawn, cancellationToken);
     }
 
     private static partial class Log

@@ -8,16 +8,23 @@ namespace Cocoon.Node.Discovery;
 
 /// <summary>The latest valid offer of each provider and model, with what we learned of it first hand.</summary>
 /// <remarks>
-/// Bounds per model: 512 offers; 4 unproven ones per payout address and per IP network (/24, /48); half the places are kept for peers
-/// that have served us, and for those that told us of theirs themselves (at most a quarter): whoever floods the topic with made-up offers
-/// leaves places to providers that the DHT names. Thread-safe. Gossip about other peers' quality never enters.
+/// Bounds per model: 512 offers. Places go first to peers that have served us, then to those with a stake (64), to those that told us of
+/// theirs themselves (128, 4 per network that they answered from), last to those that were only heard of (256, 4 per payout address and per
+/// network that they name, 64 that name none): one owner of thousands of peer ids leaves places to everybody above, and when all 512 are
+/// taken the lowest give way. Thread-safe. Gossip about other peers' quality never enters.
 /// </remarks>
-internal sealed class OfferBook(TimeProvider time)
+/// <param name="bonds"><c>null</c>: stakes do not count.</param>
+internal sealed class OfferBook(TimeProvider time, BondedProviders? bonds = null)
 {
     public const int MaxPerModel = 512;
     public const int MaxModels = 4096;
     public const int MaxUnprovenPerPayout = 4;
     public const int MaxUnprovenPerNetwork = 4;
+
+    /// <summary>Providers behind NATs name their relay's address, so that these are few; own choice.</summary>
+    public const int MaxUnprovenWithoutNetwork = 64;
+
+    public const int MaxBonded = 64;
     private const int MaxHistories = 4096;
 
     private readonly Lock _lock = new();
@@ -31,8 +38,10 @@ internal sealed class OfferBook(TimeProvider time)
     public event Action<ProviderOutcome>? Observed;
 
     /// <param name="isFirstHand">Its provider told us of it, over a connection of ours.</param>
-    public OfferRejection Add(VerifiedOffer offer, OfferSource source = OfferSource.None, bool isFirstHand = false)
+    /// <param name="metAt">The network (/24 or /48) at the other end of that connection; <c>null</c> for one without public addresses.</param>
+    public OfferRejection Add(VerifiedOffer offer, OfferSource source = OfferSource.None, bool isFirstHand = false, string? metAt = null)
     {
+        bonds?.Consider(offer);
         DateTimeOffset now = time.GetUtcNow();
         lock (_lock)
         {
@@ -54,18 +63,23 @@ internal sealed class OfferBook(TimeProvider time)
             {
                 if (known.Offer.Offer.Sequence >= offer.Offer.Sequence)
                 {
-                    known.IsMet |= isFirstHand;
+                    known.Meet(isFirstHand, metAt);
                     known.Sources |= known.Offer.Offer.Sequence == offer.Offer.Sequence ? source : OfferSource.None;
                     return OfferRejection.OldSequence;
                 }
 
                 source |= known.Sources;
+                metAt = isFirstHand ? metAt : known.MetAt;
                 isFirstHand |= known.IsMet;
             }
 
             // A known provider that now names another payout or network takes a place there like a newcomer.
-            Entry entry = new(offer, source) { IsMet = isFirstHand };
-            if ((known is null || !known.SharesPlaceWith(entry)) && !HasRoom(byPeer, entry, now))
+            Entry entry = new(offer, source, isFirstHand, metAt);
+            if (known?.SharesPlaceWith(entry) == true && StandingOf(entry) <= known.Standing)
+            {
+                entry.Standing = known.Standing;
+            }
+            else if (!TryPlace(byPeer, entry, now))
             {
                 return OfferRejection.Full;
             }
@@ -147,6 +161,9 @@ internal sealed class OfferBook(TimeProvider time)
     /// <summary>As <see cref="History"/>, without beginning one.</summary>
     public ProviderHistory? FindHistory(PeerId peer) => _histories.GetValueOrDefault(peer);
 
+    /// <summary>Whether the provider has a stake on chain, as last read.</summary>
+    public bool IsBonded(PeerId peer) => bonds?.IsBonded(peer) == true;
+
     /// <summary>What we saw of a provider; an empty history for one that never served us.</summary>
     public ProviderHistory History(PeerId peer)
     {
@@ -167,31 +184,53 @@ internal sealed class OfferBook(TimeProvider time)
         return _histories.GetOrAdd(peer, p => new ProviderHistory(p, time, outcome => Observed?.Invoke(outcome)));
     }
 
-    private bool HasRoom(Dictionary<PeerId, Entry> byPeer, Entry entry, DateTimeOffset now)
+    /// <summary>Gives the newcomer the best place that is left for somebody of its standing, at the cost of the lowest when the book is full.</summary>
+    private bool TryPlace(Dictionary<PeerId, Entry> byPeer, Entry entry, DateTimeOffset now)
     {
         foreach (PeerId expired in byPeer.Where(e => e.Value.Offer.ExpiresAt <= now).Select(e => e.Key).ToArray())
         {
             byPeer.Remove(expired);
         }
 
-        PeerId peer = entry.Offer.Peer;
-        if (IsProven(entry.Offer))
+        Entry[] others = [.. byPeer.Values.Where(e => e.Offer.Peer != entry.Offer.Peer)];
+        for (Standing standing = StandingOf(entry); standing >= Standing.Heard; standing--)
         {
-            return byPeer.ContainsKey(peer) || byPeer.Count < MaxPerModel;
+            if (HasRoom(others, entry, standing) && (others.Length < MaxPerModel || Evict(byPeer, others, below: standing)))
+            {
+                entry.Standing = standing;
+                return true;
+            }
         }
 
-        if (entry.IsMet && byPeer.Values.Count(e => e.IsMet && e.Offer.Peer != peer && !IsProven(e.Offer)) < MaxPerModel / 4)
-        {
-            return byPeer.ContainsKey(peer) || byPeer.Count < MaxPerModel;
-        }
-
-        Entry[] unproven = [.. byPeer.Values.Where(e => e.Offer.Peer != peer && !e.IsMet && !IsProven(e.Offer))];
-        return unproven.Length < MaxPerModel / 2
-            && unproven.Count(e => e.Offer.Offer.Payout == entry.Offer.Offer.Payout) < MaxUnprovenPerPayout
-            && entry.Networks.All(network => unproven.Count(e => e.Networks.Contains(network)) < MaxUnprovenPerNetwork);
+        return false;
     }
 
-    private bool IsProven(VerifiedOffer offer) => _histories.TryGetValue(offer.Peer, out ProviderHistory? history) && history.Answers > 0;
+    private static bool HasRoom(Entry[] others, Entry entry, Standing standing)
+    {
+        Entry[] peers = [.. others.Where(e => e.Standing == standing)];
+        return standing switch
+        {
+            Standing.Served => true,
+            Standing.Bonded => peers.Length < MaxBonded,
+            Standing.Met => entry.IsMet
+                && peers.Length < MaxPerModel / 4
+                && (entry.MetAt is null || peers.Count(e => e.MetAt == entry.MetAt) < MaxUnprovenPerNetwork),
+            _ => peers.Length < MaxPerModel / 2
+                && peers.Count(e => e.Offer.Offer.Payout == entry.Offer.Offer.Payout) < MaxUnprovenPerPayout
+                && (entry.Networks.Length > 0 || peers.Count(e => e.Networks.Length == 0) < MaxUnprovenWithoutNetwork)
+                && entry.Networks.All(network => peers.Count(e => e.Networks.Contains(network)) < MaxUnprovenPerNetwork),
+        };
+    }
+
+    /// <summary>Makes room: of the lowest standing the one that was heard of longest ago.</summary>
+    private static bool Evict(Dictionary<PeerId, Entry> byPeer, Entry[] others, Standing below) =>
+        others.OrderBy(e => e.Standing).ThenBy(e => e.Offer.ExpiresAt).First() is { } least && least.Standing < below && byPeer.Remove(least.Offer.Peer);
+
+    private Standing StandingOf(Entry entry) =>
+        _histories.TryGetValue(entry.Offer.Peer, out ProviderHistory? history) && history.Answers > 0 ? Standing.Served
+        : bonds?.IsBonded(entry.Offer.Peer) == true ? Standing.Bonded
+        : entry.IsMet ? Standing.Met
+        : Standing.Heard;
 
     private void Expire(DateTimeOffset now)
     {
@@ -209,20 +248,54 @@ internal sealed class OfferBook(TimeProvider time)
         }
     }
 
-    private sealed class Entry(VerifiedOffer offer, OfferSource sources)
+    /// <summary>By what a provider has its place, from the least.</summary>
+    private enum Standing
+    {
+        /// <summary>Somebody handed on what it signed: anybody can sign with thousands of ids, and write any address into an offer.</summary>
+        Heard,
+
+        /// <summary>It answered us itself, from an address that it really has.</summary>
+        Met,
+
+        /// <summary>It has a stake on chain.</summary>
+        Bonded,
+
+        /// <summary>It has answered a request of ours.</summary>
+        Served,
+    }
+
+    private sealed class Entry(VerifiedOffer offer, OfferSource sources, bool isMet, string? metAt)
     {
         public VerifiedOffer Offer { get; } = offer;
 
         public OfferSource Sources { get; set; } = sources;
 
         /// <summary>Its provider told us of it itself.</summary>
-        public bool IsMet { get; set; }
+        public bool IsMet { get; private set; } = isMet;
+
+        /// <summary>The network that it told us from; <c>null</c> for our own, of private addresses.</summary>
+        public string? MetAt { get; private set; } = metAt;
+
+        /// <summary>Under which it took its place.</summary>
+        public Standing Standing { get; set; }
 
         /// <summary>Public IPv4 /24 and IPv6 /48 networks of its addresses.</summary>
         public string[] Networks { get; } = [.. offer.Addresses.Select(IpGroups.Narrow).OfType<string>().Distinct()];
 
+        /// <summary>Counts from its next offer on.</summary>
+        public void Meet(bool isFirstHand, string? at)
+        {
+            if (isFirstHand)
+            {
+                (IsMet, MetAt) = (true, at);
+            }
+        }
+
         public bool IsLive(DateTimeOffset now) => Offer.ExpiresAt > now && !Offer.IsWithdrawal;
 
-        public bool SharesPlaceWith(Entry other) => Offer.Offer.Payout == other.Offer.Offer.Payout && other.Networks.All(network => Networks.Contains(network));
+        public bool SharesPlaceWith(Entry other) => Offer.Offer.Payout == other.Offer.Offer.Payout
+            && MetAt == other.MetAt
+            && (other.Networks.Length > 0 || Networks.Length == 0)
+            && other.Networks.All(network => Networks.Contains(network));
     }
 }

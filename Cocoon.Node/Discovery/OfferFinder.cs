@@ -1,6 +1,7 @@
 using System.Numerics;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p;
+using Cocoon.Protocol.Libp2p.Protocols;
 using Cocoon.Protocol.Offers;
 
 namespace Cocoon.Node.Discovery;
@@ -237,9 +238,10 @@ internal sealed partial class OfferFinder(
         try
         {
             IReadOnlyList<ReadOnlyMemory<byte>> offers = await exchange.FetchAsync(peer, modelId, cancellationToken);
+            string? network = host.Connections.FirstOrDefault(c => c.Peer == peer) is { } connection ? IpGroups.Narrow(connection.RemoteAddress) : null;
             foreach (ReadOnlyMemory<byte> offer in offers)
             {
-                gossip.Add(offer, source, modelId, peer);
+                gossip.Add(offer, source, modelId, peer, network);
             }
 
             if (offers.Count > 0 && !modelId.IsEmpty)

@@ -67,11 +67,12 @@ internal sealed partial class OfferGossip(
     /// <summary>Takes an offer that came on another way than gossip, or an accepted one that did.</summary>
     /// <param name="modelId">The model that was asked for: others are not taken; empty for every model.</param>
     /// <param name="from">Who answered; <c>null</c> for gossip.</param>
-    public OfferRejection Add(ReadOnlyMemory<byte> signed, OfferSource source, ReadOnlyMemory<byte> modelId = default, PeerId? from = null)
+    /// <param name="answeredFrom">The network (/24 or /48) that it answered from, where that is a public one.</param>
+    public OfferRejection Add(ReadOnlyMemory<byte> signed, OfferSource source, ReadOnlyMemory<byte> modelId = default, PeerId? from = null, string? answeredFrom = null)
     {
         OfferRejection rejection = Read(signed, time.GetUtcNow(), out VerifiedOffer? offer);
         return rejection != OfferRejection.None ? rejection
-            : modelId.IsEmpty || offer!.Offer.ModelId.Span.SequenceEqual(modelId.Span) ? book.Add(offer!, source, isFirstHand: offer!.Peer == from)
+            : modelId.IsEmpty || offer!.Offer.ModelId.Span.SequenceEqual(modelId.Span) ? book.Add(offer!, source, isFirstHand: offer!.Peer == from, offer.Peer == from ? answeredFrom : null)
             : OfferRejection.Malformed;
     }
 

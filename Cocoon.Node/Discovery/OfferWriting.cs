@@ -14,14 +14,16 @@ using Microsoft.Extensions.Options;
 namespace Cocoon.Node.Discovery;
 
 /// <summary>Makes the signed offer of one model from what its enclave says, its owner's terms, and this node's addresses.</summary>
+/// <param name="statements">Of a provider with a bond.</param>
 internal sealed class OfferWriting(
-    ILibp2pHost host, RelayService relay, Ed25519PrivateKey peerKey, PayoutTerms payout, RouteTerms terms, NodeAgent agent, IOptions<ServingOptions> options, TimeProvider time)
+    ILibp2pHost host, RelayService relay, Ed25519PrivateKey peerKey, PayoutTerms payout, RouteTerms terms, NodeAgent agent, IOptions<ServingOptions> options, TimeProvider time,
+    PriceStatements? statements = null)
 {
     private readonly DateTimeOffset _started = time.GetUtcNow();
 
     /// <param name="info">Of the model's enclave: the last one known when the offer is withdrawn.</param>
     /// <param name="sequence">Higher than that of every earlier offer of the model.</param>
-    public VerifiedOffer Build(OfferedModel model, EnclaveInfo info, ulong sequence, bool withdrawn)
+    public async Task<VerifiedOffer> BuildAsync(OfferedModel model, EnclaveInfo info, ulong sequence, bool withdrawn, CancellationToken cancellationToken)
     {
         ServingOptions chosen = options.Value;
         Ready ready = info.Ready;
@@ -77,6 +79,11 @@ internal sealed class OfferWriting(
         offer.ChannelCodeHashes.AddRange(terms.ChannelCodeHashes.Select(h => ByteString.CopyFrom(Convert.FromHexString(h))));
         offer.Relay = host is Libp2pHost { IsRelay: true };
         offer.Addresses.AddRange(host.Addresses.Take(OfferLimits.MaxAddresses).Select(a => ByteString.CopyFrom(a.Bytes)));
+        if (statements is not null && !withdrawn)
+        {
+            await statements.SignAsync(offer, cancellationToken);
+        }
+
         return OfferWriter.Sign(offer, host.LocalPeer, peerKey);
     }
 }

@@ -66,7 +66,7 @@ internal static class NodeServices
             options.ForwardsCircuits,
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<RelayService>>()));
-        services.AddSingleton<OfferBook>().AddSingleton<SignerConduct>().AddSingleton<ModelDirectory>().AddSingleton<OfferGossip>().AddSingleton<OwnOffers>();
+        services.AddSingleton<BondedProviders>().AddSingleton<OfferBook>().AddSingleton<SignerConduct>().AddSingleton<ModelDirectory>().AddSingleton<OfferGossip>().AddSingleton<OwnOffers>();
         services.AddSingleton<ModelNeighbours>();
         services.AddSingleton<OfferExchange>().AddSingleton<OfferFinder>().AddSingleton<IOfferFinder>(p => p.GetRequiredService<OfferFinder>());
         services.AddSingleton<WarmPrefixes>().AddSingleton<OfferReporter>().AddSingleton<MoneyReporter>();
@@ -91,6 +91,11 @@ internal static class NodeServices
         services.AddHostedService(provider => provider.GetRequiredService<LanDiscovery>());
         services.AddHostedService(provider => provider.GetRequiredService<GatewayMapping>());
         services.AddHostedService<OfferFollower>();
+        if (options.Role == NodeRole.Client)
+        {
+            services.AddHostedService<BondReader>();
+        }
+
         if (options.Role is not (NodeRole.Client or NodeRole.Observer))
         {
             services.AddHostedService<RelayRunner>();
@@ -146,6 +151,12 @@ internal static class NodeServices
         services.AddSingleton<InferenceServer>().AddHostedService(provider => provider.GetRequiredService<InferenceServer>());
         services.AddSingleton<ServingReporter>();
         services.AddServingControls(node, options);
+        if (options.Bond is { } bond)
+        {
+            services.AddSingleton(provider => ActivatorUtilities.CreateInstance<PriceStatements>(provider, bond));
+            services.AddHostedService(provider => ActivatorUtilities.CreateInstance<OwnBond>(provider, bond));
+        }
+
         services.AddSingleton<OfferWriting>().AddSingleton<DirectoryPublisher>().AddSingleton<OfferPublisher>().AddHostedService(provider => provider.GetRequiredService<OfferPublisher>());
         return services;
     }

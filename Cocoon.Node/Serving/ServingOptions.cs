@@ -1,3 +1,5 @@
+using Cocoon.Protocol.Ton;
+
 namespace Cocoon.Node.Serving;
 
 /// <summary>How a provider serves, whatever the model.</summary>
@@ -24,6 +26,9 @@ internal sealed class ServingOptions
     public uint MinChallengeSeconds { get; set; } = 3600;
 
     public ulong MinDepositNanoton { get; set; } = 50_000_000;
+
+    /// <summary>This node's stake, which its offers name and sign their prices for.</summary>
+    public TonAddress? Bond { get; set; }
 
     public string Region { get; set; } = "";
 

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Cocoon.Node.Cli.Rendering;
+using Cocoon.Protocol.Ton;
 using Cocoon.Tests.Node.Storage;
 using NUnit.Framework;
 
@@ -203,6 +204,30 @@ public sealed class MoneyCommandTests
             Assert.That((early.ExitCode, early.Error.Contains("time lock", StringComparison.Ordinal)), Is.EqualTo((6, true)), early.Error);
             Assert.That(early.Error, Does.Contain("too early").And.Contain(" UTC, in "));
             Assert.That((stranger.ExitCode, stranger.Error.Contains("admin", StringComparison.Ordinal)), Is.EqualTo((6, true)), stranger.Error);
+        }
+    }
+
+    /// <summary>As an owner does it: stake, name the stake, serve. The client reads it on the chain and says so.</summary>
+    [Test, CancelAfter(120_000)]
+    public async Task Stake_NamedByAProvider_IsReadByItsClient(CancellationToken cancellationToken)
+    {
+        CocoonNode first = await _network.StartProviderAsync("staked", 0.05m, 0.2m, cancellationToken);
+        await _network.Devnet.FaucetAsync(await CocoonNetwork.WalletAsync(first, cancellationToken), 11 * CocoonNetwork.Ton);
+        JsonObject staked = await ReadAsync(first, cancellationToken, "bond", "stake", "10", "--yes");
+        string bond = (string)(await ReadAsync(first, cancellationToken, "bond", "show"))["address"]!;
+        await first.StopAsync();
+        CocoonNode provider = await _network.StartProviderAsync("staked", 0.05m, 0.2m, cancellationToken, options: ["--bond", bond]);
+        JsonNode offer = await Eventually.GetAsync(
+            "the client has read the stake",
+            async () => (await Client.GetAsync("/control/offers", cancellationToken))["offers"]!.AsArray().FirstOrDefault(o => (string)o!["peer"]! == provider.PeerId && o["bond"] is not null),
+            TimeSpan.FromSeconds(40), cancellationToken);
+        await provider.StopAsync();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((bool)staked["succeeded"]!, Is.True);
+            Assert.That(TonAddress.Parse((string)offer["bond"]!), Is.EqualTo(TonAddress.Parse(bond)));
+            Assert.That(provider.PeerId, Is.EqualTo(first.PeerId));
+            Assert.That(provider.LogTail(), Does.Contain($"The stake {bond} is this node's"));
         }
     }
 

@@ -1,6 +1,7 @@
 using Cocoon.Node.Discovery;
 using Cocoon.Node.Routing;
 using Cocoon.Protocol.Identity;
+using Cocoon.Protocol.Libp2p.Protocols;
 using Cocoon.Protocol.Multiformats;
 using Cocoon.Protocol.Offers;
 using Cocoon.Protocol.Offers.Proto;
@@ -182,6 +183,62 @@ public sealed class OfferBookTests
         }
 
         Assert.That(met, Is.EqualTo(OfferBook.MaxPerModel / 4), "and the rest stays for those that have served us");
+    }
+
+    /// <summary>Peer ids and payout addresses are free, and so is saying no address at all: one owner of thousands leaves places to others.</summary>
+    [Test]
+    public void Add_ThousandsWithoutAPublicAddress_LeavePlacesToStrangersWhoHaveOne()
+    {
+        int flood = 0;
+        for (int i = 0; i < 2000; i++)
+        {
+            flood += AddStranger(i % 2 == 0 ? "/ip4/192.168.1.1/tcp/1" : "/dns4/somewhere.example/tcp/1", i) == OfferRejection.None ? 1 : 0;
+        }
+
+        OfferRejection[] honest = [.. Enumerable.Range(0, 50).Select(i => AddStranger($"/ip4/44.{i}.1.1/tcp/1", 100_000 + i))];
+        Assert.That(flood, Is.EqualTo(OfferBook.MaxUnprovenWithoutNetwork));
+        Assert.That(honest, Is.All.EqualTo(OfferRejection.None));
+    }
+
+    /// <summary>Whoever answers for thousands of ids himself still answers from somewhere.</summary>
+    [Test]
+    public void Add_ThousandsMetAtOneAddress_LeavePlacesToOthersWhoAreMet()
+    {
+        int flood = 0;
+        for (int i = 0; i < 2000; i++)
+        {
+            flood += AddMet($"/ip4/20.{i / 200}.{i % 200}.1/tcp/1", i, $"/ip4/8.8.8.{i % 200}/tcp/{1000 + i}") == OfferRejection.None ? 1 : 0;
+        }
+
+        OfferRejection[] honest = [.. Enumerable.Range(0, 50).Select(i => AddMet($"/ip4/44.{i}.1.1/tcp/1", 100_000 + i, $"/ip4/44.{i}.1.1/tcp/1"))];
+        Assert.That(flood, Is.EqualTo(OfferBook.MaxUnprovenPerNetwork + (OfferBook.MaxPerModel / 2)), "the rest of them counts as heard of");
+        Assert.That(honest, Is.All.EqualTo(OfferRejection.None));
+        Assert.That(_book.ForModel(s_model), Has.Count.LessThanOrEqualTo(OfferBook.MaxPerModel));
+    }
+
+    [Test]
+    public void Add_ThousandsMetAnywhere_NeverExceedTheBook_AndGiveWayToThoseThatServedUs()
+    {
+        for (int i = 0; i < 2000; i++)
+        {
+            AddMet($"/ip4/{20 + (i / 200)}.{i % 200}.1.1/tcp/1", i, $"/ip4/{20 + (i / 200)}.{i % 200}.1.1/tcp/1");
+        }
+
+        Assert.That(_book.ForModel(s_model), Has.Count.EqualTo(OfferBook.MaxPerModel * 3 / 4));
+        for (int i = 0; i < OfferBook.MaxPerModel; i++)
+        {
+            using TestOffers proven = new(_time.GetUtcNow());
+            _book.History(proven.Peer).RecordAnswer(TimeSpan.FromSeconds(1), 10);
+            Assert.That(_book.Add(proven.Sign(proven.Create())), Is.EqualTo(OfferRejection.None));
+        }
+
+        Assert.That(_book.ForModel(s_model), Has.Count.EqualTo(OfferBook.MaxPerModel));
+    }
+
+    private OfferRejection AddMet(string address, int payout, string at)
+    {
+        using TestOffers stranger = new(_time.GetUtcNow());
+        return _book.Add(stranger.Sign(At(stranger, address, payout, sequence: 1)), OfferSource.Dht, isFirstHand: true, IpGroups.Narrow(Multiaddr.Parse(at)));
     }
 
     /// <summary>An offer of nothing beats every price. It is tried, and then the others are.</summary>
