@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json.Nodes;
 using Cocoon.Node.Cli.Rendering;
 using Cocoon.Node.Control;
+using Cocoon.Node.Payments;
 
 namespace Cocoon.Node.Cli;
 
@@ -43,24 +44,24 @@ internal static class ChatCommand
             {
                 if (parse.GetValue(prompt) is not { } question)
                 {
-                    return await ConverseAsync(conversation, cancellationToken);
+                    return await ConverseAsync(client, conversation, cancellationToken);
                 }
 
-                ChatResult result = await conversation.AskAsync(question, format == OutputFormat.Table ? Console.Out : null, cancellationToken);
+                ChatResult result = await AskAsync(client, conversation, question, format == OutputFormat.Table ? Console.Out : null, cancellationToken);
                 await PrintAsync(result, format);
                 return ExitCode.Ok;
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
                 await Console.Error.WriteLineAsync();
-                await Console.Error.WriteLineAsync("interrupted; what was answered until then is paid: 'cocoon channels' shows what was spent");
+                await Console.Error.WriteLineAsync("interrupted");
                 return ExitCode.Interrupted;
             }
         });
         return command;
     }
 
-    private static async Task<int> ConverseAsync(ChatConversation conversation, CancellationToken cancellationToken)
+    private static async Task<int> ConverseAsync(ControlClient client, ChatConversation conversation, CancellationToken cancellationToken)
     {
         await Console.Error.WriteLineAsync($"talking to {conversation.Model}; an empty line or Ctrl-D ends");
         while (true)
@@ -72,8 +73,27 @@ internal static class ChatCommand
                 return ExitCode.Ok;
             }
 
-            ChatResult result = await conversation.AskAsync(question, Console.Out, cancellationToken);
+            ChatResult result = await AskAsync(client, conversation, question, Console.Out, cancellationToken);
             await PrintAsync(result, OutputFormat.Table);
+        }
+    }
+
+    private static async Task<ChatResult> AskAsync(ControlClient client, ChatConversation conversation, string question, TextWriter? live, CancellationToken cancellationToken)
+    {
+        SpentSince? cost = null;
+        try
+        {
+            cost = await SpentSince.BeginAsync(client, cancellationToken);
+            return await conversation.AskAsync(question, live, cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            await Console.Error.WriteLineAsync();
+            throw new CliException(
+                ExitCode.Interrupted, "interrupted",
+                cost is not null && await cost.ReadAsync() is { } spent
+                    ? $"what was answered until then is paid: this client has spent {MoneyWords.Ton((ulong)Math.Max(0, spent))} TON since the question"
+                    : "what was answered until then is paid: 'cocoon channels' shows what was spent");
         }
     }
 

@@ -203,6 +203,18 @@ public sealed class CommandLineTests
         await InterruptAsync(chat, seen.ToString(), cancellationToken);
     }
 
+    [Test, CancelAfter(60_000)]
+    public async Task Chat_CtrlCInTheAnswer_SaysWhatItCost(CancellationToken cancellationToken)
+    {
+        using Process chat = StartChat("-m", CocoonNetwork.ModelName, "--max-tokens", "1500", "--shape", "fast", "Tell me everything about Cocoon.", "--data", SharedNetwork.Client.DataDirectory);
+        Assert.That(await chat.StandardOutput.ReadAsync(new char[1].AsMemory(), cancellationToken), Is.EqualTo(1), "the answer has begun");
+        Signals.SendInterrupt(chat.Id);
+        string error = await chat.StandardError.ReadToEndAsync(cancellationToken);
+        await chat.WaitForExitAsync(cancellationToken);
+        Assert.That(chat.ExitCode, Is.EqualTo(130), error);
+        Assert.That(error, Does.Match(@"interrupted\s+why .*this client has spent 0\.\d*[1-9]\d* TON since the question"));
+    }
+
     /// <summary>The node takes the question and says nothing.</summary>
     [Test, CancelAfter(60_000)]
     public async Task Chat_CtrlCBeforeTheAnswerIsThere_EndsIt(CancellationToken cancellationToken)
