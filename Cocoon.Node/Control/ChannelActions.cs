@@ -1,6 +1,7 @@
 using Cocoon.Node.Cli;
 using Cocoon.Node.Discovery;
 using Cocoon.Node.Payments;
+using Cocoon.Node.Peers;
 using Cocoon.Node.Routing;
 using Cocoon.Node.Sessions;
 using Cocoon.Protocol.Contracts;
@@ -103,6 +104,7 @@ internal sealed class ChannelActions(IServiceProvider services, Previews preview
                 ControlJson.Schema, Friendly(channel.Channel), closeAt, $"the provider may claim until {MoneyWords.Time(closeAt)}; then this node fetches the rest by itself");
         }
 
+        services.GetRequiredService<PeerNetwork>().Host.ForgiveAddresses(channel.Peer);
         ChannelSettlement settled = finish
             ? await closer.FinishCloseAsync(channel, cancellationToken)
             : await closer.CloseTogetherAsync(channel, cancellationToken);

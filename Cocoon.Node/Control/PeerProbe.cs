@@ -55,6 +55,8 @@ internal sealed class PeerProbe(PeerNetwork network, PeerNames names, TimeProvid
         {
             network.Host.AddAddresses(peer, found.Addresses, TimeSpan.FromMinutes(10));
         }
+
+        network.Host.ForgiveAddresses(peer);
     }
 
     private string Describe(PeerId peer) => names.Find(peer) ?? peer.ToString();

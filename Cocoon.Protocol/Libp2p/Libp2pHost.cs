@@ -118,7 +118,7 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
         _eventLoop = Task.Run(DispatchEventsAsync, CancellationToken.None);
         _saveLoop = Task.Run(SavePeriodicallyAsync, CancellationToken.None);
         StartReachability();
-        Log.Started(_logger, LocalPeer, string.Join(", ", Addresses));
+        Log.Started(_logger, LocalPeer, Addresses.Count > 0 ? $"listens on {string.Join(", ", Addresses)}" : "listens nowhere: it only dials");
     }
 
     public void Handle(string protocol, Func<IPeerStream, CancellationToken, Task> handler)
@@ -140,6 +140,9 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
     /// <summary>A new signed word of the peer says that it listens there: addresses that failed are worth one more try, a few seconds after the last one.</summary>
     /// <remarks>Nothing is remembered of others. Cheap, and callable from under locks.</remarks>
     public void RenewAddresses(PeerId peer, IEnumerable<Multiaddr> addresses) => _swarm.Dialer.Renew(peer, addresses);
+
+    /// <summary>A person asks for the peer now: what is known of it is dialled although it failed, however lately. Not for anything that others can cause.</summary>
+    public void ForgiveAddresses(PeerId peer) => _swarm.Dialer.Forgive(peer, _store.GetAddresses(peer));
 
     public IReadOnlyList<Multiaddr> GetAddresses(PeerId peer) => _store.GetAddresses(peer);
 
@@ -354,8 +357,8 @@ public sealed partial class Libp2pHost : ILibp2pHost, IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(3001, LogLevel.Information, "Peer {Peer} listens on {Addresses}")]
-        public static partial void Started(ILogger logger, PeerId peer, string addresses);
+        [LoggerMessage(3001, LogLevel.Information, "Peer {Peer} {Listens}")]
+        public static partial void Started(ILogger logger, PeerId peer, string listens);
 
         [LoggerMessage(3002, LogLevel.Warning, "An event about {Peer} was lost: subscribers are too slow")]
         public static partial void EventLost(ILogger logger, PeerId peer);

@@ -63,6 +63,18 @@ internal sealed class DialBackoff(Libp2pLimits limits, TimeProvider time)
         }
     }
 
+    /// <summary>One more try is due at once; another failure waits twice as long again.</summary>
+    public void Forgive(Multiaddr address)
+    {
+        lock (_lock)
+        {
+            if (_entries.TryGetValue(address, out Entry entry))
+            {
+                _entries[address] = entry with { Until = time.GetUtcNow() };
+            }
+        }
+    }
+
     /// <summary>Forgets failures that are long over.</summary>
     public void Sweep()
     {

@@ -130,6 +130,15 @@ internal sealed partial class Dialer(TcpTransport tcp, Upgrader upgrader, Connec
         }
     }
 
+    /// <summary>The user asks for the peer: one more try of each of these addresses is due now.</summary>
+    public void Forgive(PeerId peer, IEnumerable<Multiaddr> addresses)
+    {
+        foreach (Multiaddr address in addresses)
+        {
+            Backoff.Forgive(BackoffKey(peer, address));
+        }
+    }
+
     /// <summary>Whether an address that came from others may be dialled.</summary>
     public bool IsAllowed(Multiaddr address) => address.IpAddress is not { } ip || IsAllowed(ip);
 

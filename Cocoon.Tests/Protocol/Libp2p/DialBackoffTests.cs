@@ -53,6 +53,21 @@ public sealed class DialBackoffTests
         Assert.That(backoff.WaitFor(s_address).TotalSeconds, Is.EqualTo(300), "one try: the failures before it still count");
     }
 
+    [Test]
+    public void Forgive_AfterManyFailures_AllowsOneTryAtOnce()
+    {
+        DialBackoff backoff = new(s_limits, _time);
+        for (int failures = 0; failures < 8; failures++)
+        {
+            backoff.Fail(s_address);
+        }
+
+        backoff.Forgive(s_address);
+        Assert.That(backoff.WaitFor(s_address), Is.EqualTo(TimeSpan.Zero));
+        backoff.Fail(s_address);
+        Assert.That(backoff.WaitFor(s_address).TotalSeconds, Is.EqualTo(300), "one try: the failures before it still count");
+    }
+
     /// <summary>A signer that names a stranger's address in an offer each second, and one that asks us to dial it as often as it can.</summary>
     [Test]
     public void Renew_BySomebodyWhoNamesAVictim_DialsItNoMoreOftenThanTheFirstWait()
