@@ -39,6 +39,12 @@ internal sealed partial class ProviderMoney(ILibp2pHost host, RelayService relay
 
     private async Task ClaimBeforeStopAsync()
     {
+        if (!watcher.HasLastClaims)
+        {
+            return;
+        }
+
+        Log.LastClaims(logger, LastClaims.TotalSeconds);
         using CancellationTokenSource limit = new(LastClaims);
         try
         {
@@ -52,6 +58,9 @@ internal sealed partial class ProviderMoney(ILibp2pHost host, RelayService relay
 
     private static partial class Log
     {
+        [LoggerMessage(4300, LogLevel.Information, "Claiming what channels owe before stopping, {Seconds} s at most; the next start claims what the chain does not take in that time")]
+        public static partial void LastClaims(ILogger logger, double seconds);
+
         [LoggerMessage(4301, LogLevel.Warning, "Not everything was claimed before the stop ({Why}); the vouchers are kept and claimed at the next start")]
         public static partial void NotClaimed(ILogger logger, string why);
     }

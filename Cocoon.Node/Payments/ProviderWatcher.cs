@@ -29,6 +29,9 @@ internal sealed partial class ProviderWatcher(
         while (await timer.WaitForNextTickAsync(cancellationToken));
     }
 
+    /// <summary>Whether something is worth claiming before a stop, as far as the books know.</summary>
+    public bool HasLastClaims => ledger.Channels.Any(c => JudgeClaim(c, shutdown: true) != ClaimReason.None);
+
     /// <summary>One look: notices, readings that grow old, claims. On shutdown smaller amounts are claimed too.</summary>
     public async Task<IReadOnlyList<ClaimResult>> LookAsync(bool shutdown, CancellationToken cancellationToken)
     {
@@ -88,7 +91,7 @@ internal sealed partial class ProviderWatcher(
         List<ProviderChannel> due = [];
         foreach (ProviderChannel channel in ledger.Channels)
         {
-            ClaimReason reason = ClaimPolicy.Judge(channel.Record, channel.Unclaimed, ledger.Options.ClaimThreshold, ledger.ChainTime, shutdown);
+            ClaimReason reason = JudgeClaim(channel, shutdown);
             if (reason != ClaimReason.None)
             {
                 Log.Claiming(logger, channel.Channel, channel.Unclaimed, reason);
@@ -98,6 +101,9 @@ internal sealed partial class ProviderWatcher(
 
         return due.Count == 0 ? [] : await claims.ClaimAsync(due, cancellationToken);
     }
+
+    private ClaimReason JudgeClaim(ProviderChannel channel, bool shutdown) =>
+        ClaimPolicy.Judge(channel.Record, channel.Unclaimed, ledger.Options.ClaimThreshold, ledger.ChainTime, shutdown);
 
     private async Task RefreshAsync(ProviderChannel channel, CancellationToken cancellationToken)
     {
