@@ -24,6 +24,12 @@ internal static class CommandLine
         }
 
         ParseResult parsed = RootCommandBuilder.Build().Parse(arguments);
+        if (ConfigFile.FindUnknown(typed, parsed.CommandResult.Command) is { } unknown)
+        {
+            unknown.Print(Console.Error);
+            return unknown.ExitCode;
+        }
+
         if (parsed.Errors.Count > 0)
         {
             foreach (string mistake in ParseErrorWords.Of(parsed))

@@ -49,8 +49,14 @@ internal static class MemoryCheck
     private static async Task<ModelServingOptions> PlaceAsync(MemoryPlan plan, ModelServingOptions model, CancellationToken cancellationToken)
     {
         ModelFacts facts = await ModelInspector.InspectAsync(model.ModelPath, hash: false, cancellationToken);
-        MemoryFit fit = MemoryFit.Of(facts, (int)model.Slots, (int)model.ContextTokens);
         string name = model.ModelName.Length > 0 ? model.ModelName : Path.GetFileNameWithoutExtension(model.ModelPath);
+        if (facts.ContextLength > 0 && model.ContextTokens > facts.ContextLength)
+        {
+            throw new CliException(
+                ExitCode.Usage, $"--context {model.ContextTokens} is more than {name} can read", $"it was made for {facts.ContextLength} tokens", $"Give --context {facts.ContextLength} or less, or none.");
+        }
+
+        MemoryFit fit = MemoryFit.Of(facts, (int)model.Slots, (int)model.ContextTokens);
         GpuOptions gpu = model.Gpu;
         IReadOnlyList<string> devices = gpu.SplitMode == "none" && gpu.Devices.Count == 0 && gpu.MainGpu < plan.Gpus.Count ? [plan.Gpus[gpu.MainGpu].Name] : gpu.Devices;
         ModelPlacement placement = plan.Place(name, facts, fit, plan.Gpus.Count == 0 && gpu.Devices.Count == 0 ? PlacementWish.Cpu : new PlacementWish(gpu.Layers, devices, gpu.TensorSplit));

@@ -37,7 +37,9 @@ internal sealed class SpendOptionSet
 
     public SpendOptions Read(ParseResult parse) => new()
     {
-        Deposit = parse.GetValue(_deposit).Nanoton,
+        Deposit = parse.GetValue(_deposit).Nanoton is > 0 and var deposit
+            ? deposit
+            : throw new CliException(ExitCode.Usage, "--deposit 0 opens no channel", "an answer is paid from a channel's deposit", $"Leave it out for {MoneyWords.Ton(Default.Deposit)} TON, or give more than 0."),
         PerRequest = parse.GetValue(_request).Nanoton,
         PerDay = parse.GetValue(_day).Nanoton,
         PerKeyPerDay = parse.GetValue(_key)?.Nanoton,

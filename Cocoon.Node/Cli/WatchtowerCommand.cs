@@ -25,8 +25,9 @@ internal static class WatchtowerCommand
         desk.AddTo(command);
         command.Run(async (parse, cancellationToken) =>
         {
+            byte[] exported = NamedFile.Read(parse.GetValue(file)!, WatchtowerFile.MaxBytes, "voucher file");
             NetworkProfile profile = await desk.ProfileAsync(parse, readsOnly: false, cancellationToken);
-            IReadOnlyList<WatchedVoucher> vouchers = WatchtowerFile.Read(NamedFile.Read(parse.GetValue(file)!, WatchtowerFile.MaxBytes, "voucher file"), profile);
+            IReadOnlyList<WatchedVoucher> vouchers = WatchtowerFile.Read(exported, profile);
             using HttpClient http = new();
             ITonClient client = WalletDesk.Client(http, profile);
             TonChannelChain chain = new(client, ownChain: profile.Name == Networks.Devnet.Name);

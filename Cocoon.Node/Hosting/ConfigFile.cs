@@ -1,3 +1,4 @@
+using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Cocoon.Node.Cli;
@@ -20,16 +21,24 @@ internal static class ConfigFile
     /// <exception cref="CliException">The file is missing or malformed.</exception>
     public static IReadOnlyList<string> Expand(IReadOnlyList<string> arguments)
     {
-        int at = arguments.ToList().FindIndex(a => a == Option || a.StartsWith(Option + "=", StringComparison.Ordinal));
-        if (at < 0)
+        if (!IsNamed(arguments, out string? path))
         {
             return arguments;
         }
 
-        bool joined = arguments[at].Contains('=', StringComparison.Ordinal);
-        string? path = joined ? arguments[at][(Option.Length + 1)..] : at + 1 < arguments.Count ? arguments[at + 1] : null;
         HashSet<string> typed = [.. arguments.Where(a => a.StartsWith("--", StringComparison.Ordinal)).Select(a => a.Split('=')[0])];
         return [.. arguments, .. Read(path).Where(o => !typed.Contains(o.Name)).SelectMany(o => o.Arguments)];
+    }
+
+    /// <summary>What to tell when the file of a command line holds something that is no option of the command; <c>null</c> when all are.</summary>
+    /// <exception cref="CliException">As <see cref="Expand"/>.</exception>
+    public static CliException? FindUnknown(IReadOnlyList<string> arguments, Command command)
+    {
+        HashSet<string> known = [.. command.Options.SelectMany(o => o.Aliases.Prepend(o.Name))];
+        return IsNamed(arguments, out string? path) && known.Contains(Option) && Read(path).FirstOrDefault(o => !known.Contains(o.Name)).Name is { } name
+            ? new CliException(
+                ExitCode.Usage, $"'{name[2..]}' in {path} is no option of 'cocoon {command.Name}'", null, $"See 'cocoon {command.Name} --help': the file has its options' names, without the dashes.")
+            : null;
     }
 
     /// <summary>Options of a file with their values as arguments.</summary>
@@ -64,6 +73,13 @@ internal static class ConfigFile
         name == Option ? throw new FormatException("a configuration file names no other")
             : value.ValueKind == JsonValueKind.Null || (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0) ? throw new FormatException($"{name[2..]} has no value: leave it out")
             : Arguments(name, value);
+
+    private static bool IsNamed(IReadOnlyList<string> arguments, out string? path)
+    {
+        int at = arguments.ToList().FindIndex(a => a == Option || a.StartsWith(Option + "=", StringComparison.Ordinal));
+        path = at < 0 ? null : arguments[at] != Option ? arguments[at][(Option.Length + 1)..] : at + 1 < arguments.Count ? arguments[at + 1] : null;
+        return at >= 0;
+    }
 
     private static IReadOnlyList<string> Arguments(string name, JsonElement value) => value.ValueKind switch
     {

@@ -69,6 +69,8 @@ public sealed class SeveralModelsTests
     [TestCase("--model", "cocoon-guide", "--model", "cocoon-guide")]
     [TestCase("--slots", "0")]
     [TestCase("--slots", "65")]
+    [TestCase("--context", "999999")]
+    [TestCase("--bond", "mine")]
     [TestCase("--work-percent", "0")]
     [TestCase("--split-mode", "diagonal")]
     [TestCase("--tensor-split", "1,x")]
@@ -81,6 +83,14 @@ public sealed class SeveralModelsTests
             TestContext.CurrentContext.CancellationToken, ["up", "--data", Path.Combine(SpecialProviders.Provider.DataDirectory, "none"), .. options]);
         Assert.That(refused.ExitCode, Is.EqualTo(2), refused.Output + refused.Error);
         Assert.That(refused.Error, Does.StartWith("error: "));
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task Up_TextThatNoOfferHolds_IsRefusedBeforeAnythingStarts(CancellationToken cancellationToken)
+    {
+        CommandResult refused = await CocoonProgram.RunAsync(
+            cancellationToken, "up", "--data", Path.Combine(SpecialProviders.Provider.DataDirectory, "none"), "--region", new string('x', 500));
+        Assert.That((refused.ExitCode, refused.Error.Contains("region is too long", StringComparison.Ordinal)), Is.EqualTo((2, true)), refused.Error);
     }
 
     private static async Task<JsonObject[]> EnginesAsync(CocoonNode provider, CancellationToken cancellationToken) =>

@@ -103,6 +103,19 @@ public sealed class WalletCommandTests
         }
     }
 
+    /// <summary>What is wrong with what was typed is said before anything else is looked for.</summary>
+    [TestCase(4, "there is no voucher file /nonexist", "watchtower", "/nonexist")]
+    [TestCase(2, "--deposit 0 opens no channel", "client", "--deposit", "0", "--ton", "http://127.0.0.1:1/api/v2")]
+    [TestCase(2, "--evidence is empty", "attest", "verify", "--kind", "tdx", "--evidence", "")]
+    [CancelAfter(60_000)]
+    public async Task Mistake_OfOneArgument_IsNamed(int exitCode, string what, params string[] command)
+    {
+        using TemporaryDirectory directory = new();
+        using CancellationTokenSource limit = new(TimeSpan.FromSeconds(50));
+        CommandResult result = await CocoonProgram.RunAsync(limit.Token, [.. command, "--data", directory.File("data")]);
+        Assert.That((result.ExitCode, result.Error.Split('\n')[0]), Is.EqualTo((exitCode, $"error: {what}")), result.Error);
+    }
+
     [TestCase("client"), TestCase("up"), TestCase("wallet", "new"), TestCase("bond", "show"), TestCase("peers", "--ephemeral")]
     [CancelAfter(60_000)]
     public async Task Network_ThatIsNone_IsAMistakeOfUsage(params string[] command)

@@ -68,7 +68,10 @@ internal static class SimulateTool
                     output.WriteLine(Usage);
                     return 0;
                 default:
-                    errors.WriteLine($"error: unknown option or bad value: {arguments[i]} {value}\n{Usage}");
+                    string option = $"  {arguments[i]} ";
+                    string? known = Usage.Split('\n').FirstOrDefault(line => line.StartsWith("  --", StringComparison.Ordinal) && (line + " ").Contains(option, StringComparison.Ordinal));
+                    errors.WriteLine(known is null ? $"error: there is no option '{arguments[i]}'" : $"error: '{value}' is no value of {arguments[i]}: {known.Trim()}");
+                    errors.WriteLine("  fix  scripts/simulate --help lists the options");
                     return 2;
             }
         }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Ton.Messages;
 using Cocoon.Protocol.Ton.Wallets;
@@ -126,7 +125,7 @@ internal sealed class OutcomeCollector(WalletContract contract, ITonClient clien
             case { Compute.SkipReason: not null }:
                 return (SendResult.Delivered, "delivered to an account without code");
             default:
-                return (SendResult.Delivered, string.Create(CultureInfo.InvariantCulture, $"delivered: {message.Value} nanoton"));
+                return (SendResult.Delivered, "delivered");
         }
     }
 

@@ -1,3 +1,4 @@
+using System.CommandLine;
 using Cocoon.Node.Cli;
 using Cocoon.Node.Hosting;
 using Cocoon.Node.Serving;
@@ -137,5 +138,19 @@ public sealed class ServingControlTests
         CliException refused = Assert.Throws<CliException>(() => ConfigFile.Expand(["up", "--config", folder.File("c.json")]))!;
         Assert.That((refused.ExitCode, refused.Message), Is.EqualTo((ExitCode.Usage, folder.File("c.json") + " is no configuration file")));
         Assert.That(Assert.Throws<CliException>(() => ConfigFile.Expand(["up", "--config", folder.File("none")]))!.ExitCode, Is.EqualTo(ExitCode.NotFound));
+    }
+
+    [Test]
+    public void ConfigFile_WithAMisspelledOption_IsNamedWithIt()
+    {
+        using TemporaryDirectory folder = new();
+        string path = folder.File("c.json");
+        File.WriteAllText(path, """{ "model": "qwen3-8b", "typo": "x" }""");
+        Command up = Cli.CommandTree.Root.Parse("up").CommandResult.Command;
+        CliException refused = ConfigFile.FindUnknown(["up", "--config", path], up)!;
+        Assert.That((refused.ExitCode, refused.Message), Is.EqualTo((ExitCode.Usage, $"'typo' in {path} is no option of 'cocoon up'")));
+        File.WriteAllText(path, """{ "model": "qwen3-8b", "region": "eu", "verbose": true }""");
+        Assert.That(ConfigFile.FindUnknown(["up", "--config=" + path], up), Is.Null);
+        Assert.That(ConfigFile.FindUnknown(["up"], up), Is.Null);
     }
 }
