@@ -1,5 +1,5 @@
 using System.Runtime.CompilerServices;
-using Cocoon.Protocol.Libp2p.Muxers;
+using Cocoon.Protocol.Threading;
 
 namespace Cocoon.Node.Enclaves;
 

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using Cocoon.Protocol.Libp2p.Security;
+using Cocoon.Protocol.Threading;
 
 namespace Cocoon.Protocol.Libp2p.Muxers;
 

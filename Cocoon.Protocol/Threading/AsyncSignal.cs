@@ -1,6 +1,6 @@
 using System.Threading.Tasks.Sources;
 
-namespace Cocoon.Protocol.Libp2p.Muxers;
+namespace Cocoon.Protocol.Threading;
 
 /// <summary>An auto-reset event for one waiter, without allocation.</summary>
 /// <remarks>
@@ -16,21 +16,34 @@ internal sealed class AsyncSignal : IValueTaskSource
 
     public void Set()
     {
+        if (TryClaim())
+        {
+            Release();
+        }
+    }
+
+    /// <summary>As <see cref="Set"/>, but for letting the waiter go on: the caller does, where it wants it to.</summary>
+    /// <returns>Whether one waits, for whom <see cref="Release"/> is to be called once.</returns>
+    public bool TryClaim()
+    {
         while (true)
         {
             switch (Volatile.Read(ref _state))
             {
                 case Signaled:
-                    return;
+                    return false;
                 case Idle when Interlocked.CompareExchange(ref _state, Signaled, Idle) == Idle:
-                    return;
+                    return false;
                 case Waiting when Interlocked.CompareExchange(ref _state, Idle, Waiting) == Waiting:
-                    _core.SetResult(true);
-                    return;
+                    return true;
             }
         }
     }
 
+    /// <summary>Lets a claimed waiter go on upon this thread, as far as it comes without waiting.</summary>
+    public void Release() => _core.SetResult(true);
+
+    /// <summary>Completes at the next <see cref="Set"/>, or at once after one that nobody has waited for yet.</summary>
     public ValueTask WaitAsync()
     {
         if (Interlocked.CompareExchange(ref _state, Idle, Signaled) == Signaled)
