@@ -408,10 +408,10 @@ internal sealed partial class EnclaveHost : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(2000, LogLevel.Information, "enclave keys rotated, epoch {Epoch}")]
+        [LoggerMessage(8001, LogLevel.Information, "enclave keys rotated, epoch {Epoch}")]
         public static partial void KeysRotated(ILogger logger, ulong epoch);
 
-        [LoggerMessage(2003, LogLevel.Warning, "the machine gave no fresh evidence: {Reason}")]
+        [LoggerMessage(8002, LogLevel.Warning, "the machine gave no fresh evidence: {Reason}")]
         public static partial void NoEvidence(ILogger logger, string reason);
     }
 }

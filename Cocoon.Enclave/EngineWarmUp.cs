@@ -53,13 +53,13 @@ internal static partial class EngineWarmUp
 
     private static partial class Log
     {
-        [LoggerMessage(2010, LogLevel.Information, "warm-up: {Prompt} prompt tokens in {Prefill}, {Completion} tokens in {Decode}")]
+        [LoggerMessage(8021, LogLevel.Information, "warm-up: {Prompt} prompt tokens in {Prefill}, {Completion} tokens in {Decode}")]
         public static partial void Measured(ILogger logger, int prompt, TimeSpan prefill, int completion, TimeSpan decode);
 
-        [LoggerMessage(2011, LogLevel.Warning, "warm-up stopped at its time limit")]
+        [LoggerMessage(8022, LogLevel.Warning, "warm-up stopped at its time limit")]
         public static partial void TooSlow(ILogger logger);
 
-        [LoggerMessage(2012, LogLevel.Warning, "warm-up failed: {Word}")]
+        [LoggerMessage(8023, LogLevel.Warning, "warm-up failed: {Word}")]
         public static partial void Failed(ILogger logger, string word);
     }
 }

@@ -280,10 +280,10 @@ internal sealed partial class EnclaveRequest : IDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(2001, LogLevel.Debug, "a session ended without its last voucher")]
+        [LoggerMessage(8011, LogLevel.Debug, "a session ended without its last voucher")]
         public static partial void NoLastVoucher(ILogger logger);
 
-        [LoggerMessage(2002, LogLevel.Error, "a session failed with {Exception}")]
+        [LoggerMessage(8012, LogLevel.Error, "a session failed with {Exception}")]
         public static partial void SessionFailed(ILogger logger, string exception);
     }
 }

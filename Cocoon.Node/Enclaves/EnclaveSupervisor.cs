@@ -324,20 +324,20 @@ internal sealed partial class EnclaveSupervisor(EnclaveSupervisorOptions options
 
     private static partial class Log
     {
-        [LoggerMessage(3001, LogLevel.Information, "enclave ready: model {Model}, tier {Tier}, evidence {Evidence}")]
+        [LoggerMessage(2201, LogLevel.Information, "enclave ready: model {Model}, tier {Tier}, evidence {Evidence}")]
         public static partial void Ready(ILogger logger, string model, string tier, string evidence);
 
-        [LoggerMessage(3002, LogLevel.Warning, "{Model} is not served: {Reason}; offers are withdrawn, and it is tried again in {Seconds} s")]
+        [LoggerMessage(2202, LogLevel.Warning, "{Model} is not served: {Reason}; offers are withdrawn, and it is tried again in {Seconds} s")]
         public static partial void ChildEnded(ILogger logger, string model, string? reason, double seconds);
 
         // What it ends for is said once, with the end.
-        [LoggerMessage(3003, LogLevel.Debug, "enclave fault {Code}: {Message}")]
+        [LoggerMessage(2203, LogLevel.Debug, "enclave fault {Code}: {Message}")]
         public static partial void Fault(ILogger logger, string code, string message);
 
-        [LoggerMessage(EventId = 3004, Message = "enclave [{Id}]: {Message}")]
+        [LoggerMessage(EventId = 2204, Message = "enclave [{Id}]: {Message}")]
         public static partial void Said(ILogger logger, LogLevel level, uint id, string message);
 
-        [LoggerMessage(3005, LogLevel.Debug, "enclave stderr: {Line}")]
+        [LoggerMessage(2205, LogLevel.Debug, "enclave stderr: {Line}")]
         public static partial void StandardError(ILogger logger, string line);
     }
 }

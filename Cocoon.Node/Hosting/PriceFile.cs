@@ -104,13 +104,13 @@ internal sealed partial class PriceFile(string path, OfferedModels models, TimeP
 
     private static partial class Log
     {
-        [LoggerMessage(3201, LogLevel.Information, "Prices of the configuration file are in force")]
+        [LoggerMessage(2331, LogLevel.Information, "Prices of the configuration file are in force")]
         public static partial void Taken(ILogger logger);
 
-        [LoggerMessage(3203, LogLevel.Warning, "The configuration file changed in what needs a restart to be in force: {Options}")]
+        [LoggerMessage(2333, LogLevel.Warning, "The configuration file changed in what needs a restart to be in force: {Options}")]
         public static partial void NeedsRestart(ILogger logger, string options);
 
-        [LoggerMessage(3202, LogLevel.Warning, "The configuration file changed and cannot be used; prices stay: {Why}")]
+        [LoggerMessage(2332, LogLevel.Warning, "The configuration file changed and cannot be used; prices stay: {Why}")]
         public static partial void Refused(ILogger logger, string why);
     }
 }

@@ -133,13 +133,13 @@ internal abstract partial class AskEndpoint<TRequest>(AskServices services)
 
     private static partial class Log
     {
-        [LoggerMessage(4001, LogLevel.Debug, "The application left before its answer was complete")]
+        [LoggerMessage(2401, LogLevel.Debug, "The application left before its answer was complete")]
         public static partial void ClientLeft(ILogger logger);
 
-        [LoggerMessage(4002, LogLevel.Debug, "A request failed: {Failure}")]
+        [LoggerMessage(2402, LogLevel.Debug, "A request failed: {Failure}")]
         public static partial void Failed(ILogger logger, InferenceFailure failure);
 
-        [LoggerMessage(4003, LogLevel.Error, "A request broke with {Exception}")]
+        [LoggerMessage(2403, LogLevel.Error, "A request broke with {Exception}")]
         public static partial void Broke(ILogger logger, string exception);
     }
 }

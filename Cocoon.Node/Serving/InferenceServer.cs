@@ -218,10 +218,10 @@ internal sealed partial class InferenceServer(
 
     private static partial class Log
     {
-        [LoggerMessage(3001, LogLevel.Debug, "A session's stream broke: {Kind}")]
+        [LoggerMessage(2301, LogLevel.Debug, "A session's stream broke: {Kind}")]
         public static partial void SessionBroken(ILogger logger, string kind);
 
-        [LoggerMessage(3002, LogLevel.Error, "A session failed")]
+        [LoggerMessage(2302, LogLevel.Error, "A session failed")]
         public static partial void SessionFailed(ILogger logger, Exception exception);
     }
 }

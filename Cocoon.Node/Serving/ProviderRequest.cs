@@ -325,7 +325,7 @@ internal sealed partial class ProviderRequest(ProviderSessionContext session, ui
 
     private static partial class Log
     {
-        [LoggerMessage(3103, LogLevel.Warning, "The enclave lost a session: {Reason}")]
+        [LoggerMessage(2321, LogLevel.Warning, "The enclave lost a session: {Reason}")]
         public static partial void EnclaveLost(ILogger logger, string reason);
     }
 }

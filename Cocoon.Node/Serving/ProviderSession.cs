@@ -212,10 +212,10 @@ internal sealed partial class ProviderSession(
 
     private static partial class Log
     {
-        [LoggerMessage(3101, LogLevel.Debug, "A client left its session before the end")]
+        [LoggerMessage(2311, LogLevel.Debug, "A client left its session before the end")]
         public static partial void ClientGone(ILogger logger);
 
-        [LoggerMessage(3102, LogLevel.Debug, "A voucher was refused: {Reason}")]
+        [LoggerMessage(2312, LogLevel.Debug, "A voucher was refused: {Reason}")]
         public static partial void VoucherRefused(ILogger logger, VoucherFault reason);
     }
 }

@@ -295,10 +295,10 @@ internal sealed partial class UpstreamEngine : IInferenceEngine
 
     private static partial class Log
     {
-        [LoggerMessage(3120, LogLevel.Information, "upstream engine: {Server} serves {Model}, {Context} tokens of context")]
+        [LoggerMessage(8131, LogLevel.Information, "upstream engine: {Server} serves {Model}, {Context} tokens of context")]
         public static partial void Connected(ILogger logger, string server, string model, int context);
 
-        [LoggerMessage(3121, LogLevel.Warning, "{Server} keeps one prompt cache for all: a client can learn from the time to the first token whether another asked the same")]
+        [LoggerMessage(8132, LogLevel.Warning, "{Server} keeps one prompt cache for all: a client can learn from the time to the first token whether another asked the same")]
         public static partial void SharedCache(ILogger logger, string server);
     }
 }

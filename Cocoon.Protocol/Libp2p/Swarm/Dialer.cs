@@ -244,7 +244,7 @@ internal sealed partial class Dialer(TcpTransport tcp, Upgrader upgrader, Connec
 
     private static partial class Log
     {
-        [LoggerMessage(3111, LogLevel.Debug, "Dial of {Address} failed: {Reason}")]
+        [LoggerMessage(3021, LogLevel.Debug, "Dial of {Address} failed: {Reason}")]
         public static partial void DialFailed(ILogger logger, Multiaddr address, string reason);
     }
 }

@@ -239,10 +239,10 @@ internal sealed partial class PeerConnection : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(3101, LogLevel.Debug, "Stream {Protocol} of {Peer} failed: {Reason}")]
+        [LoggerMessage(3011, LogLevel.Debug, "Stream {Protocol} of {Peer} failed: {Reason}")]
         public static partial void StreamFailed(ILogger logger, PeerId peer, string protocol, string reason);
 
-        [LoggerMessage(3102, LogLevel.Warning, "The handler of {Protocol} failed")]
+        [LoggerMessage(3012, LogLevel.Warning, "The handler of {Protocol} failed")]
         public static partial void HandlerFailed(ILogger logger, string protocol, Exception exception);
     }
 }

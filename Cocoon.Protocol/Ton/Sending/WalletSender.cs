@@ -353,25 +353,25 @@ internal sealed partial class WalletSender
 
     private static partial class Log
     {
-        [LoggerMessage(4101, LogLevel.Debug, "wallet {Wallet}: external {Seqno} with {Count} messages sent")]
+        [LoggerMessage(4401, LogLevel.Debug, "wallet {Wallet}: external {Seqno} with {Count} messages sent")]
         public static partial void Sent(ILogger logger, TonAddress wallet, uint seqno, int count);
 
-        [LoggerMessage(4102, LogLevel.Debug, "wallet {Wallet}: external {Seqno} not accepted now: {Words}")]
+        [LoggerMessage(4402, LogLevel.Debug, "wallet {Wallet}: external {Seqno} not accepted now: {Words}")]
         public static partial void NotAccepted(ILogger logger, TonAddress wallet, uint seqno, string words);
 
-        [LoggerMessage(4103, LogLevel.Warning, "wallet {Wallet}: external {Seqno} expired without happening; signing again")]
+        [LoggerMessage(4403, LogLevel.Warning, "wallet {Wallet}: external {Seqno} expired without happening; signing again")]
         public static partial void Expired(ILogger logger, TonAddress wallet, uint seqno);
 
-        [LoggerMessage(4104, LogLevel.Warning, "wallet {Wallet}: sequence number {Seqno} was used by a message that is not ours; signing again")]
+        [LoggerMessage(4404, LogLevel.Warning, "wallet {Wallet}: sequence number {Seqno} was used by a message that is not ours; signing again")]
         public static partial void Superseded(ILogger logger, TonAddress wallet, uint seqno);
 
-        [LoggerMessage(4105, LogLevel.Information, "wallet {Wallet}: {Key} is {Result}")]
+        [LoggerMessage(4405, LogLevel.Information, "wallet {Wallet}: {Key} is {Result}")]
         public static partial void Finished(ILogger logger, TonAddress wallet, string key, SendResult result);
 
-        [LoggerMessage(4107, LogLevel.Warning, "wallet {Wallet}: {Key} was given up and happened all the same; it is not signed again")]
+        [LoggerMessage(4407, LogLevel.Warning, "wallet {Wallet}: {Key} was given up and happened all the same; it is not signed again")]
         public static partial void HappenedAfterAll(ILogger logger, TonAddress wallet, string key);
 
-        [LoggerMessage(4106, LogLevel.Warning, "wallet {Wallet}: chain out of reach ({Code}): {Reason}")]
+        [LoggerMessage(4406, LogLevel.Warning, "wallet {Wallet}: chain out of reach ({Code}): {Reason}")]
         public static partial void ChainFault(ILogger logger, TonAddress wallet, TonErrorCode code, string reason);
     }
 }

@@ -70,10 +70,10 @@ internal static unsafe partial class LlamaLog
 
     private static partial class Log
     {
-        [LoggerMessage(3101, LogLevel.Warning, "llama.cpp: {Message}")]
+        [LoggerMessage(8101, LogLevel.Warning, "llama.cpp: {Message}")]
         public static partial void NativeWarning(ILogger logger, string message);
 
-        [LoggerMessage(3102, LogLevel.Error, "llama.cpp: {Message}")]
+        [LoggerMessage(8102, LogLevel.Error, "llama.cpp: {Message}")]
         public static partial void NativeError(ILogger logger, string message);
     }
 }

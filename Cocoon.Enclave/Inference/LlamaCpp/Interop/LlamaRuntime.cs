@@ -161,10 +161,10 @@ internal sealed partial class LlamaRuntime
 
     private static partial class Log
     {
-        [LoggerMessage(3103, LogLevel.Information, "llama.cpp {Version} for {BuiltFor} on {Devices}")]
+        [LoggerMessage(8111, LogLevel.Information, "llama.cpp {Version} for {BuiltFor} on {Devices}")]
         public static partial void Chosen(ILogger logger, string version, string builtFor, string devices);
 
-        [LoggerMessage(3104, LogLevel.Information, "{Reason}")]
+        [LoggerMessage(8112, LogLevel.Information, "{Reason}")]
         public static partial void NotFaster(ILogger logger, string reason);
     }
 }

@@ -289,10 +289,10 @@ internal sealed partial class BatchScheduler : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(3110, LogLevel.Error, "decode thread failed")]
+        [LoggerMessage(8121, LogLevel.Error, "decode thread failed")]
         public static partial void DecodeThreadFailed(ILogger logger, Exception exception);
 
-        [LoggerMessage(3111, LogLevel.Error, "llama.cpp decode returned {Result} with {Tokens} tokens in the batch")]
+        [LoggerMessage(8122, LogLevel.Error, "llama.cpp decode returned {Result} with {Tokens} tokens in the batch")]
         public static partial void DecodeFailed(ILogger logger, DecodeResult result, int tokens);
     }
 }

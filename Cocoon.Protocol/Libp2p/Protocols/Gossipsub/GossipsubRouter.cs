@@ -189,7 +189,7 @@ public sealed partial class GossipsubRouter : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(3121, LogLevel.Debug, "Disconnecting {Peer}: its gossip score is below the graylist threshold")]
+        [LoggerMessage(3131, LogLevel.Debug, "Disconnecting {Peer}: its gossip score is below the graylist threshold")]
         public static partial void Graylisted(ILogger logger, PeerId peer);
     }
 }

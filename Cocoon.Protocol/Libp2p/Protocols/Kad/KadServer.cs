@@ -183,7 +183,7 @@ internal sealed partial class KadServer(
 
     private static partial class Log
     {
-        [LoggerMessage(3201, LogLevel.Debug, "DHT request of {Peer} refused: {Reason}")]
+        [LoggerMessage(3221, LogLevel.Debug, "DHT request of {Peer} refused: {Reason}")]
         public static partial void Refused(ILogger logger, PeerId peer, string reason);
     }
 }
