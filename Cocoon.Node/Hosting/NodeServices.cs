@@ -169,7 +169,7 @@ internal static class NodeServices
         services.AddSingleton(provider => new RelayFloor(provider.GetRequiredService<DataDirectory>(), options.Relays)).AddSingleton<RelayPicker>();
         services.AddSingleton<IProviderStreams, RelayedStreams>();
         services.AddSingleton<ClientChannels>().AddSingleton<IPayClient, PayClient>().AddSingleton<ChannelCloser>().AddSingleton<ChannelKeeper>().AddSingleton<ChannelRestorer>();
-        services.AddSingleton<ReceiptStore>().AddSingleton<SessionOpener>().AddSingleton<WarmSessions>().AddSingleton<IInferenceClient, InferenceClient>();
+        services.AddSingleton<ReceiptStore>().AddSingleton<ProviderChoice>().AddSingleton<SessionOpener>().AddSingleton<WarmSessions>().AddSingleton<IInferenceClient, InferenceClient>();
         services.AddOpenAi(new ClientDefaults(options.Shape, options.AllowOpenTier));
         services.AddHostedService<ClientMoney>();
         services.AddSingleton<StandbyChannels>().AddHostedService(provider => provider.GetRequiredService<StandbyChannels>());

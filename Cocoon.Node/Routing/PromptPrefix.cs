@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text.Json;
-using Cocoon.Node.Sessions;
 using Cocoon.Protocol.Sessions.Proto;
 
 namespace Cocoon.Node.Routing;
@@ -31,16 +30,16 @@ internal sealed class PromptPrefix
     /// <summary>Whole blocks; 0 for a prompt that is too short for any cache.</summary>
     public int Blocks => _blocks.Length;
 
-    /// <param name="ask">Its body is a JSON object.</param>
-    public static PromptPrefix Of(Ask ask)
+    /// <param name="body">A JSON object.</param>
+    public static PromptPrefix Of(SealedRequest.Types.Endpoint endpoint, ReadOnlySpan<byte> body)
     {
-        string subject = ask.Endpoint switch
+        string subject = endpoint switch
         {
             SealedRequest.Types.Endpoint.ChatCompletions => "messages",
             SealedRequest.Types.Endpoint.Completions => "prompt",
             _ => "",
         };
-        ReadOnlySpan<byte> body = ask.Body.Span, tools = [], text = [];
+        ReadOnlySpan<byte> tools = [], text = [];
         Utf8JsonReader reader = new(body);
         reader.Read();
         while (subject.Length > 0 && reader.Read() && reader.TokenType == JsonTokenType.PropertyName)

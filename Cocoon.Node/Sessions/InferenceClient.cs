@@ -3,7 +3,6 @@ using Cocoon.Node.Discovery;
 using Cocoon.Node.Payments;
 using Cocoon.Node.Routing;
 using Cocoon.Node.Serving;
-using Cocoon.Protocol.Libp2p;
 using Cocoon.Protocol.Offers;
 using Cocoon.Protocol.Sessions;
 using Microsoft.Extensions.Options;
@@ -12,10 +11,9 @@ namespace Cocoon.Node.Sessions;
 
 /// <summary>Chooses a provider, opens a session, pays and streams; before the first token a failed provider is replaced by the next.</summary>
 internal sealed partial class InferenceClient(
-    ILibp2pHost host,
+    ProviderChoice choice,
     SessionOpener opener,
     OfferBook book,
-    IOfferFinder finder,
     ClientChannels channels,
     ChannelCloser closer,
     ReceiptStore receipts,
@@ -37,14 +35,14 @@ internal sealed partial class InferenceClient(
     {
         List<VerifiedOffer> failed = [];
         DeliveredAnswer delivered = new(ask);
-        PromptPrefix prompt = PromptPrefix.Of(ask);
+        PromptPrefix prompt = PromptPrefix.Of(ask.Endpoint, ask.Body.Span);
         Ask current = ask;
         InferenceException? last = null;
         bool wasStale = false, wasClosing = false, wasBehind = false;
         for (int attempt = 0; attempt < options.Value.MaxAttempts; attempt++)
         {
-            VerifiedOffer offer = await ChooseAsync(current, prompt, failed, delivered.IsEmpty, last, cancellationToken);
-            Attempt course = new() { Prompt = prompt };
+            VerifiedOffer offer = await choice.ChooseAsync(current, prompt, failed, delivered.IsEmpty, last, cancellationToken);
+            RequestAttempt course = new(prompt);
             await using IAsyncEnumerator<AnswerPart> parts = AttemptAsync(offer, current, course, cancellationToken).GetAsyncEnumerator(cancellationToken);
             while (true)
             {
@@ -130,7 +128,7 @@ internal sealed partial class InferenceClient(
                     break;
                 }
 
-                if (Tell(parts.Current, course, delivered) is { } part)
+                if (course.Tell(parts.Current, delivered) is { } part)
                 {
                     yield return part;
                 }
@@ -140,35 +138,8 @@ internal sealed partial class InferenceClient(
         throw last!;
     }
 
-    /// <summary>What the application hears of a part: of a replacement only what goes on, and in the end the sums over all providers.</summary>
-    private static AnswerPart? Tell(AnswerPart part, Attempt course, DeliveredAnswer delivered)
-    {
-        switch (part)
-        {
-            case AnswerPart.Opened opened:
-                course.Source = opened.Source;
-                return delivered.Segments.Count == 0 ? part : null;
-            case AnswerPart.Begun begun:
-                delivered.Begin(begun);
-                return delivered.Segments.Count == 0 ? part : null;
-            case AnswerPart.Text text:
-                delivered.Add(text.Delta);
-                return part;
-            case AnswerPart.Ended ended:
-                course.CompletionTokens = ended.Finished.Usage?.CompletionTokens ?? 0;
-                return new AnswerPart.Ended(delivered.Whole(ended.Finished));
-            case AnswerPart.Completed completed:
-                course.ReceiptId = completed.ReceiptId;
-                AnswerSegment segment = course.Segment(delivered, null);
-                List<AnswerSegment> segments = [.. delivered.Segments, segment];
-                return completed with { Cost = course.Cost(segments), Segments = segments };
-            default:
-                return part;
-        }
-    }
-
     private async IAsyncEnumerable<AnswerPart> AttemptAsync(
-        VerifiedOffer offer, Ask ask, Attempt course, [EnumeratorCancellation] CancellationToken cancellationToken)
+        VerifiedOffer offer, Ask ask, RequestAttempt course, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         TimeSpan? first = null;
         OpenedSession? ready = await warm.TakeAsync(offer, ask.AllowOpenTier, opener.Relays(ask));
@@ -304,84 +275,6 @@ internal sealed partial class InferenceClient(
         }
     }
 
-    private async Task<VerifiedOffer> ChooseAsync(
-        Ask ask, PromptPrefix prompt, List<VerifiedOffer> failed, bool isFresh, InferenceException? last, CancellationToken cancellationToken)
-    {
-        TimeSpan wait = DiscoveryWait();
-        IReadOnlyList<VerifiedOffer> offers = await finder.FindAsync(ask.Model, wait, cancellationToken);
-        if (offers.Count == 0)
-        {
-            throw last ?? NoOffer(ask.Model, wait);
-        }
-
-        uint promptTokens = (uint)Math.Min(int.MaxValue, ask.Body.Length / 4);
-        RouteRequest route = new(promptTokens, ask.MaxTokens ?? 256, ask.AllowOpenTier, ask.Provider, terms.ChannelCodeHashes, terms.GlobalId)
-        {
-            Tiers = ask.Tiers,
-            Failed = failed,
-            Connected = host.Connections.Select(connection => connection.Peer).ToHashSet(),
-            Continues = isFresh ? null : failed[0],
-            Warm = prefixes.Find(ask.TenantSecret, prompt, offers),
-        };
-        IReadOnlyList<RankedOffer> ranked = OfferRanking.Rank(offers, route, book);
-        return ranked[0].Rejection is null ? ranked[0].Offer : throw last ?? AllRejected(ask, ranked);
-    }
-
-    /// <summary>
-    /// A client that has just joined may not have heard of a model yet; one that has been listening for a while has, and says so at once.
-    /// </summary>
-    private TimeSpan DiscoveryWait()
-    {
-        if (book.All().Count == 0)
-        {
-            return options.Value.DiscoveryWait;
-        }
-
-        TimeSpan left = options.Value.UnknownModelWait - (time.GetUtcNow() - _started);
-        return left > TimeSpan.Zero ? left : TimeSpan.Zero;
-    }
-
-    private InferenceException NoOffer(string model, TimeSpan waited)
-    {
-        bool anyModel = book.All().Count > 0;
-        return new InferenceException(
-            anyModel ? InferenceFailure.ModelNotFound : InferenceFailure.NoOffer,
-            $"no provider offers '{model}'",
-            waited > TimeSpan.Zero
-                ? $"nothing was heard within {waited.TotalSeconds:0} s from {host.Connections.Count} connected peers"
-                : $"none of the {host.Connections.Count} connected peers has told of one",
-            anyModel ? "See 'cocoon offers' or GET /v1/models for what is on offer." : "Check 'cocoon peers'; a bootstrap address may be wrong or down.");
-    }
-
-    private static InferenceException AllRejected(Ask ask, IReadOnlyList<RankedOffer> ranked)
-    {
-        string words = string.Join(", ", ranked.GroupBy(r => r.Rejection!).Select(g => $"{g.Key} ({g.Count()})"));
-        if (ranked.All(r => r.Rejection == "context"))
-        {
-            return new InferenceException(
-                InferenceFailure.InvalidRequest, "the prompt is too long", $"about {ask.Body.Length / 4} tokens, and the longest context on offer has {ranked.Max(r => r.Offer.Offer.ContextTokens)}",
-                "Make it shorter, or use a model with a longer context (GET /v1/models).")
-            {
-                Code = "context_length_exceeded",
-            };
-        }
-
-        if (ranked.All(r => r.Rejection == "provider"))
-        {
-            return new InferenceException(
-                InferenceFailure.NoOffer, $"provider {ask.Provider} does not offer '{ask.Model}'", $"{ranked.Count} other offers of it are known", "See 'cocoon offers', or leave cocoon.provider out.");
-        }
-
-        bool tier = ranked.Any(r => r.Rejection == "tier");
-        return new InferenceException(
-            tier ? InferenceFailure.TierRefused : InferenceFailure.NoOffer,
-            $"every offer of '{ask.Model}' was rejected",
-            words,
-            tier
-                ? "Only tier 'open' is on offer, where nothing protects your prompt from the machine's owner. Allow it with --allow-open, or per request with \"cocoon\": {\"allow_open\": true}."
-                : "See 'cocoon offers --explain'.");
-    }
-
     /// <summary>A session in use, which is closed unless it was released.</summary>
     private sealed class Loan(OpenedSession session) : IAsyncDisposable
     {
@@ -394,50 +287,6 @@ internal sealed partial class InferenceClient(
         }
 
         public ValueTask DisposeAsync() => _isReleased ? ValueTask.CompletedTask : session.DisposeAsync();
-    }
-
-    /// <summary>What an attempt tells the loop around it.</summary>
-    private sealed class Attempt
-    {
-        /// <summary>It runs on a session kept warm that has not answered yet.</summary>
-        public bool IsStale { get; set; }
-
-        public required PromptPrefix Prompt { get; init; }
-
-        public ClientChannel? Channel { get; set; }
-
-        public SessionRun? Run { get; set; }
-
-        public AnswerSource? Source { get; set; }
-
-        /// <summary>Its application's key lets it spend less than it may cost.</summary>
-        public bool IsCapped { get; set; }
-
-        public ulong PromptPrice { get; set; }
-
-        public uint PromptTokens { get; set; }
-
-        public uint CachedTokens { get; set; }
-
-        public uint? CompletionTokens { get; set; }
-
-        public string? ReceiptId { get; set; }
-
-        public AnswerSegment Segment(DeliveredAnswer delivered, InferenceException? failure)
-        {
-            AnswerCost cost = Run!.Cost;
-            ulong replay = delivered.Segments.Count == 0
-                ? 0
-                : Math.Min(cost.CostNanoton, Metering.Due(new Protocol.Payments.Proto.Prices { Prompt = PromptPrice }, new TokenCounts(PromptTokens, 0, 0)));
-            return new AnswerSegment(
-                Source!, PromptTokens, CompletionTokens ?? delivered.TokensOfLast, cost.CostNanoton, replay, ReceiptId, failure is { } reason ? FailureWords.Of(reason) : null);
-        }
-
-        /// <summary>The last provider's channel, and the sums over all.</summary>
-        public AnswerCost Cost(IReadOnlyList<AnswerSegment> segments) => Run!.Cost with
-        {
-            CostNanoton = segments.Aggregate(0UL, (sum, s) => sum + s.CostNanoton),
-        };
     }
 
     private static partial class Log

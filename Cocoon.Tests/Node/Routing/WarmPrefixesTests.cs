@@ -87,7 +87,7 @@ public sealed class WarmPrefixesTests
         Read(s_alice, ask, _a);
         Offer rebooted = _first.Create(sequence: 2);
         rebooted.EvidenceDigest = ByteString.CopyFrom([9, .. new byte[31]]);
-        Assert.That(_prefixes.Find(s_alice, PromptPrefix.Of(ask), [_first.Sign(rebooted)]), Is.Empty, "another boot has an empty cache");
+        Assert.That(_prefixes.Find(s_alice, Of(ask), [_first.Sign(rebooted)]), Is.Empty, "another boot has an empty cache");
         _time.Advance(TimeSpan.FromMinutes(9));
         Assert.That(Find(s_alice, ask), Has.Count.EqualTo(1));
         Assert.That(_prefixes.LastOf(_a)!.PromptTokens, Is.EqualTo(500));
@@ -126,16 +126,16 @@ public sealed class WarmPrefixesTests
     {
         JsonObject withTools = new() { ["messages"] = Messages(("user", Text(1000))), ["tools"] = new JsonArray(Text(600)) };
         JsonObject otherTools = new() { ["messages"] = Messages(("user", Text(1000))), ["tools"] = new JsonArray("x" + Text(600)) };
-        PromptPrefix first = PromptPrefix.Of(Ask(s_alice, withTools)), other = PromptPrefix.Of(Ask(s_alice, otherTools));
+        PromptPrefix first = Of(Ask(s_alice, withTools)), other = Of(Ask(s_alice, otherTools));
         Assert.That(first.SharedWith(first), Is.GreaterThan(0.8));
         Assert.That(first.SharedWith(other), Is.Zero, "templates put tools before everything else");
-        PromptPrefix text = PromptPrefix.Of(Ask(s_alice, new JsonObject { ["prompt"] = Text(1024) }, SealedRequest.Types.Endpoint.Completions));
-        PromptPrefix more = PromptPrefix.Of(Ask(s_alice, new JsonObject { ["prompt"] = Text(1024) + Text(1024) }, SealedRequest.Types.Endpoint.Completions));
+        PromptPrefix text = Of(Ask(s_alice, new JsonObject { ["prompt"] = Text(1024) }, SealedRequest.Types.Endpoint.Completions));
+        PromptPrefix more = Of(Ask(s_alice, new JsonObject { ["prompt"] = Text(1024) + Text(1024) }, SealedRequest.Types.Endpoint.Completions));
         Assert.That(more.SharedWith(text), Is.EqualTo(0.5).Within(0.01));
         Assert.That(text.IsContinuedBy(more), Is.True);
-        Assert.That(PromptPrefix.Of(Ask(s_alice, Messages(("user", "Hi")))).Blocks, Is.Zero);
-        Assert.That(PromptPrefix.Of(Ask(s_alice, new JsonObject { ["input"] = Text(4000) }, SealedRequest.Types.Endpoint.Embeddings)).Blocks, Is.Zero);
-        Assert.That(PromptPrefix.Of(Ask(s_alice, Messages(("user", Text(3_000_000))))).Blocks, Is.EqualTo(PromptPrefix.MaxBlocks));
+        Assert.That(Of(Ask(s_alice, Messages(("user", "Hi")))).Blocks, Is.Zero);
+        Assert.That(Of(Ask(s_alice, new JsonObject { ["input"] = Text(4000) }, SealedRequest.Types.Endpoint.Embeddings)).Blocks, Is.Zero);
+        Assert.That(Of(Ask(s_alice, Messages(("user", Text(3_000_000))))).Blocks, Is.EqualTo(PromptPrefix.MaxBlocks));
     }
 
     [Test]
@@ -159,11 +159,13 @@ public sealed class WarmPrefixesTests
         Assert.That(Find(s_alice, newest), Is.Empty, "long prompts take the places of short ones");
     }
 
-    private IReadOnlyDictionary<PeerId, double> Find(byte[] tenant, Ask ask) => _prefixes.Find(tenant, PromptPrefix.Of(ask), [_a, _b]);
+    private static PromptPrefix Of(Ask ask) => PromptPrefix.Of(ask.Endpoint, ask.Body.Span);
+
+    private IReadOnlyDictionary<PeerId, double> Find(byte[] tenant, Ask ask) => _prefixes.Find(tenant, Of(ask), [_a, _b]);
 
     private void Read(byte[] tenant, Ask ask, VerifiedOffer offer, uint cached = 0)
     {
-        double held = _prefixes.Remember(tenant, PromptPrefix.Of(ask), offer, 500, cached);
+        double held = _prefixes.Remember(tenant, Of(ask), offer, 500, cached);
         _book.History(offer.Peer).RecordCache(held * 500, cached);
     }
 
@@ -171,7 +173,7 @@ public sealed class WarmPrefixesTests
     {
         RouteRequest request = new((uint)ask.Body.Length / 4, 100, AllowOpenTier: true, null, new HashSet<string> { new('0', 64) }, -777)
         {
-            Warm = _prefixes.Find(ask.TenantSecret, PromptPrefix.Of(ask), offers),
+            Warm = _prefixes.Find(ask.TenantSecret, Of(ask), offers),
         };
         return OfferRanking.Rank(offers, request, _book);
     }
