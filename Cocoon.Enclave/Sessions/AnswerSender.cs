@@ -33,6 +33,11 @@ internal abstract class AnswerSender(ResponseSealer sealer, SessionOutput output
     /// <summary>Completes when the final frame was sent, or leaves with the settlement that the caller sends next.</summary>
     public abstract Task CompleteAsync(CancellationToken cancellationToken);
 
+    /// <summary>The client reads no more: nothing of what its shape would still send is sent, and nobody waits for a tick. Thread-safe.</summary>
+    public virtual void Leave()
+    {
+    }
+
     public virtual ValueTask DisposeAsync()
     {
         sealer.Dispose();

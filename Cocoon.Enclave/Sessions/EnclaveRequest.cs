@@ -27,8 +27,10 @@ internal sealed partial class EnclaveRequest : IDisposable
     private ulong _covered;
     private ulong _finalDue = ulong.MaxValue;
     private StopReason _stopReason;
+    private AnswerSender? _sender;
     private int _stopping;
     private bool _isOver;
+    private bool _isLeft;
 
     /// <param name="opening">With the id of this request.</param>
     /// <param name="opened">Its response sealer is owned from now on.</param>
@@ -76,7 +78,18 @@ internal sealed partial class EnclaveRequest : IDisposable
         }
     }
 
-    public void Cancel() => Stop(StopReason.Cancelled);
+    public void Cancel()
+    {
+        Stop(StopReason.Cancelled);
+        AnswerSender? sender;
+        lock (_lock)
+        {
+            _isLeft = true;
+            sender = _sender;
+        }
+
+        sender?.Leave();
+    }
 
     public void Close() => Stop(StopReason.Closed);
 
@@ -135,6 +148,7 @@ internal sealed partial class EnclaveRequest : IDisposable
                 used => Metering.Due(_opened.Request.Prices, used),
                 _opening.Quote.UnitTokens,
                 _context.Time);
+            Begin(sender);
             string outcome = await GenerateAsync(sender, state, shutdown);
             if (_stopReason == StopReason.Closed)
             {
@@ -175,6 +189,22 @@ internal sealed partial class EnclaveRequest : IDisposable
         finally
         {
             Dispose();
+        }
+    }
+
+    /// <summary>A client that left before this is not waited for either.</summary>
+    private void Begin(AnswerSender sender)
+    {
+        bool isLeft;
+        lock (_lock)
+        {
+            _sender = sender;
+            isLeft = _isLeft;
+        }
+
+        if (isLeft)
+        {
+            sender.Leave();
         }
     }
 

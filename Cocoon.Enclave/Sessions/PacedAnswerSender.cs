@@ -35,6 +35,8 @@ internal sealed class PacedAnswerSender : AnswerSender
     private bool _isFinalTold;
     private bool _isComplete;
     private bool _isStarted;
+    private bool _isLeft;
+    private bool _isDisposed;
 
     public PacedAnswerSender(ResponseSealer sealer, SessionOutput output, Func<TokenCounts, ulong> due, uint unit, bool isBatch, TimeProvider time)
         : base(sealer, output)
@@ -43,7 +45,7 @@ internal sealed class PacedAnswerSender : AnswerSender
         _unit = unit;
         _isBatch = isBatch;
         _time = time;
-        _loop = SendLoopAsync(_stop.Token);
+        _loop = RunAsync(_stop.Token);
     }
 
     public override ValueTask PostAsync(AnswerEvent answer, TokenCounts used, CancellationToken cancellationToken)
@@ -102,8 +104,26 @@ internal sealed class PacedAnswerSender : AnswerSender
         await _loop.WaitAsync(cancellationToken);
     }
 
+    public override void Leave()
+    {
+        lock (_lock)
+        {
+            _isLeft = true;
+            if (!_isDisposed)
+            {
+                // Not on this thread, which reads the pipe: whoever waits for the loop would go on upon it.
+                _stop.CancelAfter(TimeSpan.Zero);
+            }
+        }
+    }
+
     public override async ValueTask DisposeAsync()
     {
+        lock (_lock)
+        {
+            _isDisposed = true;
+        }
+
         await _stop.CancelAsync();
         try
         {
@@ -119,6 +139,18 @@ internal sealed class PacedAnswerSender : AnswerSender
 
         _stop.Dispose();
         await base.DisposeAsync();
+    }
+
+    private async Task RunAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await SendLoopAsync(cancellationToken);
+        }
+        catch (OperationCanceledException) when (Volatile.Read(ref _isLeft))
+        {
+            // An end like any other: the settlement that follows says the due.
+        }
     }
 
     private async Task SendLoopAsync(CancellationToken cancellationToken)

@@ -129,15 +129,20 @@ internal sealed class PatientLink : IDisposable
     }
 
     /// <summary>Tells the provider to stop. Its enclave's settlement then says to the nanoton what was served, so that nothing rests on the provider's word.</summary>
-    /// <remarks>Only where the application left: a provider that did wrong or is lost is not listened to any more.</remarks>
-    public async Task CancelAsync()
+    /// <remarks>
+    /// Only where the application left or the enclave refused the request: until then the provider counts the request as one that runs, and
+    /// the next one would have to pay ahead for both. A provider that did wrong or is lost is not listened to any more.
+    /// </remarks>
+    /// <param name="isRefused">The enclave itself ended the answer with an error.</param>
+    public async Task CancelAsync(bool isRefused)
     {
         using CancellationTokenSource brief = new(CancelWait, _time);
         try
         {
             await _session.Link.WriteAsync(new ClientMessage { Cancel = new Cancel() }, brief.Token);
             int heard = 0;
-            while (_leaving.IsCancellationRequested && _payment.MayOweMore && heard < MaxHeardAfterCancel && await _session.Link.ReadProviderMessageAsync(brief.Token) is { } message)
+            bool listens = isRefused || (_leaving.IsCancellationRequested && _payment.MayOweMore);
+            while (listens && heard < MaxHeardAfterCancel && await _session.Link.ReadProviderMessageAsync(brief.Token) is { } message)
             {
                 heard += message.CalculateSize();
                 if (message.BodyCase == ProviderMessage.BodyOneofCase.Settlement)

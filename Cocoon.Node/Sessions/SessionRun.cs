@@ -25,6 +25,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
     /// <summary>Bytes that the answer may still have.</summary>
     private long _room = RequestBound.AnswerBytes(ask, session.Enclave.Quote);
     private bool _hasBegun;
+    private bool _isRefused;
     private Finished? _finished;
     private SignedReceipt? _receipt;
 
@@ -110,7 +111,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
                 await blocks;
                 if (_finished is null)
                 {
-                    await link.CancelAsync();
+                    await link.CancelAsync(_isRefused);
                 }
             }
             finally
@@ -265,6 +266,7 @@ internal sealed class SessionRun(OpenedSession session, ClientChannel channel, C
             case AnswerEvent.BodyOneofCase.Failed:
                 _payment.NothingMoreIsServed();
                 await _payment.ObserveAsync(happened.Failed.DueNanoton, cancellationToken);
+                _isRefused = true;
                 throw SessionFailures.FromEngine(happened.Failed);
             case AnswerEvent.BodyOneofCase.Finished:
                 CrashPoint.Reach(CrashPoint.ClientAnswered);

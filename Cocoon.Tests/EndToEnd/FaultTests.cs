@@ -52,6 +52,23 @@ public sealed class FaultTests
         }
     }
 
+    /// <summary>A paced answer ends on a tick, and a provider counts it as one that runs until then: mistakes in a row must not use up the channel.</summary>
+    [TestCase("steady"), TestCase("batch"), CancelAfter(90_000)]
+    public async Task RefusedRequests_InARow_CostNothingAndLeaveTheChannelToTheNext(string shape, CancellationToken cancellationToken)
+    {
+        ChatAnswer first = await Chat.StreamAsync(_client, Chat.Ask("First.", shape: shape), cancellationToken);
+        Assert.That(first.ErrorText, Is.Empty);
+        for (int i = 0; i < 4; i++)
+        {
+            JsonObject mistaken = Chat.Ask("Mistaken.", shape: shape);
+            mistaken["top_logprobs"] = 3;
+            Assert.That((await Chat.StreamAsync(_client, mistaken, cancellationToken)).ErrorText, Does.StartWith("400 "));
+        }
+
+        ChatAnswer next = await Chat.StreamAsync(_client, Chat.Ask("Next.", shape: shape), cancellationToken);
+        Assert.That((next.ErrorText, next.Channel), Is.EqualTo(("", first.Channel)));
+    }
+
     [Test, CancelAfter(90_000)]
     public async Task Client_KilledMidStream_KeepsWalletChannelAndHighestTotal(CancellationToken cancellationToken)
     {

@@ -69,6 +69,22 @@ public sealed class AnswerShapeTests
         await client.Host.CancelAsync(CancellationToken.None);
     }
 
+    /// <summary>The host counts a request as one that runs until it is settled: one whose client has left holds up the next.</summary>
+    [TestCase("Steady", "{}"), TestCase("Steady", null), TestCase("Batch", "{}"), TestCase("Batch", null)]
+    public async Task Cancel_IsSettledWithoutWaitingForATick(string named, string? refused)
+    {
+        Shape shape = Enum.Parse<Shape>(named);
+        FakeEngine engine = new() { Step = new SemaphoreSlim(3) };
+        await using EnclavePair pair = await EnclavePair.StartAsync(_time, engine);
+        await using ClientSession client = await pair.OpenAsync();
+        await client.StartAsync(refused is null ? client.Seal(shape) : client.Seal(shape, body: refused));
+        await client.UntilAsync<EnclaveEvent.Output>();
+        await client.Host.CancelAsync(CancellationToken.None);
+        EnclaveEvent.Ended ended = await client.UntilAsync<EnclaveEvent.Ended>();
+        Assert.That(ended.Outcome, Is.EqualTo(refused is null ? "cancelled" : "failed"));
+        Assert.That(ended.DueNanoton, refused is null ? Is.GreaterThan(0) : Is.Zero);
+    }
+
     [Test]
     public async Task Steady_Parked_KeepsTickingAndIsBlockedAtAnEdge()
     {
