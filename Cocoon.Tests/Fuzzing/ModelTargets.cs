@@ -53,7 +53,7 @@ internal static class ModelTargets
         ];
         try
         {
-            OutputGrammar.Text(OpenAiRequestReader.ReadChat(body, TenantKey.CreateRandom(), EngineCapabilities.Grammar).Constraint!);
+            OutputGrammar.Compile(OpenAiRequestReader.ReadChat(body, TenantKey.CreateRandom(), EngineCapabilities.Grammar).Constraint!);
         }
         catch (Exception exception) when (exception is OpenAiRequestException or EngineException { Code: EngineErrorCode.InvalidRequest })
         {

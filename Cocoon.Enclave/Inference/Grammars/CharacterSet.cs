@@ -75,7 +75,17 @@ internal sealed class CharacterSet
         return new CharacterSet([.. gaps]);
     }
 
-    public bool Contains(int codePoint) => Ranges.Any(r => codePoint >= r.From && codePoint <= r.To);
+    public bool Contains(int codePoint)
+    {
+        int low = 0;
+        for (int high = Ranges.Length - 1; low < high;)
+        {
+            int middle = (low + high) / 2;
+            (low, high) = codePoint > Ranges[middle].To ? (middle + 1, high) : (low, middle);
+        }
+
+        return low < Ranges.Length && codePoint >= Ranges[low].From && codePoint <= Ranges[low].To;
+    }
 
     private static (int From, int To) Overlap((int From, int To) a, (int From, int To) b) => (Math.Max(a.From, b.From), Math.Min(a.To, b.To));
 }

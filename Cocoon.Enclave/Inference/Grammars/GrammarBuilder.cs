@@ -15,7 +15,7 @@ internal sealed class GrammarBuilder
     /// <summary>Most that a repetition may count to.</summary>
     public const int MaxRepeat = 1_000_000;
 
-    // llama.cpp writes each repetition out and refuses more than 2,000; longer ones are built of blocks.
+    // A matcher writes each repetition out; longer ones are built of blocks.
     private const int Block = 1000;
 
     private readonly Dictionary<string, GrammarNode?> _rules = new(StringComparer.Ordinal);

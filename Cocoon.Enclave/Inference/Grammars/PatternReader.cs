@@ -144,7 +144,7 @@ internal sealed class PatternReader(string pattern, GrammarBuilder builder, Json
     private CharacterSet Class()
     {
         bool isNegated = Take('^');
-        CharacterSet set = CharacterSet.Of();
+        List<(int From, int To)> ranges = [];
         while (!Take(']'))
         {
             CharacterSet from = ClassItem();
@@ -160,9 +160,11 @@ internal sealed class PatternReader(string pattern, GrammarBuilder builder, Json
                 from = CharacterSet.Of((low, high));
             }
 
-            set = set.Union(from);
+            ranges.AddRange(from.Ranges);
         }
 
+        // Together at the end: one by one, a class of many characters would take the square of their number.
+        CharacterSet set = CharacterSet.Of([.. ranges]);
         return isNegated ? set.Complement() : set;
     }
 

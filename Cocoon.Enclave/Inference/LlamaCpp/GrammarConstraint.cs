@@ -1,4 +1,4 @@
-using Cocoon.Enclave.Inference.LlamaCpp.Interop;
+using Cocoon.Enclave.Inference.Grammars;
 using Cocoon.Enclave.Inference.Sampling;
 
 namespace Cocoon.Enclave.Inference.LlamaCpp;
@@ -6,51 +6,53 @@ namespace Cocoon.Enclave.Inference.LlamaCpp;
 /// <summary>Holds one answer to a grammar, from its first token or from a trigger on.</summary>
 /// <remarks>
 /// Most tokens that a model likes fit, so the one drawn is tried alone and the whole vocabulary only after a refusal. Bytes that no text
-/// holds are refused here: llama.cpp would read an overlong quote as a quote and a client would not.
+/// holds are refused before the grammar sees them.
 /// </remarks>
 internal sealed class GrammarConstraint : TokenConstraint
 {
     private readonly Vocabulary _vocabulary;
-    private readonly LlamaGrammar _grammar;
+    private readonly GrammarMatcher _grammar;
     private readonly StopMatcher? _triggers;
     private readonly bool _mayEndBefore;
     private Utf8Tail _tail;
     private bool _isWaiting;
+    private (int Token, GrammarMatcher.Position Position)? _tried;
 
-    /// <summary>Takes over the grammar.</summary>
-    public GrammarConstraint(Vocabulary vocabulary, LlamaGrammar grammar, OutputConstraint constraint)
+    public GrammarConstraint(Vocabulary vocabulary, GrammarProgram grammar, OutputConstraint constraint)
     {
         _vocabulary = vocabulary;
-        _grammar = grammar;
+        _grammar = new GrammarMatcher(grammar);
         _triggers = constraint.Triggers.IsDefaultOrEmpty ? null : new StopMatcher(constraint.Triggers);
         _isWaiting = _triggers is not null;
         _mayEndBefore = constraint.IsOptional;
     }
 
-    public override bool Allows(int token) => MayFit(token) && (_isWaiting || _grammar.Allows(token));
+    public override bool Allows(int token)
+    {
+        if (!MayFit(token))
+        {
+            return false;
+        }
+
+        if (_isWaiting || _vocabulary.IsEnd(token))
+        {
+            return true;
+        }
+
+        _tried = _grammar.Try(_vocabulary.Piece(token)) is { } position ? (token, position) : null;
+        return _tried is not null;
+    }
 
     public override void Mask(Span<float> logits)
     {
-        LlamaTokenData[] candidates = _vocabulary.Candidates;
-        int count = 0;
+        _grammar.BeginMany();
         for (int token = 0; token < logits.Length; token++)
         {
-            if (!float.IsNegativeInfinity(logits[token]) && MayFit(token))
-            {
-                candidates[count++] = new LlamaTokenData { id = token, logit = logits[token] };
-            }
+            bool fits = !float.IsNegativeInfinity(logits[token]) && MayFit(token) && (_isWaiting || _vocabulary.IsEnd(token) || _grammar.Fits(_vocabulary.Piece(token)));
+            logits[token] = fits ? logits[token] : float.NegativeInfinity;
         }
 
-        if (!_isWaiting)
-        {
-            _grammar.Apply(candidates.AsSpan(0, count));
-        }
-
-        logits.Fill(float.NegativeInfinity);
-        foreach (LlamaTokenData candidate in candidates.AsSpan(0, count))
-        {
-            logits[candidate.id] = candidate.logit;
-        }
+        _grammar.EndMany();
     }
 
     public override void Accept(int token)
@@ -62,8 +64,12 @@ internal sealed class GrammarConstraint : TokenConstraint
 
         if (!_isWaiting)
         {
-            _tail.Push(_vocabulary.Piece(token));
-            _grammar.Accept(token);
+            ReadOnlySpan<byte> piece = _vocabulary.Piece(token);
+            _tail.Push(piece);
+            _grammar.Take(_tried is { } tried && tried.Token == token
+                ? tried.Position
+                : _grammar.Try(piece) ?? throw new ArgumentException("the token does not fit", nameof(token)));
+            _tried = null;
             return;
         }
 
@@ -74,18 +80,12 @@ internal sealed class GrammarConstraint : TokenConstraint
         }
     }
 
-    protected override void Dispose(bool disposing)
-    {
-        _grammar.Dispose();
-        base.Dispose(disposing);
-    }
-
-    /// <summary>All that can be said of a token without the grammar.</summary>
+    /// <summary>All that can be said of a token without following the grammar.</summary>
     private bool MayFit(int token)
     {
         if (_vocabulary.IsEnd(token))
         {
-            return !_isWaiting || _mayEndBefore;
+            return _isWaiting ? _mayEndBefore : _grammar.IsComplete;
         }
 
         ReadOnlySpan<byte> piece = _vocabulary.Piece(token);

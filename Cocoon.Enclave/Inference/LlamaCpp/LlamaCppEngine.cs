@@ -126,27 +126,11 @@ internal sealed class LlamaCppEngine : IInferenceEngine
         Func<GrammarConstraint>? constraint = null;
         if (request.Constraint is { } wanted)
         {
-            string gbnf = OutputGrammar.Text(wanted);
-            constraint = () => Constrain(wanted, gbnf);
+            GrammarProgram grammar = OutputGrammar.Compile(wanted);
+            constraint = () => new GrammarConstraint(_model.Vocabulary, grammar, wanted);
         }
 
         return new GenerationJob(request, prompt, maxTokens, _model.Vocabulary.Count, _model.Vocabulary.PieceMemory, _time, constraint, _scheduler.Readers);
-    }
-
-    private GrammarConstraint Constrain(OutputConstraint constraint, string gbnf)
-    {
-        _inUse.EnterReadLock();
-        try
-        {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            LlamaGrammar grammar = LlamaGrammar.TryCreate(_model.Vocabulary.Handle, gbnf)
-                ?? throw new EngineException(EngineErrorCode.InvalidRequest, "the required form of the answer refers to itself without end");
-            return new GrammarConstraint(_model.Vocabulary, grammar, constraint);
-        }
-        finally
-        {
-            _inUse.ExitReadLock();
-        }
     }
 
     private int[] Encode(PromptInput prompt, ChatPlan? plan)

@@ -81,12 +81,6 @@ internal sealed unsafe class Vocabulary
     /// <summary>User-defined tokens shaped like markup (<c>&lt;think&gt;</c>, <c>[TOOL]</c>): llama.cpp finds these even in plain text.</summary>
     public SpecialTokens Structural { get; }
 
-    /// <summary>Room for every token, for the decode thread alone.</summary>
-    internal LlamaTokenData[] Candidates => field ??= new LlamaTokenData[Count];
-
-    /// <summary>The native vocabulary, valid as long as the model.</summary>
-    internal nint Handle => _vocab;
-
     public string BosText => Bos >= 0 && Bos < Count ? Encoding.UTF8.GetString(NativePiece(Bos, special: true)) : "";
 
     public string EosText => LlamaNative.llama_vocab_eos(_vocab) is >= 0 and var eos && eos < Count ? Encoding.UTF8.GetString(NativePiece(eos, special: true)) : "";

@@ -32,7 +32,6 @@ internal static unsafe class AbiGuard
         CheckSize(nameof(LlamaModelParams), sizeof(LlamaModelParams), 80);
         CheckSize(nameof(LlamaContextParams), sizeof(LlamaContextParams), 160);
         CheckSize(nameof(LlamaBatch), sizeof(LlamaBatch), 56);
-        CheckSize(nameof(LlamaTokenDataArray), sizeof(LlamaTokenDataArray), 32);
         CheckSize(nameof(GgmlDeviceProps), sizeof(GgmlDeviceProps), 56);
         CheckDefaults(LlamaNative.llama_model_default_params());
         CheckDefaults(LlamaNative.llama_context_default_params());

@@ -151,18 +151,6 @@ internal static unsafe partial class LlamaNative
     [LibraryImport(Llama)]
     public static partial int llama_token_to_piece(nint vocab, int token, byte* buffer, int length, int lstrip, byte special);
 
-    [LibraryImport(Llama, StringMarshalling = StringMarshalling.Utf8)]
-    public static partial nint llama_sampler_init_grammar(nint vocab, string grammar, string root);
-
-    [LibraryImport(Llama)]
-    public static partial void llama_sampler_apply(nint sampler, LlamaTokenDataArray* candidates);
-
-    [LibraryImport(Llama)]
-    public static partial void llama_sampler_accept(nint sampler, int token);
-
-    [LibraryImport(Llama)]
-    public static partial void llama_sampler_free(nint sampler);
-
     [LibraryImport(Llama)]
     public static partial int llama_model_n_embd_out(nint model);
 

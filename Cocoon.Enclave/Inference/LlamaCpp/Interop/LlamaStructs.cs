@@ -103,22 +103,3 @@ internal unsafe struct GgmlDeviceProps
     public byte* device_id;
     public GgmlDeviceCaps caps;
 }
-
-/// <summary>llama_token_data: 12 bytes.</summary>
-[StructLayout(LayoutKind.Sequential)]
-internal struct LlamaTokenData
-{
-    public int id;
-    public float logit;
-    public float p;
-}
-
-/// <summary>llama_token_data_array: 32 bytes.</summary>
-[StructLayout(LayoutKind.Sequential)]
-internal unsafe struct LlamaTokenDataArray
-{
-    public LlamaTokenData* data;
-    public nuint size;
-    public long selected;
-    public byte sorted;
-}

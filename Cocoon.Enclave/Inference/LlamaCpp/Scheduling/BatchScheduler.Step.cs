@@ -236,7 +236,17 @@ internal sealed partial class BatchScheduler
             return;
         }
 
-        int token = logits.IsEmpty ? -1 : choice.Sampler.Sample(logits, _scratch, choice.Constraint);
+        int token;
+        try
+        {
+            token = logits.IsEmpty ? -1 : choice.Sampler.Sample(logits, _scratch, choice.Constraint);
+        }
+        catch (EngineException e)
+        {
+            Abandon(job, e);
+            return;
+        }
+
         if (token < 0)
         {
             Abandon(job, choice.Constraint is null || logits.IsEmpty

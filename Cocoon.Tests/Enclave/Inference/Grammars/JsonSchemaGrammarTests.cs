@@ -1,29 +1,12 @@
 using System.Text.Json;
 using Cocoon.Enclave.Inference.Grammars;
-using Cocoon.Enclave.Inference.LlamaCpp;
-using Cocoon.Enclave.Inference.LlamaCpp.Interop;
-using Cocoon.Tests.Support;
-using Microsoft.Extensions.Logging.Abstractions;
 using NUnit.Framework;
 
 namespace Cocoon.Tests.Enclave.Inference.Grammars;
 
-/// <summary>Which texts llama.cpp accepts under the grammar of a schema.</summary>
+/// <summary>Which texts fit the grammar of a schema.</summary>
 public sealed class JsonSchemaGrammarTests
 {
-    private LlamaModel _model = null!;
-
-    [OneTimeSetUp]
-    public void Load()
-    {
-        TestEngine.RequireNatives();
-        LlamaRuntime runtime = LlamaRuntime.Load(null, NullLogger.Instance);
-        _model = LlamaModel.Load([TestModel.Ensure(TestModelMode.Random)], runtime, GpuPlacement.CpuOnly, checkTensors: false);
-    }
-
-    [OneTimeTearDown]
-    public void Unload() => _model?.Dispose();
-
     [TestCase("""{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"string"}},"required":["a","b"]}""", """{"a":1,"b":"x"}""", """{"a":1}""")]
     [TestCase("""{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"string"}},"required":["a","b"]}""", """{ "a": -0, "b": "\u00e9\n" }""", """{"b":"x","a":1}""")]
     [TestCase("""{"type":"object","properties":{"a":{},"b":{},"c":{}},"required":["b"]}""", """{"b":1,"c":[]}""", """{"a":1,"c":1}""")]
@@ -116,12 +99,22 @@ public sealed class JsonSchemaGrammarTests
         Assert.That(JsonSchemaGrammar.Compile(Parse(nested)), Has.Length.LessThan(GrammarBuilder.MaxText));
     }
 
+    /// <summary>Whatever takes the square of a schema's size takes minutes here.</summary>
     [Test]
-    public void Compile_LeftRecursion_IsRefusedByLlamaCppWithoutACrash()
+    public void Compile_WideClassesAndManyReferences_GrowWithTheirSizeOnly()
     {
-        string gbnf = JsonSchemaGrammar.Compile(Parse("""{"$ref":"#/$defs/a","$defs":{"a":{"anyOf":[{"$ref":"#/$defs/a"},{"type":"null"}]}}}"""));
-        using LlamaGrammar? grammar = LlamaGrammar.TryCreate(_model.Vocabulary.Handle, gbnf);
-        Assert.That(grammar, Is.Null);
+        string apart = string.Concat(Enumerable.Range(0x100, 0xD600).Where(c => c % 2 == 0).Select(c => (char)c));
+        Assert.That(() => JsonSchemaGrammar.Compile(Parse($$"""{"type":"string","pattern":"^[{{apart}}][{{apart}}]$"}""")), Throws.Nothing);
+
+        Dictionary<string, object> definitions = Enumerable.Range(0, 9000).ToDictionary(i => $"f{i}", object (_) => 0);
+        for (int i = 0; i < 55; i++)
+        {
+            definitions[$"c{i}"] = new Dictionary<string, string> { ["$ref"] = $"#/$defs/c{i + 1}" };
+        }
+
+        definitions["c55"] = new { type = "object" };
+        Dictionary<string, object> many = new() { ["allOf"] = Enumerable.Repeat(definitions["c0"], 5000), ["$defs"] = definitions };
+        Assert.That(Accepts(JsonSchemaGrammar.Compile(JsonSerializer.SerializeToElement(many)), "{}"), Is.True);
     }
 
     private static (string Pointer, string Message) Refusal(JsonElement schema)
@@ -143,21 +136,5 @@ public sealed class JsonSchemaGrammarTests
         _ => text.Trim(),
     };
 
-    private bool Accepts(string gbnf, string text)
-    {
-        using LlamaGrammar grammar = LlamaGrammar.TryCreate(_model.Vocabulary.Handle, gbnf) ?? throw new AssertionException("llama.cpp refuses\n" + gbnf);
-        List<int> tokens = [];
-        _model.Vocabulary.Tokenize(text, tokens);
-        foreach (int token in tokens)
-        {
-            if (!grammar.Allows(token))
-            {
-                return false;
-            }
-
-            grammar.Accept(token);
-        }
-
-        return grammar.Allows(Enumerable.Range(0, _model.Vocabulary.Count).First(_model.Vocabulary.IsEnd));
-    }
+    private static bool Accepts(string gbnf, string text) => GrammarMatcherTests.Accepts(gbnf, text);
 }
