@@ -8,8 +8,11 @@ internal abstract class TemplateExpression
         scope.Context.Enter();
         object? value = Compute(scope);
         scope.Context.Leave();
-        return value;
+        return Makes ? scope.Context.Made(value) : value;
     }
+
+    /// <summary>Whether its value may be a new one, which takes memory.</summary>
+    protected virtual bool Makes => false;
 
     protected abstract object? Compute(TemplateScope scope);
 
@@ -33,14 +36,18 @@ internal sealed class ListExpression(List<TemplateExpression> items) : TemplateE
 {
     public IReadOnlyList<TemplateExpression> Items { get; } = items;
 
+    protected override bool Makes => true;
+
     protected override object? Compute(TemplateScope scope) => Items.Select(i => i.Evaluate(scope)).ToList();
 }
 
 internal sealed class MapExpression(List<(TemplateExpression Key, TemplateExpression Value)> items) : TemplateExpression
 {
+    protected override bool Makes => true;
+
     protected override object? Compute(TemplateScope scope)
     {
-        List<(TemplateString Key, object? Value)> pairs = [.. items.Select(i => (TemplateValues.Text(i.Key.Evaluate(scope)), i.Value.Evaluate(scope)))];
+        List<(TemplateString Key, object? Value)> pairs = [.. items.Select(i => (TemplateValues.Text(i.Key.Evaluate(scope), scope.Context), i.Value.Evaluate(scope)))];
         TemplateMap map = new(pairs.Any(p => p.Key.HasInput));
         foreach ((TemplateString key, object? value) in pairs)
         {
@@ -92,14 +99,14 @@ internal sealed class CompareExpression(TemplateExpression first, List<(string O
             object? right = operand.Evaluate(scope);
             bool holds = op switch
             {
-                "==" => TemplateValues.Same(left, right),
-                "!=" => !TemplateValues.Same(left, right),
-                "<" => TemplateValues.Compare(left, right) < 0,
-                "<=" => TemplateValues.Compare(left, right) <= 0,
-                ">" => TemplateValues.Compare(left, right) > 0,
-                ">=" => TemplateValues.Compare(left, right) >= 0,
-                "in" => Contains(right, left),
-                _ => !Contains(right, left),
+                "==" => TemplateValues.Same(left, right, scope.Context),
+                "!=" => !TemplateValues.Same(left, right, scope.Context),
+                "<" => TemplateValues.Compare(left, right, scope.Context) < 0,
+                "<=" => TemplateValues.Compare(left, right, scope.Context) <= 0,
+                ">" => TemplateValues.Compare(left, right, scope.Context) > 0,
+                ">=" => TemplateValues.Compare(left, right, scope.Context) >= 0,
+                "in" => Contains(right, left, scope.Context),
+                _ => !Contains(right, left, scope.Context),
             };
             if (!holds)
             {
@@ -112,11 +119,10 @@ internal sealed class CompareExpression(TemplateExpression first, List<(string O
         return true;
     }
 
-    public static bool Contains(object? container, object? item) => container switch
+    public static bool Contains(object? container, object? item, TemplateContext context) => container switch
     {
-        TemplateString text => text.Text.Contains(
-            (item as TemplateString ?? throw Wrong("only a string can be in a string")).Text, StringComparison.Ordinal),
-        List<object?> list => list.Any(i => TemplateValues.Same(i, item)),
+        TemplateString text => text.Find((item as TemplateString ?? throw Wrong("only a string can be in a string")).Text) >= 0,
+        List<object?> list => list.Any(i => TemplateValues.Same(i, item, context)),
         TemplateMap map => item is TemplateString key && map.TryGet(key.Text, out _),
         Undefined => false,
         _ => throw Wrong("nothing can be in this value"),
@@ -125,17 +131,19 @@ internal sealed class CompareExpression(TemplateExpression first, List<(string O
 
 internal sealed class ArithmeticExpression(string op, TemplateExpression left, TemplateExpression right) : TemplateExpression
 {
+    protected override bool Makes => true;
+
     protected override object? Compute(TemplateScope scope)
     {
         object? a = left.Evaluate(scope);
         object? b = right.Evaluate(scope);
         return (op, a, b) switch
         {
-            ("~", _, _) => scope.Context.Made(TemplateValues.Text(a) + TemplateValues.Text(b)),
-            ("+", TemplateString s, TemplateString t) => scope.Context.Made(s + t),
+            ("~", _, _) => TemplateValues.Text(a, scope.Context) + TemplateValues.Text(b, scope.Context),
+            ("+", TemplateString s, TemplateString t) => s + t,
             ("+", List<object?> s, List<object?> t) => Joined(s, t),
-            ("*", TemplateString s, long n) => Repeat(scope, s, n),
-            ("*", long n, TemplateString s) => Repeat(scope, s, n),
+            ("*", TemplateString s, long n) => Repeat(s, n),
+            ("*", long n, TemplateString s) => Repeat(s, n),
             ("%", TemplateString, _) => throw new TemplateException(TemplateErrorCode.Syntax, "string formatting with % is not supported"),
             _ => Numbers(Integer(a), Integer(b)),
         };
@@ -153,7 +161,7 @@ internal sealed class ArithmeticExpression(string op, TemplateExpression left, T
                 "-" => unchecked(m - n),
                 "*" => unchecked(m * n),
                 "/" => n == 0 ? throw Wrong("division by zero") : (double)m / n,
-                "//" => n == 0 ? throw Wrong("division by zero") : (long)Math.Floor((decimal)m / n),
+                "//" => n == 0 ? throw Wrong("division by zero") : n == -1 ? unchecked(-m) : (long)Math.Floor((decimal)m / n),
                 "%" => n == 0 ? throw Wrong("division by zero") : n == -1 ? 0L : ((m % n) + n) % n,
                 _ => Math.Pow(m, n) is var p && n >= 0 && Math.Abs(p) < long.MaxValue ? (object)(long)p : p,
             };
@@ -177,9 +185,9 @@ internal sealed class ArithmeticExpression(string op, TemplateExpression left, T
     }
 
     private static List<object?> Joined(List<object?> a, List<object?> b) =>
-        a.Count + b.Count <= TemplateContext.MaxSteps ? [.. a, .. b] : throw new TemplateException(TemplateErrorCode.Limit, "a list is too long");
+        a.Count + b.Count <= TemplateContext.MaxValues ? [.. a, .. b] : throw new TemplateException(TemplateErrorCode.Limit, "a list is too long");
 
-    private static TemplateString Repeat(TemplateScope scope, TemplateString text, long count)
+    private static TemplateString Repeat(TemplateString text, long count)
     {
         if (count <= 0 || text.Length == 0)
         {
@@ -187,7 +195,7 @@ internal sealed class ArithmeticExpression(string op, TemplateExpression left, T
         }
 
         return count <= TemplateContext.MaxOutput / text.Length
-            ? scope.Context.Made(TemplateString.Concat(Enumerable.Repeat(text, (int)count)))
+            ? TemplateString.Concat(Enumerable.Repeat(text, (int)count))
             : throw new TemplateException(TemplateErrorCode.Limit, "the template makes too much text");
     }
 }
@@ -232,6 +240,8 @@ internal sealed class MemberExpression(TemplateExpression target, TemplateExpres
 
 internal sealed class SliceExpression(TemplateExpression target, TemplateExpression? start, TemplateExpression? stop, TemplateExpression? step) : TemplateExpression
 {
+    protected override bool Makes => true;
+
     protected override object? Compute(TemplateScope scope)
     {
         object? value = target.Evaluate(scope);
@@ -274,6 +284,8 @@ internal sealed class SliceExpression(TemplateExpression target, TemplateExpress
 
 internal sealed class CallExpression(TemplateExpression target, ArgumentList arguments) : TemplateExpression
 {
+    protected override bool Makes => true;
+
     protected override object? Compute(TemplateScope scope) =>
         (target.Evaluate(scope) as TemplateFunction ?? throw Wrong("this value cannot be called")).Call(arguments.Evaluate(scope));
 
@@ -287,6 +299,8 @@ internal sealed class CallExpression(TemplateExpression target, ArgumentList arg
 
 internal sealed class FilterExpression(TemplateExpression? target, string name, ArgumentList arguments) : TemplateExpression
 {
+    protected override bool Makes => true;
+
     protected override object? Compute(TemplateScope scope) => Apply(target?.Evaluate(scope), scope);
 
     public object? Apply(object? value, TemplateScope scope) => TemplateFilters.Apply(name, value, arguments.Evaluate(scope), scope.Context);
@@ -295,7 +309,7 @@ internal sealed class FilterExpression(TemplateExpression? target, string name, 
 internal sealed class TestExpression(TemplateExpression target, string name, ArgumentList arguments, bool negated) : TemplateExpression
 {
     protected override object? Compute(TemplateScope scope) =>
-        TemplateTests.Check(name, target.Evaluate(scope), arguments.Evaluate(scope)) != negated;
+        TemplateTests.Check(name, target.Evaluate(scope), arguments.Evaluate(scope), scope.Context) != negated;
 }
 
 internal sealed class ArgumentList(List<TemplateExpression> positional, List<(string Name, TemplateExpression Value)> named)

@@ -9,17 +9,17 @@ internal static class TemplateFilters
     {
         switch (name)
         {
-            case "trim": return TemplateValues.Text(value).Trim(a.Get(0, "chars", null) is TemplateString s ? s.Text : null, start: true, end: true);
-            case "upper": return TemplateValues.Text(value) is var up ? up.WithText(up.Text.ToUpperInvariant()) : null;
-            case "lower": return TemplateValues.Text(value) is var low ? low.WithText(low.Text.ToLowerInvariant()) : null;
-            case "title": return TemplateValues.Text(value) is var title ? title.WithText(TemplateMethods.Title(title.Text)) : null;
-            case "capitalize": return TemplateValues.Text(value) is var cap ? cap.WithText(TemplateMethods.Capitalize(cap.Text)) : null;
-            case "string" or "safe": return TemplateValues.Text(value);
-            case "escape" or "e" or "forceescape": return Escape(TemplateValues.Text(value));
-            case "replace": return context.Made(TemplateValues.Text(value).Replace(a.Text(0, "old").Text, a.Text(1, "new"), (int)a.Integer(2, "count", -1)));
-            case "indent": return context.Made(Indent(TemplateValues.Text(value), a));
+            case "trim": return TemplateValues.Text(value, context).Trim(a.Get(0, "chars", null) is TemplateString s ? s.Text : null, start: true, end: true);
+            case "upper": return TemplateValues.Text(value, context) is var up ? up.WithText(up.Text.ToUpperInvariant()) : null;
+            case "lower": return TemplateValues.Text(value, context) is var low ? low.WithText(low.Text.ToLowerInvariant()) : null;
+            case "title": return TemplateValues.Text(value, context) is var title ? title.WithText(TemplateMethods.Title(title.Text)) : null;
+            case "capitalize": return TemplateValues.Text(value, context) is var cap ? cap.WithText(TemplateMethods.Capitalize(cap.Text)) : null;
+            case "string" or "safe": return TemplateValues.Text(value, context);
+            case "escape" or "e" or "forceescape": return Escape(TemplateValues.Text(value, context));
+            case "replace": return TemplateValues.Text(value, context).Replace(a.Text(0, "old").Text, a.Text(1, "new"), (int)Math.Clamp(a.Integer(2, "count", -1), -1, int.MaxValue));
+            case "indent": return Indent(TemplateValues.Text(value, context), a, context);
             case "length" or "count": return Length(value);
-            case "tojson": return context.Made(TemplateValues.Json(value, Indentation(a), TemplateValues.Truth(a.Get(3, "sort_keys", false))));
+            case "tojson": return TemplateValues.Json(value, Indentation(a), TemplateValues.Truth(a.Get(3, "sort_keys", false)), context);
             case "default" or "d":
                 return value is Undefined || (TemplateValues.Truth(a.Get(1, "boolean", false)) && !TemplateValues.Truth(value))
                     ? a.Get(0, "default_value", TemplateString.Empty) : value;
@@ -28,10 +28,10 @@ internal static class TemplateFilters
             case "list": return ForStatement.Iterate(value).ToList();
             case "items": return value is Undefined ? [] : Items(value as TemplateMap ?? throw Wrong("items needs a map"));
             case "dictsort": return DictSort(value as TemplateMap ?? throw Wrong("dictsort needs a map"));
-            case "join": return context.Made(Join(Attribute(ForStatement.Iterate(value), a.Get(1, "attribute", null), context), TemplateValues.Text(a.Get(0, "d", TemplateString.Empty))));
+            case "join": return Join(Attribute(ForStatement.Iterate(value), a.Get(1, "attribute", null), context), TemplateValues.Text(a.Get(0, "d", TemplateString.Empty), context), context);
             case "reverse": return value is TemplateString text ? TemplateString.Concat(Enumerable.Range(1, text.Length).Select(i => text.Slice(text.Length - i, 1))) : Enumerable.Reverse(ForStatement.Iterate(value)).ToList();
             case "sort": return Sort(ForStatement.Iterate(value), a, context);
-            case "unique": return Unique(ForStatement.Iterate(value));
+            case "unique": return Unique(ForStatement.Iterate(value), context);
             case "map": return Map(ForStatement.Iterate(value), a, context);
             case "select" or "reject": return Select(ForStatement.Iterate(value), a, null, name == "select", context);
             case "selectattr" or "rejectattr": return Select(ForStatement.Iterate(value), a, a.Text(0, "attribute"), name == "selectattr", context);
@@ -40,16 +40,16 @@ internal static class TemplateFilters
             case "abs": return value is long i ? (object)Math.Abs(Math.Max(i, -long.MaxValue)) : TemplateValues.TryNumber(value, out double x) ? Math.Abs(x) : throw Wrong("abs needs a number");
             case "round": return TemplateValues.TryNumber(value, out double r) ? Math.Round(r, (int)Math.Clamp(a.Integer(0, "precision", 0), 0, 15), MidpointRounding.AwayFromZero) : throw Wrong("round needs a number");
             case "sum": return ForStatement.Iterate(value).Aggregate((object?)0L, Sum);
-            case "min": return ForStatement.Iterate(value) is { Count: > 0 } least ? least.Aggregate((p, q) => TemplateValues.Compare(p, q) <= 0 ? p : q) : Undefined.Value;
-            case "max": return ForStatement.Iterate(value) is { Count: > 0 } most ? most.Aggregate((p, q) => TemplateValues.Compare(p, q) >= 0 ? p : q) : Undefined.Value;
-            case "wordcount": return (long)TemplateValues.Text(value).Split(null, -1).Count;
+            case "min": return ForStatement.Iterate(value) is { Count: > 0 } least ? least.Aggregate((p, q) => TemplateValues.Compare(p, q, context) <= 0 ? p : q) : Undefined.Value;
+            case "max": return ForStatement.Iterate(value) is { Count: > 0 } most ? most.Aggregate((p, q) => TemplateValues.Compare(p, q, context) >= 0 ? p : q) : Undefined.Value;
+            case "wordcount": return (long)TemplateValues.Text(value, context).Split(null, -1).Count;
             case "attr": return MemberExpression.Find(value, a.Text(0, "name"), isAttribute: true, context);
             default: throw new TemplateException(TemplateErrorCode.Syntax, $"filter {name} is not supported");
         }
     }
 
-    public static TemplateString Join(IEnumerable<object?> items, TemplateString separator) =>
-        TemplateString.Concat(items.SelectMany((item, i) => i == 0 ? (TemplateString[])[TemplateValues.Text(item)] : [separator, TemplateValues.Text(item)]));
+    public static TemplateString Join(IEnumerable<object?> items, TemplateString separator, TemplateContext context) =>
+        TemplateString.Concat(items.SelectMany((item, i) => i == 0 ? (TemplateString[])[TemplateValues.Text(item, context)] : [separator, TemplateValues.Text(item, context)]));
 
     public static List<object?> Items(TemplateMap map) => [.. map.Items.Select(i => (object?)new List<object?> { map.Key(i.Key), i.Value })];
 
@@ -76,7 +76,7 @@ internal static class TemplateFilters
         return s;
     }
 
-    private static TemplateString Indent(TemplateString s, CallArguments a)
+    private static TemplateString Indent(TemplateString s, CallArguments a, TemplateContext context)
     {
         TemplateString pad = a.Get(0, "width", 4L) switch
         {
@@ -86,7 +86,7 @@ internal static class TemplateFilters
         };
         bool first = TemplateValues.Truth(a.Get(1, "first", false));
         bool blank = TemplateValues.Truth(a.Get(2, "blank", false));
-        return Join(s.Split("\n", -1).Select((line, i) => (object?)((i > 0 || first) && (line.Length > 0 || blank) ? pad + line : line)), "\n");
+        return Join(s.Split("\n", -1).Select((line, i) => (object?)((i > 0 || first) && (line.Length > 0 || blank) ? pad + line : line)), "\n", context);
     }
 
     private static List<object?> DictSort(TemplateMap map) =>
@@ -101,18 +101,26 @@ internal static class TemplateFilters
         {
             context.Step();
             return !sensitive && p is TemplateString s && q is TemplateString t
-                ? string.CompareOrdinal(s.Text.ToLowerInvariant(), t.Text.ToLowerInvariant()) : TemplateValues.Compare(p, q);
+                ? string.CompareOrdinal(s.Text.ToLowerInvariant(), t.Text.ToLowerInvariant()) : TemplateValues.Compare(p, q, context);
         });
         List<(object? Key, object? Item)> keyed = [.. items.Zip(Attribute(items, attribute, context), (item, key) => (key, item))];
-        return [.. (reverse ? keyed.OrderByDescending(k => k.Key, comparer) : keyed.OrderBy(k => k.Key, comparer)).Select(k => k.Item)];
+        try
+        {
+            return [.. (reverse ? keyed.OrderByDescending(k => k.Key, comparer) : keyed.OrderBy(k => k.Key, comparer)).Select(k => k.Item)];
+        }
+        catch (InvalidOperationException e) when (e.InnerException is TemplateException reason)
+        {
+            // Sorting wraps what its comparer throws.
+            throw new TemplateException(reason.Code, reason.Message);
+        }
     }
 
-    private static List<object?> Unique(List<object?> items)
+    private static List<object?> Unique(List<object?> items, TemplateContext context)
     {
         List<object?> unique = [];
         foreach (object? item in items)
         {
-            if (!unique.Any(u => TemplateValues.Same(u, item)))
+            if (!unique.Any(u => TemplateValues.Same(u, item, context)))
             {
                 unique.Add(item);
             }
@@ -133,7 +141,7 @@ internal static class TemplateFilters
         return [.. items.Select(item =>
         {
             context.Step();
-            return Apply(filter, item, rest, context);
+            return context.Made(Apply(filter, item, rest, context));
         })];
     }
 
@@ -146,7 +154,7 @@ internal static class TemplateFilters
         {
             context.Step();
             object? value = attribute is null ? item : AttributeOf(item, attribute, context);
-            return (test is null ? TemplateValues.Truth(value) : TemplateTests.Check(test, value, rest)) == wanted;
+            return (test is null ? TemplateValues.Truth(value) : TemplateTests.Check(test, value, rest, context)) == wanted;
         })];
     }
 

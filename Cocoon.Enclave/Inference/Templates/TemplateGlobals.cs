@@ -13,15 +13,15 @@ internal static class TemplateGlobals
         "range" => new TemplateFunction(name, Range),
         "namespace" => new TemplateFunction(name, Namespace),
         "dict" => new TemplateFunction(name, Dictionary),
-        "raise_exception" => new TemplateFunction(name, Raise),
+        "raise_exception" => new TemplateFunction(name, a => Raise(a, context)),
         "strftime_now" => new TemplateFunction(name, a => new TemplateString(Time(context.Clock.GetUtcNow(), a.Text(0, "format").Text))),
         _ => null,
     };
 
-    private static object Raise(CallArguments arguments)
+    private static object Raise(CallArguments arguments, TemplateContext context)
     {
         // The template's own words are for the requester; words of a message must not travel in an exception.
-        TemplateString reason = TemplateValues.Text(arguments.Get(0, "message", new TemplateString("")));
+        TemplateString reason = TemplateValues.Text(arguments.Get(0, "message", new TemplateString("")), context);
         throw new TemplateException(TemplateErrorCode.Raised, reason.HasInput ? "the chat template refuses this conversation" : reason.Text[..Math.Min(reason.Length, 200)]);
     }
 

@@ -7,7 +7,7 @@ internal static class TemplateMethods
     {
         TemplateString text => OfString(text, name, context),
         TemplateMap map => OfMap(map, name),
-        List<object?> list => OfList(list, name),
+        List<object?> list => OfList(list, name, context),
         _ => null,
     };
 
@@ -27,15 +27,15 @@ internal static class TemplateMethods
             "endswith" => a => AnyOf(a, p => s.Text.EndsWith(p, StringComparison.Ordinal)),
             "removeprefix" => a => a.Text(0, "prefix") is var p && s.Text.StartsWith(p.Text, StringComparison.Ordinal) ? s.Slice(p.Length, s.Length - p.Length) : s,
             "removesuffix" => a => a.Text(0, "suffix") is var p && s.Text.EndsWith(p.Text, StringComparison.Ordinal) ? s.Slice(0, s.Length - p.Length) : s,
-            "replace" => a => context.Made(s.Replace(a.Text(0, "old").Text, a.Text(1, "new"), (int)Math.Clamp(a.Integer(2, "count", -1), -1, int.MaxValue))),
+            "replace" => a => s.Replace(a.Text(0, "old").Text, a.Text(1, "new"), (int)Math.Clamp(a.Integer(2, "count", -1), -1, int.MaxValue)),
             "upper" => _ => s.WithText(s.Text.ToUpperInvariant()),
             "lower" => _ => s.WithText(s.Text.ToLowerInvariant()),
             "title" => _ => s.WithText(Title(s.Text)),
             "capitalize" => _ => s.WithText(Capitalize(s.Text)),
-            "find" => a => (long)s.Text.IndexOf(a.Text(0, "sub").Text, StringComparison.Ordinal),
-            "rfind" => a => (long)s.Text.LastIndexOf(a.Text(0, "sub").Text, StringComparison.Ordinal),
+            "find" => a => (long)s.Find(a.Text(0, "sub").Text),
+            "rfind" => a => (long)s.FindLast(a.Text(0, "sub").Text),
             "count" => a => (long)(a.Text(0, "sub").Text is { Length: > 0 } sub ? s.Split(sub, -1).Count - 1 : s.Length + 1),
-            "join" => a => context.Made(TemplateFilters.Join(ForStatement.Iterate(a.Get(0, "iterable", null)), s)),
+            "join" => a => TemplateFilters.Join(ForStatement.Iterate(a.Get(0, "iterable", null)), s, context),
             "isdigit" => _ => s.Length > 0 && s.Text.All(char.IsDigit),
             "isalpha" => _ => s.Length > 0 && s.Text.All(char.IsLetter),
             "isalnum" => _ => s.Length > 0 && s.Text.All(char.IsLetterOrDigit),
@@ -61,13 +61,13 @@ internal static class TemplateMethods
         return body is null ? null : new TemplateFunction(name, body);
     }
 
-    private static TemplateFunction? OfList(List<object?> list, string name)
+    private static TemplateFunction? OfList(List<object?> list, string name, TemplateContext context)
     {
         Func<CallArguments, object?>? body = name switch
         {
-            "index" => a => list.FindIndex(i => TemplateValues.Same(i, a.Get(0, "value", null))) is >= 0 and var at
+            "index" => a => list.FindIndex(i => TemplateValues.Same(i, a.Get(0, "value", null), context)) is >= 0 and var at
                 ? (long)at : throw new TemplateException(TemplateErrorCode.Type, "the value is not in the list"),
-            "count" => a => (long)list.Count(i => TemplateValues.Same(i, a.Get(0, "value", null))),
+            "count" => a => (long)list.Count(i => TemplateValues.Same(i, a.Get(0, "value", null), context)),
             "copy" => _ => list.ToList(),
             _ => null,
         };
@@ -107,12 +107,13 @@ internal static class TemplateMethods
 
     private static List<TemplateString> SplitFromRight(TemplateString s, string? separator, long limit)
     {
-        if (limit < 0 || separator is null)
+        if (limit < 0 || separator is null || s.Find(separator) < 0)
         {
             return s.Split(separator, -1);
         }
 
         List<TemplateString> parts = [];
+        limit = Math.Min(limit, TemplateContext.MaxValues);
         int end = s.Length;
         for (long i = 0; i < limit && end > 0; i++)
         {
@@ -122,11 +123,12 @@ internal static class TemplateMethods
                 break;
             }
 
-            parts.Insert(0, s.Slice(at + separator.Length, end - at - separator.Length));
+            parts.Add(s.Slice(at + separator.Length, end - at - separator.Length));
             end = at;
         }
 
-        parts.Insert(0, s.Slice(0, end));
+        parts.Add(s.Slice(0, end));
+        parts.Reverse();
         return parts;
     }
 
@@ -143,7 +145,7 @@ internal static class TemplateMethods
 
     private static List<object?> Partition(TemplateString s, string separator, bool last)
     {
-        int at = last ? s.Text.LastIndexOf(separator, StringComparison.Ordinal) : s.Text.IndexOf(separator, StringComparison.Ordinal);
+        int at = last ? s.FindLast(separator) : s.Find(separator);
         if (at < 0)
         {
             return last ? [TemplateString.Empty, TemplateString.Empty, s] : [s, TemplateString.Empty, TemplateString.Empty];

@@ -52,7 +52,7 @@ internal sealed class OutputStatement(TemplateExpression expression) : TemplateS
 {
     public override Flow Execute(TemplateScope scope)
     {
-        scope.Write(TemplateValues.Text(expression.Evaluate(scope)));
+        scope.Write(TemplateValues.Text(expression.Evaluate(scope), scope.Context));
         return Flow.Next;
     }
 }
@@ -177,7 +177,7 @@ internal sealed class ForStatement(
             Bind(turn, items[i]);
             turn.Set("loop", Loop(items, i, value =>
             {
-                bool differs = !TemplateValues.Same(changed, value);
+                bool differs = !TemplateValues.Same(changed, value, scope.Context);
                 changed = value;
                 return differs;
             }));
@@ -195,6 +195,7 @@ internal sealed class ForStatement(
     {
         List<object?> list => list,
         TemplateMap map => [.. map.Items.Select(i => (object?)map.Key(i.Key))],
+        TemplateString { Length: > TemplateContext.MaxValues } => throw new TemplateException(TemplateErrorCode.Limit, "a text has too many characters to go through them"),
         TemplateString text => [.. Enumerable.Range(0, text.Length).Select(i => (object?)text.Slice(i, 1))],
         Undefined => [],
         _ => throw new TemplateException(TemplateErrorCode.Type, "this value cannot be looped over"),
@@ -261,7 +262,7 @@ internal sealed class CallStatement(CallExpression call, MacroStatement body) : 
 {
     public override Flow Execute(TemplateScope scope)
     {
-        scope.Write(TemplateValues.Text(call.CallWith(scope, body.Function(scope))));
+        scope.Write(TemplateValues.Text(call.CallWith(scope, body.Function(scope)), scope.Context));
         return Flow.Next;
     }
 }
@@ -270,7 +271,7 @@ internal sealed class FilterStatement(FilterExpression filter, BlockStatement bo
 {
     public override Flow Execute(TemplateScope scope)
     {
-        scope.Write(TemplateValues.Text(filter.Apply(body.Render(scope), scope)));
+        scope.Write(TemplateValues.Text(filter.Apply(body.Render(scope), scope), scope.Context));
         return Flow.Next;
     }
 }

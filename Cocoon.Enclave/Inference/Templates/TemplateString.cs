@@ -9,6 +9,8 @@ internal sealed class TemplateString : IEquatable<TemplateString>
 {
     public static readonly TemplateString Empty = new("");
 
+    private const long MaxSearch = 1L << 30;
+
     private readonly ImmutableArray<(int Start, int Length)> _input;
 
     public TemplateString(string text, bool isInput = false)
@@ -49,8 +51,9 @@ internal sealed class TemplateString : IEquatable<TemplateString>
         }
 
         ImmutableArray<(int, int)>.Builder input = ImmutableArray.CreateBuilder<(int, int)>();
-        foreach ((int from, int count) in _input)
+        for (int i = FirstAt(start); i < _input.Length && _input[i].Start < start + length; i++)
         {
+            (int from, int count) = _input[i];
             int begin = Math.Max(from, start);
             int end = Math.Min(from + count, start + length);
             if (end > begin)
@@ -81,6 +84,7 @@ internal sealed class TemplateString : IEquatable<TemplateString>
                 }
             }
 
+            TemplateContext.RequireLength((long)text.Length + part.Length);
             text.Append(part.Text);
         }
 
@@ -95,6 +99,7 @@ internal sealed class TemplateString : IEquatable<TemplateString>
 
     public TemplateString Trim(string? characters, bool start, bool end)
     {
+        RequireSearchable(characters ?? "");
         int from = 0;
         int to = Text.Length;
         while (start && from < to && Matches(Text[from]))
@@ -114,6 +119,7 @@ internal sealed class TemplateString : IEquatable<TemplateString>
 
     public List<TemplateString> Split(string? separator, int limit)
     {
+        RequireSearchable(separator ?? "");
         List<TemplateString> parts = [];
         int at = 0;
         if (separator is null)
@@ -142,7 +148,7 @@ internal sealed class TemplateString : IEquatable<TemplateString>
                     return parts;
                 }
 
-                parts.Add(Slice(at, end - at));
+                Add(Slice(at, end - at));
                 at = end;
             }
         }
@@ -155,12 +161,58 @@ internal sealed class TemplateString : IEquatable<TemplateString>
                 break;
             }
 
-            parts.Add(Slice(at, next - at));
+            Add(Slice(at, next - at));
             at = next + separator.Length;
         }
 
         parts.Add(Slice(at, Length - at));
         return parts;
+
+        void Add(TemplateString part)
+        {
+            if (parts.Count >= TemplateContext.MaxValues)
+            {
+                throw new TemplateException(TemplateErrorCode.Limit, "a text has too many parts");
+            }
+
+            parts.Add(part);
+        }
+    }
+
+    /// <summary>Where another text first stands in this one; -1 when it does not.</summary>
+    public int Find(string wanted)
+    {
+        RequireSearchable(wanted);
+        return Text.IndexOf(wanted, StringComparison.Ordinal);
+    }
+
+    /// <inheritdoc cref="Find"/>
+    public int FindLast(string wanted)
+    {
+        RequireSearchable(wanted);
+        return Text.LastIndexOf(wanted, StringComparison.Ordinal);
+    }
+
+    /// <summary>A search may take as long as both lengths multiplied: a long text within a long one is not looked for.</summary>
+    private void RequireSearchable(string wanted)
+    {
+        if ((long)wanted.Length * Math.Max(0, Length - wanted.Length) > MaxSearch)
+        {
+            throw new TemplateException(TemplateErrorCode.Limit, "a search takes too long");
+        }
+    }
+
+    /// <summary>The first range that ends after a place.</summary>
+    private int FirstAt(int place)
+    {
+        int low = 0;
+        for (int high = _input.Length; low < high;)
+        {
+            int middle = (low + high) / 2;
+            (low, high) = _input[middle].Start + _input[middle].Length <= place ? (middle + 1, high) : (low, middle);
+        }
+
+        return low;
     }
 
     public TemplateString Replace(string old, TemplateString replacement, int limit)

@@ -3,7 +3,7 @@ namespace Cocoon.Enclave.Inference.Templates;
 /// <summary>Jinja's <c>is</c> tests.</summary>
 internal static class TemplateTests
 {
-    public static bool Check(string name, object? value, CallArguments a) => name switch
+    public static bool Check(string name, object? value, CallArguments a, TemplateContext context) => name switch
     {
         "defined" => value is not Undefined,
         "undefined" => value is Undefined,
@@ -22,16 +22,16 @@ internal static class TemplateTests
         "even" => Integer(value) % 2 == 0,
         "odd" => Integer(value) % 2 != 0,
         "divisibleby" => a.Integer(0, "num", 1) is not 0 and var n && Integer(value) % n == 0,
-        "lower" => TemplateValues.Text(value).Text is var low && !low.Any(char.IsUpper) && low.Any(char.IsLetter),
-        "upper" => TemplateValues.Text(value).Text is var up && !up.Any(char.IsLower) && up.Any(char.IsLetter),
-        "in" => CompareExpression.Contains(a.Get(0, "seq", null), value),
-        "sameas" => TemplateValues.Same(value, a.Get(0, "other", null)) && value?.GetType() == a.Get(0, "other", null)?.GetType(),
-        "eq" or "equalto" or "==" => TemplateValues.Same(value, a.Get(0, "other", null)),
-        "ne" or "!=" => !TemplateValues.Same(value, a.Get(0, "other", null)),
-        "lt" or "lessthan" or "<" => TemplateValues.Compare(value, a.Get(0, "other", null)) < 0,
-        "le" or "<=" => TemplateValues.Compare(value, a.Get(0, "other", null)) <= 0,
-        "gt" or "greaterthan" or ">" => TemplateValues.Compare(value, a.Get(0, "other", null)) > 0,
-        "ge" or ">=" => TemplateValues.Compare(value, a.Get(0, "other", null)) >= 0,
+        "lower" => TemplateValues.Text(value, context).Text is var low && !low.Any(char.IsUpper) && low.Any(char.IsLetter),
+        "upper" => TemplateValues.Text(value, context).Text is var up && !up.Any(char.IsLower) && up.Any(char.IsLetter),
+        "in" => CompareExpression.Contains(a.Get(0, "seq", null), value, context),
+        "sameas" => TemplateValues.Same(value, a.Get(0, "other", null), context) && value?.GetType() == a.Get(0, "other", null)?.GetType(),
+        "eq" or "equalto" or "==" => TemplateValues.Same(value, a.Get(0, "other", null), context),
+        "ne" or "!=" => !TemplateValues.Same(value, a.Get(0, "other", null), context),
+        "lt" or "lessthan" or "<" => TemplateValues.Compare(value, a.Get(0, "other", null), context) < 0,
+        "le" or "<=" => TemplateValues.Compare(value, a.Get(0, "other", null), context) <= 0,
+        "gt" or "greaterthan" or ">" => TemplateValues.Compare(value, a.Get(0, "other", null), context) > 0,
+        "ge" or ">=" => TemplateValues.Compare(value, a.Get(0, "other", null), context) >= 0,
         _ => throw new TemplateException(TemplateErrorCode.Syntax, $"test {name} is not supported"),
     };
 

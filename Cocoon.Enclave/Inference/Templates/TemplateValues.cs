@@ -98,8 +98,9 @@ internal static class TemplateValues
         _ => true,
     };
 
-    public static bool Same(object? left, object? right, int depth = 0)
+    public static bool Same(object? left, object? right, TemplateContext context, int depth = 0)
     {
+        context.Look();
         if (depth > MaxDepth)
         {
             throw new TemplateException(TemplateErrorCode.Limit, "values are nested too deeply");
@@ -109,8 +110,8 @@ internal static class TemplateValues
         {
             (null, null) or (Undefined, Undefined) => true,
             (TemplateString a, TemplateString b) => a.Equals(b),
-            (List<object?> a, List<object?> b) => a.Count == b.Count && a.Zip(b).All(p => Same(p.First, p.Second, depth + 1)),
-            (TemplateMap a, TemplateMap b) => a.Count == b.Count && a.Items.All(i => b.TryGet(i.Key, out object? v) && Same(i.Value, v, depth + 1)),
+            (List<object?> a, List<object?> b) => a.Count == b.Count && a.Zip(b).All(p => Same(p.First, p.Second, context, depth + 1)),
+            (TemplateMap a, TemplateMap b) => a.Count == b.Count && a.Items.All(i => b.TryGet(i.Key, out object? v) && Same(i.Value, v, context, depth + 1)),
             _ when TryNumber(left, out double a) && TryNumber(right, out double b) => a == b,
             _ => ReferenceEquals(left, right),
         };
@@ -128,35 +129,41 @@ internal static class TemplateValues
         return is_;
     }
 
-    public static int Compare(object? left, object? right) => (left, right) switch
+    public static int Compare(object? left, object? right, TemplateContext context, int depth = 0)
+    {
+        context.Look();
+        return depth <= MaxDepth ? CompareAt(left, right, context, depth) : throw new TemplateException(TemplateErrorCode.Limit, "values are nested too deeply");
+    }
+
+    private static int CompareAt(object? left, object? right, TemplateContext context, int depth) => (left, right) switch
     {
         (TemplateString a, TemplateString b) => string.CompareOrdinal(a.Text, b.Text),
         (long a, long b) => a.CompareTo(b),
         _ when TryNumber(left, out double a) && TryNumber(right, out double b) => a.CompareTo(b),
-        (List<object?> a, List<object?> b) => a.Zip(b).Select(p => Compare(p.First, p.Second)).FirstOrDefault(c => c != 0, a.Count.CompareTo(b.Count)),
+        (List<object?> a, List<object?> b) => a.Zip(b).Select(p => Compare(p.First, p.Second, context, depth + 1)).FirstOrDefault(c => c != 0, a.Count.CompareTo(b.Count)),
         _ => throw new TemplateException(TemplateErrorCode.Type, "these values have no order"),
     };
 
     /// <summary>Python's <c>str()</c>.</summary>
-    public static TemplateString Text(object? value) => value switch
+    public static TemplateString Text(object? value, TemplateContext context) => value switch
     {
         TemplateString s => s,
         Undefined => TemplateString.Empty,
-        _ => Compose(value, static (v, writer) => writer.Representation(v, 0)),
+        _ => Compose(value, context, static (v, writer) => writer.Representation(v, 0)),
     };
 
     /// <summary>JSON as Python's <c>json.dumps</c> writes it without ASCII escaping.</summary>
-    public static TemplateString Json(object? value, int? indent, bool sortKeys) =>
-        Compose(value, (v, writer) => writer.Json(v, indent, sortKeys, 0));
+    public static TemplateString Json(object? value, int? indent, bool sortKeys, TemplateContext context) =>
+        Compose(value, context, (v, writer) => writer.Json(v, indent, sortKeys, 0));
 
-    private static TemplateString Compose(object? value, Action<object?, Writer> write)
+    private static TemplateString Compose(object? value, TemplateContext context, Action<object?, Writer> write)
     {
-        Writer writer = new();
+        Writer writer = new(context);
         write(value, writer);
         return writer.Written();
     }
 
-    private sealed class Writer
+    private sealed class Writer(TemplateContext context)
     {
         private readonly StringBuilder _text = new();
         private bool _input;
@@ -341,8 +348,10 @@ internal static class TemplateValues
             _text.Append('"');
         }
 
-        private static void Guard(int depth)
+        private void Guard(int depth)
         {
+            context.Look();
+            TemplateContext.RequireLength(_text.Length);
             if (depth > MaxDepth)
             {
                 throw new TemplateException(TemplateErrorCode.Limit, "values are nested too deeply");
