@@ -61,7 +61,7 @@ internal static class ConfigFile
 
             return [.. document.RootElement.EnumerateObject().Select(p => ("--" + p.Name, Value("--" + p.Name, p.Value)))];
         }
-        catch (Exception exception) when (exception is JsonException or FormatException or IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is JsonException or FormatException or InvalidOperationException or IOException or UnauthorizedAccessException)
         {
             throw new CliException(
                 ExitCode.Usage, $"{path} is no configuration file", exception.Message, "It holds options by their names: { \"model\": \"qwen3-8b\", \"price-out\": 0.18, \"lan\": true }");

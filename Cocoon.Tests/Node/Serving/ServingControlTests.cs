@@ -42,6 +42,20 @@ public sealed class ServingControlTests
     [TestCase(""), TestCase("all day"), TestCase("22-07"), TestCase("24:30-07:00"), TestCase("25:00-07:00"), TestCase("10:00-10:00"), TestCase("Foo 10:00-11:00"), TestCase("24:00-07:00")]
     public void Schedule_OfNonsense_IsRefused(string hours) => Assert.That(() => ServingSchedule.Parse(hours), Throws.TypeOf<FormatException>());
 
+    [TestCase("{\"price-out\": \"\\ud800\"}", TestName = "ConfigFile_OfHalfACharacter_IsRefused")]
+    [TestCase("{\"\\udc00\": 1}", TestName = "ConfigFile_NameOfHalfACharacter_IsRefused")]
+    [TestCase("{\"price-out\": 1e400}", TestName = "ConfigFile_NumberBeyondAll_IsRefused")]
+    [TestCase("{\"price-out\": 1, \"price-out\": 2}", TestName = "ConfigFile_NameTwice_IsRefused")]
+    [TestCase("[", TestName = "ConfigFile_HalfWritten_IsRefused")]
+    public void ConfigFile_Broken_IsRefused(string text)
+    {
+        // The running node reads it again whenever it changes: anything but this error would end the node.
+        using TemporaryDirectory folder = new();
+        string path = Path.Combine(folder.Path, "node.json");
+        File.WriteAllText(path, text);
+        Assert.That(() => ConfigFile.Read(path), Throws.TypeOf<CliException>());
+    }
+
     [Test]
     public void AutoPrice_BusyThenIdle_ClimbsInSmallStepsAndFallsToTheFloor()
     {
