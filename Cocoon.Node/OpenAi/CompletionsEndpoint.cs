@@ -106,7 +106,7 @@ internal sealed class CompletionsEndpoint(AskServices services) : AskEndpoint<Co
     {
         JsonObject one = JsonObject.Create(root)!;
         one["prompt"] = JsonNode.Parse(prompt.GetRawText());
-        return JsonSerializer.SerializeToUtf8Bytes(one);
+        return JsonBody.Write(one);
     }
 
     private async Task StreamAsync(HttpContext context, Request request, ApiCaller caller, CompletionWriter writer, CancellationToken cancellationToken)

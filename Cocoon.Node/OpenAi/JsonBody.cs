@@ -1,4 +1,6 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Unicode;
 
 namespace Cocoon.Node.OpenAi;
@@ -9,6 +11,11 @@ internal static class JsonBody
     private const int MaxDepth = 64;
 
     private static readonly JsonDocumentOptions Options = new() { MaxDepth = MaxDepth, AllowDuplicateProperties = false };
+
+    private static readonly JsonSerializerOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>A body that is sent on: letters stay letters, six bytes for each would cost twice or thrice the room of the sealed request.</summary>
+    public static byte[] Write(JsonObject body) => JsonSerializer.SerializeToUtf8Bytes(body, Plain);
 
     /// <summary>Runs <paramref name="read"/> on the object; errors name a place, never a value of the body.</summary>
     public static OpenAiError? Read(ReadOnlyMemory<byte> body, Func<JsonElement, OpenAiError?> read)

@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 namespace Cocoon.Node.OpenAi.Responses;
 
 /// <summary>Responses that can be referred to later: in memory only, gone when the client stops.</summary>
-/// <remarks>Thread-safe. A caller sees its own only; the oldest go first when there are too many or they hold too much text.</remarks>
+/// <remarks>Thread-safe. A caller sees its own only; when there are too many or they hold too much text, the oldest go of the caller whose responses hold most.</remarks>
 internal sealed class ResponseStore
 {
     public const int MaxResponses = 256;
@@ -25,7 +25,7 @@ internal sealed class ResponseStore
             _bytes += entry.Size;
             while (_entries.Count > MaxResponses || (_bytes > MaxBytes && _entries.Count > 0))
             {
-                Remove(_entries.First!);
+                Remove(OldestOfTheLargest());
             }
         }
     }
@@ -58,6 +58,19 @@ internal sealed class ResponseStore
         {
             return _entries.LastOrDefault(e => e.Id == id && e.Caller == caller);
         }
+    }
+
+    /// <summary>Nobody's responses go because of another's.</summary>
+    private LinkedListNode<Entry> OldestOfTheLargest()
+    {
+        string caller = _entries.GroupBy(e => e.Caller, StringComparer.Ordinal).MaxBy(g => (g.Sum(e => e.Size) * MaxResponses / MaxBytes) + g.Count())!.Key;
+        LinkedListNode<Entry> node = _entries.First!;
+        while (node.Value.Caller != caller)
+        {
+            node = node.Next!;
+        }
+
+        return node;
     }
 
     private void Remove(LinkedListNode<Entry> node)

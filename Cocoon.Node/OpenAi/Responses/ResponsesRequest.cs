@@ -82,7 +82,7 @@ internal sealed record ResponsesRequest(AskRequest Ask, byte[] Body, JsonObject 
         }
 
         AskRequest? ask = null;
-        byte[] bytes = JsonSerializer.SerializeToUtf8Bytes(body);
+        byte[] bytes = JsonBody.Write(body);
         if (JsonBody.Read(bytes, chat => AskRequest.Read(chat, SealedRequest.Types.Endpoint.ChatCompletions, out ask)) is { } error)
         {
             return error with { Param = error.Param == "max_completion_tokens" ? "max_output_tokens" : error.Param, Message = error.Message.Replace("max_completion_tokens", "max_output_tokens", StringComparison.Ordinal) };

@@ -6,6 +6,7 @@ using Cocoon.Node.Sessions;
 using Cocoon.Protocol.Sessions.Proto;
 using NUnit.Framework;
 using OpenAI.Responses;
+using ResponseStore = Cocoon.Node.OpenAi.Responses.ResponseStore;
 
 #pragma warning disable OPENAI001 // The library calls its responses client experimental.
 
@@ -146,6 +147,47 @@ public sealed class ResponsesTests
         Assert.That((await Assert.ThrowsAsync<ClientResultException>(() => client.GetResponseAsync(unkept.Id)))!.Status, Is.EqualTo(404));
         (HttpStatusCode status, JsonObject error, _) = await api.PostAsync("responses", $$"""{"model":"{{Model}}","input":"a","previous_response_id":"{{unkept.Id}}"}""");
         Assert.That((status, (string?)error["error"]!["code"]), Is.EqualTo((HttpStatusCode.NotFound, "previous_response_not_found")));
+    }
+
+    [Test]
+    public void Store_FloodedByOneCaller_KeepsWhatOthersHave()
+    {
+        ResponseStore store = new();
+        JsonArray said = [new JsonObject { ["role"] = "user", ["content"] = "hi" }];
+        store.Add("quiet", "resp_quiet", said, [1]);
+        for (int i = 0; i < ResponseStore.MaxResponses * 2; i++)
+        {
+            store.Add("many", $"resp_{i}", said, [1]);
+        }
+
+        JsonArray large = [new JsonObject { ["role"] = "user", ["content"] = new string('x', 4 << 20) }];
+        for (int i = 0; i < 8; i++)
+        {
+            store.Add("large", $"resp_large{i}", large, [1]);
+        }
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(store.Response("quiet", "resp_quiet"), Is.Not.Null, "nobody's responses go because of another's");
+            Assert.That(store.Response("many", $"resp_{(ResponseStore.MaxResponses * 2) - 1}"), Is.Not.Null, "the newest one stays");
+            Assert.That(store.Response("many", "resp_0"), Is.Null);
+            Assert.That(store.Response("large", "resp_large7"), Is.Not.Null);
+            Assert.That(store.Response("large", "resp_large0"), Is.Null);
+            Assert.That(store.Response("large", "resp_quiet"), Is.Null, "another caller's id is no id");
+            Assert.That(store.Delete("many", "resp_quiet"), Is.False);
+        }
+    }
+
+    [TestCase("responses", "input")]
+    [TestCase("completions", "prompt")]
+    public async Task Create_LettersBeyondAscii_TakeNoMoreRoomThanTheyWereSentIn(string path, string field)
+    {
+        ScriptedClient client = new("x");
+        await using OpenAiApi api = await OpenAiApi.StartAsync(client);
+        string text = string.Concat(Enumerable.Repeat("私は猫です。", 1000));
+        string value = path == "completions" ? $"[\"{text}\",\"b\"]" : $"\"{text}\"";
+        await api.PostAsync(path, $$"""{"model":"{{Model}}","{{field}}":{{value}}}""");
+        Assert.That(client.Asks.First().Body.Length, Is.LessThan(System.Text.Encoding.UTF8.GetByteCount(text) + 500));
     }
 
     [Test]
