@@ -24,7 +24,19 @@ internal sealed record UpstreamChunk(ImmutableArray<UpstreamChoice> Choices, Ups
     public static UpstreamChunk Read(ReadOnlyMemory<byte> json)
     {
         using JsonDocument document = JsonDocument.Parse(json);
-        JsonElement root = document.RootElement;
+        try
+        {
+            return Read(document.RootElement);
+        }
+        catch (InvalidOperationException exception)
+        {
+            // A number where a list's objects are expected, or half a surrogate pair.
+            throw new JsonException("an event is of another shape", exception);
+        }
+    }
+
+    private static UpstreamChunk Read(JsonElement root)
+    {
         if (root.ValueKind != JsonValueKind.Object)
         {
             throw new JsonException("an event is no object");
