@@ -83,7 +83,7 @@ internal sealed partial class HuggingFaceRepository(HttpClient http)
 
     private static RemoteFile? Read(JsonElement entry, ModelSource.HuggingFace source)
     {
-        if (entry.GetProperty("path").GetString() is not { } path || !path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)
+        if (!entry.TryGetProperty("path", out JsonElement name) || name.GetString() is not { } path || path.Any(char.IsControl) || !path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)
             || Path.GetFileName(path).StartsWith("mmproj", StringComparison.OrdinalIgnoreCase) || path.Contains("..", StringComparison.Ordinal))
         {
             return null;

@@ -46,7 +46,8 @@ internal sealed class ModelDownload(HttpClient http, TimeProvider time)
             && (file.Sha256 is not null || (kept.Validator is not null && kept.Validator == remote.Validator))
             ? kept
             : new DownloadState(file.Address.AbsoluteUri, remote.Validator, remote.Size, SegmentSize, []);
-        CheckSpace(folder, file.Name, remote.Size - (File.Exists(path) ? new FileInfo(path).Length : 0));
+        // What is done, not the file's length: the file has its whole length, and holes, from the first byte on.
+        CheckSpace(folder, file.Name, remote.Size - (remote.HasRanges ? state.Done.Sum(i => Length(state, i)) : 0));
         using (SafeFileHandle target = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, FileOptions.Asynchronous))
         {
             RandomAccess.SetLength(target, remote.Size);
@@ -160,13 +161,19 @@ internal sealed class ModelDownload(HttpClient http, TimeProvider time)
             using HttpResponseMessage response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, linked.Token);
             if (range is not null && response.StatusCode == HttpStatusCode.OK)
             {
-                throw new ModelException(ModelErrorCode.DigestMismatch, $"{file.Name} changed on the server while it was downloaded", null, "Pull it again.");
+                throw Changed(file);
             }
 
             response.EnsureSuccessStatusCode();
             if (range is not null && response.Content.Headers.ContentRange?.From != start)
             {
                 throw new ModelException(ModelErrorCode.Network, $"the server sent another part of {file.Name} than was asked for");
+            }
+
+            // Servers without strong tags do not look at If-Range.
+            if (range is not null && (response.Content.Headers.ContentRange!.Length != remote.Size || Validator(response) != remote.Validator))
+            {
+                throw Changed(file);
             }
 
             await using Stream body = await response.Content.ReadAsStreamAsync(linked.Token);
@@ -222,7 +229,7 @@ internal sealed class ModelDownload(HttpClient http, TimeProvider time)
             long? size = ranges ? response.Content.Headers.ContentRange?.Length : response.Content.Headers.ContentLength;
             EntityTagHeaderValue? tag = response.Headers.ETag;
             return size is > 0 and <= MaxSize
-                ? new Remote(size.Value, ranges, tag, tag?.Tag ?? response.Content.Headers.LastModified?.ToString("O"))
+                ? new Remote(size.Value, ranges, tag, Validator(response))
                 : throw new ModelException(ModelErrorCode.Network, $"the server does not say how long {file.Name} is");
         }
         catch (Exception exception) when (exception is HttpRequestException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
@@ -242,6 +249,11 @@ internal sealed class ModelDownload(HttpClient http, TimeProvider time)
 
         return request;
     }
+
+    private static string? Validator(HttpResponseMessage response) => response.Headers.ETag?.Tag ?? response.Content.Headers.LastModified?.ToString("O");
+
+    private static ModelException Changed(RemoteFile file) =>
+        new(ModelErrorCode.DigestMismatch, $"{file.Name} changed on the server while it was downloaded", null, "Pull it again.");
 
     private static void CheckSpace(string folder, string name, long needed)
     {

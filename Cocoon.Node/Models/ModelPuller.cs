@@ -37,7 +37,8 @@ internal sealed class ModelPuller(HttpClient http, ModelStore store, TimeProvide
         foreach (RemoteFile file in files)
         {
             string done = Path.Combine(folder, file.Name);
-            if (File.Exists(done) && (file.Sha256 is null || await ModelStore.HashAsync(done, cancellationToken) == file.Sha256))
+            // Without a digest nobody can say that what an earlier try left is still what the address gives.
+            if (file.Sha256 is { } digest && File.Exists(done) && await ModelStore.HashAsync(done, cancellationToken) == digest)
             {
                 continue;
             }
@@ -75,7 +76,7 @@ internal sealed class ModelPuller(HttpClient http, ModelStore store, TimeProvide
         };
     }
 
-    private static string FileName(Uri address) => Path.GetFileName(Uri.UnescapeDataString(address.AbsolutePath)) is { Length: > 0 } name ? name : "model.gguf";
+    private static string FileName(Uri address) => Path.GetFileName(Uri.UnescapeDataString(address.AbsolutePath)) is { Length: > 0 and <= 200 } name && name is not ("." or "..") && !name.Any(char.IsControl) ? name : "model.gguf";
 
     private static string Describe(ModelSource source, RemoteFile first) => source switch
     {

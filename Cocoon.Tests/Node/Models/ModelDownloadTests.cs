@@ -93,6 +93,39 @@ public sealed class ModelDownloadTests
         Assert.That(Directory.GetFiles(_folder.Path), Is.Empty);
     }
 
+    [TestCase(false), TestCase(true), CancelAfter(Guard)]
+    public async Task FileThatChangesMeanwhile_WithoutTag_IsNotMixed(bool changes, CancellationToken cancellationToken)
+    {
+        _server.LastModified = new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+        _server.Changes = changes;
+        RemoteFile unknown = Known() with { Size = null, Sha256 = null };
+        if (!changes)
+        {
+            Assert.That(await ModelStore.HashAsync(await Download(unknown, cancellationToken), cancellationToken), Is.EqualTo(Digest(Content)));
+            return;
+        }
+
+        ModelException refused = (await Assert.ThrowsAsync<ModelException>(() => Download(unknown, cancellationToken)))!;
+        Assert.That((refused.Code, refused.Message), Is.EqualTo((ModelErrorCode.DigestMismatch, "m.gguf changed on the server while it was downloaded")));
+    }
+
+    [Test, CancelAfter(Guard)]
+    public async Task MoreThanTheDiskHoldsFree_AfterABrokenTry_IsStillRefused(CancellationToken cancellationToken)
+    {
+        // The file of a broken try has its whole length and hardly a byte.
+        _server.ClaimedLength = 1L << 42;
+        RemoteFile huge = Known() with { Size = null };
+        string key = huge.Sha256![..64];
+        string path = Path.Combine(_folder.Path, Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(key)))[..32] + ".part");
+        await using (FileStream part = File.Create(path))
+        {
+            part.SetLength(1L << 42);
+        }
+
+        ModelException refused = (await Assert.ThrowsAsync<ModelException>(() => Download(huge, cancellationToken)))!;
+        Assert.That((refused.Code, _server.Starts.Count), Is.EqualTo((ModelErrorCode.NoSpace, 0)));
+    }
+
     [Test, CancelAfter(Guard)]
     public async Task OtherSizeThanAnnounced_IsRefusedBeforeADownload(CancellationToken cancellationToken)
     {

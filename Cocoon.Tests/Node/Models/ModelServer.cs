@@ -27,6 +27,12 @@ internal sealed class ModelServer : IAsyncDisposable
 
     public string EntityTag { get; set; } = "\"one\"";
 
+    /// <summary>Told instead of a tag, and without any look at conditions; counts up with each answer that has content while <see cref="Changes"/>.</summary>
+    public DateTimeOffset? LastModified { get; set; }
+
+    /// <summary>Each range is of a newer file than the one before.</summary>
+    public bool Changes { get; set; }
+
     /// <summary>Length that ranges are said to be of; <c>null</c>: the true one.</summary>
     public long? ClaimedLength { get; set; }
 
@@ -76,7 +82,17 @@ internal sealed class ModelServer : IAsyncDisposable
 
         string? range = context.Request.Headers.Range;
         string? onlyIf = context.Request.Headers.IfRange;
-        context.Response.Headers.ETag = EntityTag;
+        if (LastModified is { } modified)
+        {
+            context.Response.Headers.LastModified = modified.ToString("R", CultureInfo.InvariantCulture);
+            LastModified = Changes && range != "bytes=0-0" ? modified.AddHours(1) : modified;
+            onlyIf = null;
+        }
+        else
+        {
+            context.Response.Headers.ETag = EntityTag;
+        }
+
         if (!HasRanges || range is null || (onlyIf is not null && onlyIf != EntityTag))
         {
             context.Response.ContentLength = content.Length;
