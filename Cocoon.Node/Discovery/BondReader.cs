@@ -46,7 +46,7 @@ internal sealed partial class BondReader(
 
             if (bonds.IsBonded(offer.Peer))
             {
-                book.Add(offer, OfferSource.Gossip);
+                book.Add(offer);
             }
 
             return;

@@ -31,20 +31,21 @@ internal sealed class WarmPrefixes(TimeProvider time)
             return shares;
         }
 
+        Dictionary<Holder, double> held = [];
         lock (_lock)
         {
             Expire();
-            if (_entries.Count == 0)
+            foreach (Entry entry in _entries.Where(e => e.IsOf(tenant) && prompt.SharedWith(e.Prompt) > 0))
             {
-                return shares;
+                held[entry.Holder] = Math.Max(held.GetValueOrDefault(entry.Holder), prompt.SharedWith(entry.Prompt));
             }
+        }
 
-            foreach (VerifiedOffer offer in offers)
+        foreach (VerifiedOffer offer in held.Count > 0 ? offers : [])
+        {
+            if (held.TryGetValue(Holder.Of(offer), out double share))
             {
-                if (ShareOf(tenant, prompt, Holder.Of(offer)) is > 0 and var share)
-                {
-                    shares[offer.Peer] = share;
-                }
+                shares[offer.Peer] = share;
             }
         }
 
@@ -64,12 +65,12 @@ internal sealed class WarmPrefixes(TimeProvider time)
         {
             Expire();
             Holder holder = Holder.Of(offer);
-            double expected = ShareOf(tenant, prompt, holder);
+            double expected = _entries.Where(e => e.Holder == holder && e.IsOf(tenant)).Select(e => prompt.SharedWith(e.Prompt)).DefaultIfEmpty().Max();
             for (LinkedListNode<Entry>? node = _entries.First, next; node is not null; node = next)
             {
                 // As in the enclave: what goes on with a prompt takes its slot.
                 next = node.Next;
-                if (node.Value.IsOf(tenant, holder) && node.Value.Prompt.IsContinuedBy(prompt))
+                if (node.Value.Holder == holder && node.Value.IsOf(tenant) && node.Value.Prompt.IsContinuedBy(prompt))
                 {
                     Remove(node);
                 }
@@ -96,9 +97,6 @@ internal sealed class WarmPrefixes(TimeProvider time)
         }
     }
 
-    private double ShareOf(byte[] tenant, PromptPrefix prompt, Holder holder) =>
-        _entries.Where(e => e.IsOf(tenant, holder)).Select(e => prompt.SharedWith(e.Prompt)).DefaultIfEmpty().Max();
-
     private void Expire()
     {
         DateTimeOffset oldest = time.GetUtcNow() - Lifetime;
@@ -116,7 +114,7 @@ internal sealed class WarmPrefixes(TimeProvider time)
 
     private sealed record Entry(byte[] Tenant, PromptPrefix Prompt, Holder Holder, PrefixReading Reading)
     {
-        public bool IsOf(byte[] tenant, Holder holder) => Holder == holder && CryptographicOperations.FixedTimeEquals(Tenant, tenant);
+        public bool IsOf(byte[] tenant) => CryptographicOperations.FixedTimeEquals(Tenant, tenant);
     }
 
     /// <summary>One boot of one enclave, as its offer names it.</summary>

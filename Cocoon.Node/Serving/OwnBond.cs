@@ -12,12 +12,11 @@ internal sealed partial class OwnBond(TonAddress bond, NodeIdentity identity, IT
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        for (bool isRead = false; !isRead; await (isRead ? Task.CompletedTask : Task.Delay(Retry, time, stoppingToken)))
+        while (true)
         {
             try
             {
                 string? fault = BondJudgement.Fault(await chain.GetAccountAsync(bond, stoppingToken), identity.Key.PublicKey, terms.GlobalId);
-                isRead = true;
                 if (fault is null)
                 {
                     Log.Counts(logger, bond.ToFriendly(bounceable: true));
@@ -26,11 +25,15 @@ internal sealed partial class OwnBond(TonAddress bond, NodeIdentity identity, IT
                 {
                     Log.DoesNotCount(logger, bond.ToFriendly(bounceable: true), fault);
                 }
+
+                return;
             }
             catch (TonException failure)
             {
                 Log.Unreadable(logger, failure.Message);
             }
+
+            await Task.Delay(Retry, time, stoppingToken);
         }
     }
 

@@ -152,10 +152,11 @@ public sealed class DialBackoffTests
         silent.ForEach(listener => listener.Dispose());
     }
 
-    /// <summary>The provider of a crash walk: away while it was dialled some times, then back under the same address.</summary>
-    [Test, CancelAfter(60_000)]
-    public async Task Peer_BackAfterManyFailedDials_IsReachedOnceItSaysSo(CancellationToken cancellationToken)
+    /// <summary>The provider of a crash walk: away while it was dialled some times, then back under the same address. It says so, or our user asks for it.</summary>
+    [TestCase(false), TestCase(true), CancelAfter(60_000)]
+    public async Task Peer_BackAfterManyFailedDials_IsReachedOnceItSaysSo_OrAPersonAsks(bool isAskedFor)
     {
+        CancellationToken cancellationToken = TestContext.CurrentContext.CancellationToken;
         using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
         await using Libp2pHost client = new(new Libp2pHostOptions
         {
@@ -177,8 +178,16 @@ public sealed class DialBackoffTests
         Assert.That(
             async () => await client.ConnectAsync(back.LocalPeer, cancellationToken),
             Throws.InstanceOf<Libp2pException>().With.Message.Contains("All 1 known addresses").And.Message.Contains("the next try is in 300 s"));
-        _time.Advance(s_limits.DialBackoff);
-        client.RenewAddresses(back.LocalPeer, [address]);
+        if (isAskedFor)
+        {
+            client.ForgiveAddresses(back.LocalPeer);
+        }
+        else
+        {
+            _time.Advance(s_limits.DialBackoff);
+            client.RenewAddresses(back.LocalPeer, [address]);
+        }
+
         await client.ConnectAsync(back.LocalPeer, cancellationToken);
         Assert.That(client.Connections.Single().Peer, Is.EqualTo(back.LocalPeer));
     }
