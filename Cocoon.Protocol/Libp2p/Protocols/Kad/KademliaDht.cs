@@ -91,28 +91,13 @@ public sealed class KademliaDht : IAsyncDisposable
     /// <returns>The number of peers in the table then; 0 when no bootstrap peer answered.</returns>
     public Task<int> BootstrapAsync(CancellationToken cancellationToken = default) => _maintenance.BootstrapAsync(cancellationToken);
 
-    /// <summary>The peer with addresses to dial, or <c>null</c> when nobody knows it.</summary>
-    public async Task<KadPeer?> FindPeerAsync(PeerId peer, CancellationToken cancellationToken = default)
-    {
-        if (_host.Connections.Any(connection => connection.Peer == peer) && _host.GetAddresses(peer) is { Count: > 0 } known)
-        {
-            return new KadPeer(peer, known);
-        }
-
-        KadPeer? found = null;
-        await _lookup.RunAsync(
-            KadMessageType.FindNode,
-            peer.Memory,
-            _options.DisjointPaths,
-            (_, answer) =>
-            {
-                KadPeer? here = answer.CloserPeers.FirstOrDefault(candidate => candidate.Peer == peer && candidate.Addresses.Count > 0);
-                Interlocked.CompareExchange(ref found, here, null);
-                return here is not null;
-            },
-            cancellationToken);
-        return found;
-    }
+    /// <summary>
+    /// The peer with addresses to dial, or <c>null</c> when nobody knows it. It is connected then, unless nobody answers at any address that the
+    /// network names: then these are what was said, most often said first. Cancelling ends it with what was said, too.
+    /// </summary>
+    /// <exception cref="OperationCanceledException">It was cancelled before anybody named the peer.</exception>
+    public Task<KadPeer?> FindPeerAsync(PeerId peer, CancellationToken cancellationToken = default) =>
+        new PeerSearch(_host, _lookup, _options, peer, _time).RunAsync(cancellationToken);
 
     /// <summary>The k peers nearest to a key that answer, nearest first.</summary>
     public async Task<IReadOnlyList<PeerId>> ClosestPeersAsync(ReadOnlyMemory<byte> key, CancellationToken cancellationToken = default) =>

@@ -13,6 +13,7 @@ public sealed class KadHostileTests
 {
     private static readonly byte[] _model = Multihash.Sha256("a model"u8);
     private static readonly byte[] _key = "/cocoon/key"u8.ToArray();
+    private static readonly Multiaddr _madeUp = Multiaddr.Parse("/ip4/10.66.66.66/tcp/6666");
 
     private static async Task<(MemoryHost Host, KadRpc Rpc)> AttackerAsync(KadNetwork network)
     {
@@ -246,5 +247,61 @@ public sealed class KadHostileTests
         await network.Time.RunAsync(reader.Dht.BootstrapAsync());
         ReadOnlyMemory<byte>? value = await network.Time.RunAsync(reader.Dht.GetValueAsync(_key));
         Assert.That(value?.ToArray(), Is.EqualTo(new byte[] { 7 }));
+    }
+
+    /// <summary>Who is asked first names the peer at an address where it is not: that is no end of the search.</summary>
+    [Test]
+    public async Task FindPeer_ThatSomebodyNamesAtAMadeUpAddress_GoesOnToTheRealOne()
+    {
+        await VirtualLoop.Enter();
+        await using KadNetwork network = new();
+        await network.GrowAsync(6);
+        MemoryHost target = network.Nodes[3].Host;
+        (MemoryHost host, KademliaDht dht) = NewWithALiarInItsTable(network, target);
+        KadPeer? found = await network.Time.RunAsync(dht.FindPeerAsync(target.LocalPeer));
+        await dht.DisposeAsync();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(found?.Addresses[0], Is.EqualTo(target.Address));
+            Assert.That(host.Connections.Select(connection => connection.Peer), Does.Contain(target.LocalPeer));
+        }
+    }
+
+    [Test]
+    public async Task FindPeer_ThatNobodyReaches_IsWhatMostOthersSay()
+    {
+        await VirtualLoop.Enter();
+        await using KadNetwork network = new();
+        await network.GrowAsync(6);
+        MemoryHost target = network.Nodes[3].Host;
+        target.IsDialable = false;
+        (MemoryHost host, KademliaDht dht) = NewWithALiarInItsTable(network, target);
+        KadPeer? found = await network.Time.RunAsync(dht.FindPeerAsync(target.LocalPeer));
+        await dht.DisposeAsync();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(found?.Addresses, Is.EqualTo(new[] { target.Address, _madeUp }));
+            Assert.That(host.Connections.Select(connection => connection.Peer), Does.Not.Contain(target.LocalPeer));
+        }
+    }
+
+    /// <summary>A node whose table holds one peer, which names the target at a made-up address, and three honest ones.</summary>
+    private static (MemoryHost Host, KademliaDht Dht) NewWithALiarInItsTable(KadNetwork network, MemoryHost target)
+    {
+        MemoryHost host = network.Network.AddHost(), liar = network.Network.AddHost();
+        KadPeer[] named = [new KadPeer(target.LocalPeer, [_madeUp]), .. network.Nodes.Take(3).Select(node => new KadPeer(node.Host.LocalPeer, node.Host.Addresses))];
+        liar.Handle(KadNetwork.Protocol, async (stream, cancellationToken) =>
+        {
+            while (await LengthPrefixed.ReadAsync(stream, 1 << 16, cancellationToken) is { } frame)
+            {
+                KadMessage request = KadMessageReader.Read(frame);
+                await LengthPrefixed.WriteAsync(stream, KadMessageWriter.Write(new KadMessage(request.Type) { Key = request.Key, CloserPeers = named }), cancellationToken);
+            }
+        });
+        host.AddAddresses(liar.LocalPeer, liar.Addresses, TimeSpan.FromHours(1));
+        KadOptions options = new() { Protocol = KadNetwork.Protocol, AllowLocalAddresses = true };
+        RoutingTable table = new(host.LocalPeer, options.BucketSize, network.Time);
+        table.TryAdd(liar.LocalPeer, group: null);
+        return (host, new KademliaDht(host, options, table, network.Time));
     }
 }
