@@ -8,8 +8,8 @@ internal sealed class RateLimiter<TKey>(double perSecond, double burst, TimeProv
     private readonly Lock _gate = new();
     private readonly Dictionary<TKey, (double Tokens, long At)> _buckets = [];
 
-    /// <summary><c>false</c> when the key has used up its rate.</summary>
-    public bool TryTake(TKey key)
+    /// <summary><c>false</c>, and nothing taken, when the key has not that much of its rate left.</summary>
+    public bool TryTake(TKey key, double amount = 1)
     {
         lock (_gate)
         {
@@ -25,8 +25,8 @@ internal sealed class RateLimiter<TKey>(double perSecond, double burst, TimeProv
             }
 
             double tokens = Refill(bucket, now);
-            bool taken = tokens >= 1;
-            _buckets[key] = (taken ? tokens - 1 : tokens, now);
+            bool taken = tokens >= amount;
+            _buckets[key] = (taken ? tokens - amount : tokens, now);
             return taken;
         }
     }

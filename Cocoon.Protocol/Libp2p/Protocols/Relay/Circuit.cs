@@ -5,7 +5,8 @@ using Cocoon.Protocol.Libp2p.Transports;
 namespace Cocoon.Protocol.Libp2p.Protocols.Relay;
 
 /// <summary>Two streams that a relay joins, within the circuit's limits.</summary>
-internal sealed class Circuit(StreamOwner source, StreamOwner destination, CircuitLimit limit, TimeProvider time)
+/// <param name="allowance">Of what it carries is taken; <c>null</c> for a circuit with the ordinary limits.</param>
+internal sealed class Circuit(StreamOwner source, StreamOwner destination, CircuitLimit limit, TimeProvider time, InferenceAllowance? allowance = null)
 {
     private const int BufferSize = 16 * 1024;
 
@@ -63,6 +64,11 @@ internal sealed class Circuit(StreamOwner source, StreamOwner destination, Circu
                 if (passed > limit.Data)
                 {
                     throw new Libp2pException(Libp2pErrorCode.ResourceLimit, $"A circuit passed its limit of {limit.Data} bytes.");
+                }
+
+                if (allowance?.TryTake(source, destination, read) == false)
+                {
+                    throw new Libp2pException(Libp2pErrorCode.ResourceLimit, "The hour's allowance of circuits for inference is used up.");
                 }
 
                 await to.WriteAsync(buffer.AsMemory(0, read), CancellationToken.None);

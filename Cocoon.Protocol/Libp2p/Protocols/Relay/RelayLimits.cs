@@ -41,6 +41,18 @@ public sealed record RelayLimits
 
     public TimeSpan InferenceCircuitTime { get; init; } = TimeSpan.FromHours(1);
 
+    /// <summary>
+    /// Bytes in an hour, both directions together, of all circuits with the larger limits: whoever announces the protocol gets them. Above it
+    /// circuits get the ordinary ones. Own choice: 36 Mbit/s on average.
+    /// </summary>
+    public long InferenceDataPerHour { get; init; } = 16L * 1024 * 1024 * 1024;
+
+    /// <summary>Of these to one IPv4 address or IPv6 /56, or to one peer where addresses are not counted. Own choice: an eighth.</summary>
+    public long InferenceDataPerDestinationAndHour { get; init; } = 2L * 1024 * 1024 * 1024;
+
+    /// <summary>Of these from one, so that nobody uses up what a provider has for others. Own choice: an eighth of that, four circuits to their end.</summary>
+    public long InferenceDataPerSourceAndHour { get; init; } = 256L * 1024 * 1024;
+
     /// <summary>Time for a request to arrive, and for the other peer to take a circuit. go-libp2p (1 min) and js-libp2p (30 s).</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(30);
 }

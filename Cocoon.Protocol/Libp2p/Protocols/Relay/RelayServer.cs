@@ -25,6 +25,7 @@ internal sealed partial class RelayServer
     private readonly RateLimiter<PeerId> _peerRequests;
     private readonly RateLimiter<string> _networkRequests;
     private readonly CircuitTable _circuits;
+    private readonly InferenceAllowance _allowance;
     private readonly ConcurrentDictionary<CircuitStatus, long> _refused = new();
     private long _granted;
     private long _opened;
@@ -41,6 +42,7 @@ internal sealed partial class RelayServer
         _context = context;
         _reservations = new ReservationTable(limits, allowPrivate, context.Time);
         _circuits = new CircuitTable(limits);
+        _allowance = new InferenceAllowance(limits, context.Time);
         _peerRequests = PerHour<PeerId>(limits.RequestsPerPeerAndHour);
         _networkRequests = PerHour<string>(limits.RequestsPerNetworkAndHour);
         swarm.Closed += OnClosed;
@@ -138,7 +140,7 @@ internal sealed partial class RelayServer
             Type = HopMessage.Types.Type.Status,
             Status = CircuitStatus.Ok,
             Reservation = reservation,
-            Limit = CircuitProtocol.ToMessage(LimitTo(connection)),
+            Limit = CircuitProtocol.ToMessage(LimitOf(ServesInference(connection))),
         };
         await LengthPrefixed.WriteAsync(stream, answer, cancellationToken);
         Log.Reserved(_context.Logger, peer, expires);
@@ -173,8 +175,11 @@ internal sealed partial class RelayServer
             return;
         }
 
-        Circuit circuit = new(
-            _context.OwnerOf(source, connection.RemoteAddress), _context.OwnerOf(destination, onward.RemoteAddress), LimitTo(onward), _context.Time);
+        StreamOwner from = _context.OwnerOf(source, connection.RemoteAddress), to = _context.OwnerOf(destination, onward.RemoteAddress);
+
+        // Opening one costs what an ordinary circuit carries: with less than that left it may as well be one.
+        bool isLarge = ServesInference(onward) && _allowance.TryTake(from, to, _limits.CircuitData);
+        Circuit circuit = new(from, to, LimitOf(isLarge), _context.Time, isLarge ? _allowance : null);
         if (!_circuits.TryAdd(circuit))
         {
             await RefuseAsync(hop, CircuitStatus.ResourceLimitExceeded, cancellationToken);
@@ -240,11 +245,12 @@ internal sealed partial class RelayServer
         return null;
     }
 
-    /// <summary>What a circuit to this peer may carry.</summary>
-    private CircuitLimit LimitTo(PeerConnection destination) =>
-        destination.Identity?.Protocols.Any(protocol => protocol.StartsWith(InferPrefix, StringComparison.Ordinal)) == true
-            ? new CircuitLimit(_limits.InferenceCircuitTime, _limits.InferenceCircuitData)
-            : new CircuitLimit(_limits.CircuitTime, _limits.CircuitData);
+    private static bool ServesInference(PeerConnection destination) =>
+        destination.Identity?.Protocols.Any(protocol => protocol.StartsWith(InferPrefix, StringComparison.Ordinal)) == true;
+
+    private CircuitLimit LimitOf(bool isLarge) => isLarge
+        ? new CircuitLimit(_limits.InferenceCircuitTime, _limits.InferenceCircuitData)
+        : new CircuitLimit(_limits.CircuitTime, _limits.CircuitData);
 
     private async Task RefuseAsync(IPeerStream stream, CircuitStatus status, CancellationToken cancellationToken)
     {

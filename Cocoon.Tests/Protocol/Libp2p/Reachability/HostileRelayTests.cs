@@ -121,6 +121,59 @@ public sealed class HostileRelayTests : ReachabilityTests
         }
     }
 
+    /// <summary>Anybody may announce inference: what that is worth on a relay in an hour ends, for one source before one destination, and for one destination before all.</summary>
+    [Test]
+    public void InferenceAllowance_IsUsedUp_BySourceByDestinationAndInAll()
+    {
+        ManualTimeProvider time = new();
+        RelayLimits limits = new();
+        InferenceAllowance allowance = new(limits, time);
+        StreamOwner greedy = Owner(1), provider = Owner(100);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(Circuits(greedy, provider, 10), Is.EqualTo(4));
+            Assert.That(Circuits(greedy, Owner(101), 10), Is.Zero, "nor to another destination");
+            Assert.That(Enumerable.Range(2, 20).Sum(i => Circuits(Owner(i), provider, 4)), Is.EqualTo(28), "2 GiB in all to the provider");
+            Assert.That(Enumerable.Range(30, 70).Sum(i => Circuits(Owner(i), Owner(i + 100), 4)), Is.EqualTo(224), "16 GiB in all");
+            time.Advance(TimeSpan.FromMinutes(15));
+            Assert.That(Circuits(greedy, Owner(101), 10), Is.EqualTo(1), "a quarter of it comes back in a quarter of an hour");
+        }
+
+        StreamOwner Owner(int number)
+        {
+            using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+            return new StreamOwner(PeerId.FromPublicKey(key.PublicKey), new IPAddress([44, 1, 1, (byte)number]));
+        }
+
+        int Circuits(StreamOwner from, StreamOwner to, int count) => Enumerable.Range(0, count).Count(_ => allowance.TryTake(from, to, limits.InferenceCircuitData));
+    }
+
+    [Test, CancelAfter(60_000)]
+    public async Task CircuitsToWhoAnnouncesInference_AboveTheHoursAllowance_AreOrdinaryOnes(CancellationToken cancellationToken)
+    {
+        RelayLimits limits = new() { InferenceDataPerHour = 512 * 1024 };
+        Libp2pHost relay = await AddAsync(RelayHosts.StartRelayAsync(limits)), listener = await AddAsync(RelayHosts.StartAsync()), dialler = await AddAsync(RelayHosts.StartAsync());
+        listener.Handle("/cocoon/infer/1.0.0", TestHosts.EchoAsync);
+        Task<PeerEvent.Identified> known = relay.NextAsync<PeerEvent.Identified>(cancellationToken);
+        await listener.ConnectAsync(relay.FullAddress(), cancellationToken);
+        await known;
+        await listener.ReserveAsync(relay.FullAddress(), cancellationToken);
+        await dialler.ConnectAsync(listener.Through(relay), cancellationToken);
+        Assert.That(relay.RelayService!.Circuits.Single().Limit.Data, Is.EqualTo(limits.InferenceCircuitData));
+        await Assert.ThatAsync(() => EchoAsync(new byte[1024 * 1024]), Throws.InstanceOf<IOException>());
+        await Eventually.TrueAsync("the circuit is gone", () => relay.RelayService!.Circuits.Count == 0, Patience, cancellationToken);
+        Assert.That(relay.RelayService!.Counters.BytesRelayed, Is.LessThan(limits.InferenceDataPerHour));
+        await dialler.ConnectAsync(listener.Through(relay), cancellationToken);
+        Assert.That(await EchoAsync([1, 2, 3]), Is.EqualTo(new byte[] { 1, 2, 3 }));
+        Assert.That(relay.RelayService!.Circuits.Single().Limit.Data, Is.EqualTo(limits.CircuitData));
+
+        async Task<byte[]> EchoAsync(byte[] data)
+        {
+            await using IPeerStream stream = await dialler.OpenStreamAsync(listener.LocalPeer, [TestHosts.EchoProtocol], cancellationToken);
+            return await TestHosts.ExchangeAsync(stream, data, cancellationToken);
+        }
+    }
+
     [Test, CancelAfter(60_000)]
     public async Task Connect_ToOneselfToTheRelayOrWithoutReservation_IsRefused(CancellationToken cancellationToken)
     {
