@@ -12,13 +12,18 @@ public static class LengthPrefixed
 
     /// <summary>Reads one message; <c>null</c> when the stream ended before its first byte.</summary>
     /// <exception cref="Libp2pException">The length is malformed or above <paramref name="maxLength"/>, or the stream ended inside the message.</exception>
-    public static async ValueTask<byte[]?> ReadAsync(IByteStream stream, int maxLength, CancellationToken cancellationToken)
+    public static ValueTask<byte[]?> ReadAsync(IByteStream stream, int maxLength, CancellationToken cancellationToken) =>
+        ReadAsync(stream, maxLength, began: null, cancellationToken);
+
+    /// <param name="began">Called when the first byte is there: from then on the rest is late.</param>
+    /// <inheritdoc cref="ReadAsync(IByteStream, int, CancellationToken)"/>
+    internal static async ValueTask<byte[]?> ReadAsync(IByteStream stream, int maxLength, Action? began, CancellationToken cancellationToken)
     {
         byte[] scratch = ArrayPool<byte>.Shared.Rent(Varint.MaxLength);
         int length;
         try
         {
-            length = await ReadLengthAsync(stream, scratch, maxLength, cancellationToken);
+            length = await ReadLengthAsync(stream, scratch, maxLength, began, cancellationToken);
         }
         finally
         {
@@ -137,13 +142,18 @@ public static class LengthPrefixed
         }
     }
 
-    private static async ValueTask<int> ReadLengthAsync(IByteStream stream, byte[] scratch, int maxLength, CancellationToken cancellationToken)
+    private static async ValueTask<int> ReadLengthAsync(IByteStream stream, byte[] scratch, int maxLength, Action? began, CancellationToken cancellationToken)
     {
         for (int at = 0; ;)
         {
             if (await stream.ReadAsync(scratch.AsMemory(at, 1), cancellationToken) == 0)
             {
                 return at == 0 ? -1 : throw new Libp2pException(Libp2pErrorCode.UnexpectedEnd, "The stream ended inside a length.");
+            }
+
+            if (at == 0)
+            {
+                began?.Invoke();
             }
 
             switch (Varint.Read(scratch.AsSpan(0, ++at), out ulong length, out _))

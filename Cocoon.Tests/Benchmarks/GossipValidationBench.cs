@@ -31,7 +31,10 @@ internal static class GossipValidationBench
         Ed25519PrivateKey[] keys = [.. Enumerable.Range(0, Signers).Select(_ => Ed25519PrivateKey.Generate())];
         await using MemoryNetwork network = new();
         MemoryHost host = network.AddHost(), sender = network.AddHost();
-        await using GossipsubRouter router = new(host, host.Key, new GossipsubOptions { ValidationWorkers = 1 });
+
+        // One neighbour brings everything here: what is measured is the work on a message, not a neighbour's allowance.
+        GossipsubOptions options = new() { ValidationWorkers = 1, UnseenPerSecond = double.MaxValue, UnseenBurst = double.MaxValue };
+        await using GossipsubRouter router = new(host, host.Key, options);
         router.Start();
         using SemaphoreSlim delivered = new(0);
         await router.SubscribeAsync(

@@ -83,17 +83,24 @@ internal sealed partial class GossipPeerSessions(
         }
     }
 
-    /// <summary>Resets streams to peers that take no bytes.</summary>
+    /// <summary>Resets streams to peers that take no bytes, and of peers that do not end what they began to send.</summary>
     public void ResetStalled()
     {
-        long now = time.GetTimestamp();
         lock (_gate)
         {
             foreach (Session session in _sessions.Values)
             {
-                if (session.WritingSince is { } since && time.GetElapsedTime(since, now) > options.WriteTimeout)
+                if (session.Writing.IsOver(options.WriteTimeout))
                 {
                     session.Outbound?.Reset();
+                }
+
+                if (session.Inbound is { } inbound && inbound.Reading.IsOver(options.ReadTimeout))
+                {
+                    inbound.Reading.End();
+                    inbound.Stream.Reset();
+                    core.Violation(session.Peer, 1);
+                    Log.InboundStalled(logger, session.Peer.Peer);
                 }
             }
         }
@@ -117,7 +124,7 @@ internal sealed partial class GossipPeerSessions(
     private PeerConnectionInfo? FindDirect(PeerId peer) =>
         host.Connections.FirstOrDefault(connection => connection.Peer == peer && !connection.IsRelayed);
 
-    private GossipPeer? Open(PeerId peer, PeerConnectionInfo? connection)
+    private Session? Open(PeerId peer, PeerConnectionInfo? connection)
     {
         if (connection is null)
         {
@@ -128,7 +135,7 @@ internal sealed partial class GossipPeerSessions(
         {
             if (_sessions.TryGetValue(peer, out Session? known))
             {
-                return known.Peer;
+                return known;
             }
 
             if (_stopping.IsCancellationRequested || core.Attach(peer, connection.IsOutbound, ScoredAddress(connection)) is not { } attached)
@@ -136,10 +143,10 @@ internal sealed partial class GossipPeerSessions(
                 return null;
             }
 
-            Session session = new(attached, CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token));
+            Session session = new(attached, new StallTimer(time), CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token));
             _sessions.Add(peer, session);
             tasks.Run(() => RunAsync(session));
-            return attached;
+            return session;
         }
     }
 
@@ -222,7 +229,7 @@ internal sealed partial class GossipPeerSessions(
         }
         finally
         {
-            session.WritingSince = null;
+            session.Writing.End();
             session.Outbound = null;
             core.OutboundClosed(session.Peer);
             if (stream is not null)
@@ -246,9 +253,9 @@ internal sealed partial class GossipPeerSessions(
         {
             while (session.Peer.Queue.TryDrain(rpc, options.MaxSentRpcBytes))
             {
-                session.WritingSince = time.GetTimestamp();
+                session.Writing.Begin();
                 await LengthPrefixed.WriteAsync(stream, rpc.WrittenMemory, cancellationToken);
-                session.WritingSince = null;
+                session.Writing.End();
                 core.CountSent(rpc.WrittenCount);
                 rpc.Clear();
             }
@@ -279,19 +286,24 @@ internal sealed partial class GossipPeerSessions(
 
     private async Task ServeAsync(IPeerStream stream, CancellationToken cancellationToken)
     {
-        GossipPeer? peer = Open(stream.RemotePeer, FindDirect(stream.RemotePeer));
-        if (peer is null)
+        Session? session = Open(stream.RemotePeer, FindDirect(stream.RemotePeer));
+        if (session is null)
         {
             stream.Reset();
             return;
         }
 
+        GossipPeer peer = session.Peer;
+        StallTimer reading = new(time);
+        Action began = reading.Begin;
+        session.Inbound = new InboundStream(stream, reading);
         core.InboundOpened(peer, stream)?.Reset();
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token);
         try
         {
-            while (await LengthPrefixed.ReadAsync(stream, options.MaxRpcBytes, either.Token) is { } frame)
+            while (await LengthPrefixed.ReadAsync(stream, options.MaxRpcBytes, began, either.Token) is { } frame)
             {
+                reading.End();
                 if (!core.IsGraylisted(peer))
                 {
                     validation.Enqueue(core.OnRpc(peer, GossipRpcReader.Read(frame), frame.Length));
@@ -311,11 +323,14 @@ internal sealed partial class GossipPeerSessions(
         }
         finally
         {
+            reading.End();
             core.InboundClosed(peer, stream);
         }
     }
 
-    private sealed class Session(GossipPeer peer, CancellationTokenSource stopping)
+    private sealed record InboundStream(IPeerStream Stream, StallTimer Reading);
+
+    private sealed class Session(GossipPeer peer, StallTimer writing, CancellationTokenSource stopping)
     {
         public GossipPeer Peer { get; } = peer;
 
@@ -323,7 +338,10 @@ internal sealed partial class GossipPeerSessions(
 
         public IPeerStream? Outbound { get; set; }
 
-        public long? WritingSince { get; set; }
+        public StallTimer Writing { get; } = writing;
+
+        /// <summary>The newest one.</summary>
+        public InboundStream? Inbound { get; set; }
 
         public void Stop()
         {
@@ -345,5 +363,8 @@ internal sealed partial class GossipPeerSessions(
 
         [LoggerMessage(3112, LogLevel.Debug, "Gossip stream of {Peer} was reset: {Reason}")]
         public static partial void InboundViolation(ILogger logger, PeerId peer, string reason);
+
+        [LoggerMessage(3113, LogLevel.Debug, "Gossip stream of {Peer} was reset: an RPC was begun and not ended")]
+        public static partial void InboundStalled(ILogger logger, PeerId peer);
     }
 }

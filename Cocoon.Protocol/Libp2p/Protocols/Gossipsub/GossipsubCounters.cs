@@ -13,7 +13,7 @@ internal sealed class GossipsubCounters
 
     public long Ignored { get; set; }
 
-    /// <summary>Arrivals dropped because the validation queue was full.</summary>
+    /// <summary>Arrivals dropped because the validation queue, the sender's share of it or its allowance was used up.</summary>
     public long Throttled { get; set; }
 
     public long Forwarded { get; set; }

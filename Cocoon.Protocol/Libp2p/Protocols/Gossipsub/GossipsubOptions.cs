@@ -97,6 +97,15 @@ public sealed class GossipsubOptions
     /// <summary>Messages waiting for a signature check or a validator; above it new arrivals are dropped and not marked as seen.</summary>
     public int ValidationQueue { get; set; } = 1024;
 
+    /// <summary>
+    /// Own bound: messages a second that one neighbour may bring first. All offers of sixteen models with 64 providers each, one every 15 s,
+    /// are 68 a second from all neighbours together; in simulated networks of 10,000 it is 5.
+    /// </summary>
+    public double UnseenPerSecond { get; set; } = 64;
+
+    /// <summary>The same at once: twice what waits for us in a neighbour's <see cref="SendQueueMessages"/> after a pause.</summary>
+    public double UnseenBurst { get; set; } = 512;
+
     public int ValidationWorkers { get; set; } = Math.Clamp(Environment.ProcessorCount, 1, 8);
 
     /// <summary>A validator that takes longer has its message ignored.</summary>
@@ -110,6 +119,12 @@ public sealed class GossipsubOptions
 
     /// <summary>A peer that accepts no bytes for so long loses its stream.</summary>
     public TimeSpan WriteTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>
+    /// Own bound: an RPC that has begun must be here in this time, or its stream is reset and the peer penalised. Three times
+    /// <see cref="WriteTimeout"/>, after which our own writer would have given up.
+    /// </summary>
+    public TimeSpan ReadTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Time to open a peer's outbound stream.</summary>
     public TimeSpan OpenTimeout { get; set; } = TimeSpan.FromSeconds(10);

@@ -24,6 +24,7 @@ internal sealed class MessageArrivals(GossipsubState state, MessagePropagation p
 {
     private readonly Dictionary<MessageId, PendingMessage> _verifying = [];
     private readonly Dictionary<GossipPeer, int> _perPeer = [];
+    private readonly RateLimiter<PeerId> _unseen = new(state.Options.UnseenPerSecond, state.Options.UnseenBurst, state.Time);
 
     /// <returns>What is to be verified; <c>null</c> when the message was dealt with at once.</returns>
     public PendingMessage? OnMessage(GossipPeer peer, GossipMessage message)
@@ -59,9 +60,10 @@ internal sealed class MessageArrivals(GossipsubState state, MessagePropagation p
             return null;
         }
 
-        // One peer may fill a quarter of the queue: the others' messages must get through a flood.
+        // One peer may fill a quarter of the queue: the others' messages must get through a flood. And what endless new signers sign is valid:
+        // who brings more than an allowance of it goes unheard, but is not blamed, for he may only hand on. Others may bring the same message.
         int waiting = _perPeer.GetValueOrDefault(peer);
-        if (waiting >= Math.Max(1, state.Options.ValidationQueue / 4))
+        if (waiting >= Math.Max(1, state.Options.ValidationQueue / 4) || !_unseen.TryTake(peer.Peer))
         {
             state.Counters.Throttled++;
             return null;

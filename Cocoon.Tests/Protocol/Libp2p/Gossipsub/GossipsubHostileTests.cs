@@ -1,5 +1,6 @@
 using System.Buffers;
 using Cocoon.Protocol.Buffers;
+using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Libp2p.Protocols.Gossipsub;
 using Cocoon.Protocol.Multiformats;
@@ -331,6 +332,75 @@ public sealed class GossipsubHostileTests
         gate.SetResult();
         await network.Time.UntilAsync(() => node.Texts.Contains("honest"), "the honest message");
         Assert.That(node.Received, Has.Count.LessThan(40));
+    }
+
+    /// <summary>Each message is valid and has a signer of its own, so that no score speaks against any: what counts is who brings them.</summary>
+    [Test]
+    public async Task ValidMessages_OfEndlessSigners_AreHeardUpToWhatOneNeighbourMayBring()
+    {
+        await VirtualLoop.Enter();
+        await using GossipNetwork network = new();
+        int verified = 0;
+        GossipNode node = network.Add(options => options.Verify = message =>
+        {
+            verified++;
+            return MessageSigning.Verify(message);
+        });
+        await node.SubscribeAsync();
+        RawGossipPeer flooder = new(network), honest = new(network);
+        await flooder.ConnectAsync(node);
+        await honest.ConnectAsync(node);
+        DateTimeOffset begin = network.Time.GetUtcNow();
+        GossipMessage[] flood = [.. Enumerable.Range(0, 1500).Select(SignedByANewKey)];
+        await FloodAsync(flood[..1000]);
+        Assert.That(verified, Is.EqualTo(512));
+        await honest.SendMessageAsync(honest.Message("honest", 1));
+        await honest.SendMessageAsync(flood[999]);
+        await network.Time.UntilAsync(() => node.Texts.Contains("honest") && node.Texts.Contains("flood 999"), "others are heard, also with what the flooder brought in vain");
+        await network.Time.PassAsync(TimeSpan.FromSeconds(2));
+        await FloodAsync(flood[1000..]);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(verified, Is.InRange(600, 514 + (64 * (network.Time.GetUtcNow() - begin).TotalSeconds)));
+            Assert.That(node.Router.ScoreOf(flooder.Peer), Is.GreaterThanOrEqualTo(0), "it may only hand on");
+        }
+
+        async Task FloodAsync(GossipMessage[] messages)
+        {
+            foreach (GossipMessage[] some in messages.Chunk(100))
+            {
+                await flooder.SendAsync(rpc => Array.ForEach(some, message => GossipRpcWriter.WriteMessage(rpc, message.Raw.Span)));
+                await VirtualTime.SettleAsync();
+            }
+        }
+
+        static GossipMessage SignedByANewKey(int number)
+        {
+            using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+            return MessageSigning.Create(key, GossipNetwork.Topic, System.Text.Encoding.UTF8.GetBytes($"flood {number}"), 1);
+        }
+    }
+
+    [Test]
+    public async Task RpcThatIsBegunAndNotEnded_LosesItsStream_WhileSilenceBetweenRpcsIsFree()
+    {
+        await VirtualLoop.Enter();
+        await using GossipNetwork network = new();
+        GossipNode node = network.Add();
+        await node.SubscribeAsync();
+        RawGossipPeer stalling = new(network), quiet = new(network);
+        await stalling.ConnectAsync(node);
+        await quiet.ConnectAsync(node);
+        await stalling.SendBytesAsync([40, 0x0a]);
+        await network.Time.PassAsync(TimeSpan.FromSeconds(29), TimeSpan.FromSeconds(1));
+        Assert.That(node.Router.Snapshot().Counts.Penalties, Is.Zero);
+        await network.Time.PassAsync(TimeSpan.FromSeconds(6), TimeSpan.FromSeconds(1));
+        Assert.That(node.Router.Snapshot().Counts.Penalties, Is.EqualTo(1));
+        await Assert.ThatAsync(() => stalling.SendBytesAsync([0]), Throws.InstanceOf<IOException>());
+        await network.Time.PassAsync(TimeSpan.FromMinutes(5), TimeSpan.FromSeconds(10));
+        await quiet.SendMessageAsync(quiet.Message("after all", 1));
+        await network.Time.UntilAsync(() => node.Texts.Contains("after all"), "a stream without traffic stays");
+        Assert.That(node.Router.Snapshot().Counts.Penalties, Is.EqualTo(1));
     }
 
     [Test]
