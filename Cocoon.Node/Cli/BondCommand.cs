@@ -4,6 +4,7 @@ using Cocoon.Node.Cli.Rendering;
 using Cocoon.Node.Control;
 using Cocoon.Node.Hosting;
 using Cocoon.Node.Payments;
+using Cocoon.Node.Registry;
 using Cocoon.Node.Storage;
 using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Cryptography;
@@ -15,11 +16,6 @@ namespace Cocoon.Node.Cli;
 /// <summary><c>cocoon bond</c>: a provider's optional stake. It is lost only by signing two contradicting statements.</summary>
 internal static class BondCommand
 {
-    /// <summary>Seven days, as the registry's default parameters.</summary>
-    private const uint DefaultUnbondPeriod = 604_800;
-
-    private const ulong DefaultMinStake = 10_000_000_000;
-
     public static Command Build() => new("bond", "A provider's stake: anybody can see it, equivocation loses it\n\nExample: cocoon bond stake 10")
     {
         BuildShow(),
@@ -204,8 +200,8 @@ internal static class BondCommand
     private sealed class BondOptionSet
     {
         private readonly Option<string?> _registry = new("--registry") { Description = "Registry whose parameters the bond names (default: none)", HelpName = "ADDRESS" };
-        private readonly Option<uint> _period = new Option<uint>("--unbond-period") { Description = "Seconds between unbond and withdraw; part of the bond's address", DefaultValueFactory = _ => DefaultUnbondPeriod }.Within(0, NumberRange.Year);
-        private readonly Option<TonAmount> _minimum = TonAmount.Option("--min-stake", "TON that the bond promises to hold; part of its address", DefaultMinStake);
+        private readonly Option<uint> _period = new Option<uint>("--unbond-period") { Description = "Seconds between unbond and withdraw; part of the bond's address", DefaultValueFactory = _ => RegistryDefaults.UnbondPeriod }.Within(0, NumberRange.Year);
+        private readonly Option<TonAmount> _minimum = TonAmount.Option("--min-stake", "TON that the bond promises to hold; part of its address", RegistryDefaults.MinStake);
 
         public void AddTo(Command command)
         {

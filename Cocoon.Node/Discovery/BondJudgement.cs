@@ -1,3 +1,4 @@
+using Cocoon.Node.Registry;
 using Cocoon.Protocol.Contracts;
 using Cocoon.Protocol.Cryptography;
 using Cocoon.Protocol.Ton;
@@ -11,7 +12,7 @@ internal static class BondJudgement
     public const ulong MinStakeNanoton = 9_500_000_000;
 
     /// <summary>The registry's default parameter, with which <c>cocoon bond</c> makes one.</summary>
-    public const uint MinUnbondSeconds = 604_800;
+    public const uint MinUnbondSeconds = RegistryDefaults.UnbondPeriod;
 
     /// <summary>Twenty readings a minute leave most of a public endpoint's one a second to money. Own choice.</summary>
     public static readonly TimeSpan ReadInterval = TimeSpan.FromSeconds(3);

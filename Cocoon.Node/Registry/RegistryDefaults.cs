@@ -11,6 +11,12 @@ internal static class RegistryDefaults
     /// <summary>0.2 TON: rent of a full registry for years.</summary>
     public const ulong DeployValue = 200_000_000;
 
+    /// <summary>10 TON.</summary>
+    public const ulong MinStake = 10_000_000_000;
+
+    /// <summary>Seven days.</summary>
+    public const uint UnbondPeriod = 604_800;
+
     public static NetParams Params { get; } = new(
-        MinStake: 10_000_000_000, UnbondPeriod: 604_800, MinChallenge: 3_600, MaxOpenWindow: 86_400, ProtocolMin: 1, ProtocolMax: 1);
+        MinStake, UnbondPeriod, MinChallenge: 3_600, MaxOpenWindow: 86_400, ProtocolMin: 1, ProtocolMax: 1);
 }
