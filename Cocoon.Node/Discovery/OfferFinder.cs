@@ -238,7 +238,7 @@ internal sealed partial class OfferFinder(
         try
         {
             IReadOnlyList<ReadOnlyMemory<byte>> offers = await exchange.FetchAsync(peer, modelId, cancellationToken);
-            string? network = host.Connections.FirstOrDefault(c => c.Peer == peer) is { } connection ? IpGroups.Narrow(connection.RemoteAddress) : null;
+            string? network = IpGroups.NetworkOf(host, peer);
             foreach (ReadOnlyMemory<byte> offer in offers)
             {
                 gossip.Add(offer, source, modelId, peer, network);

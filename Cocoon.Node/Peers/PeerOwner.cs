@@ -8,6 +8,5 @@ namespace Cocoon.Node.Peers;
 internal static class PeerOwner
 {
     /// <summary>The /24 or /48 that it is connected from; on loopback, in a private network and behind privacy relays each peer is one of its own.</summary>
-    public static string Of(ILibp2pHost host, PeerId peer) =>
-        host.Connections.Where(connection => connection.Peer == peer).Select(connection => IpGroups.Narrow(connection.RemoteAddress)).FirstOrDefault() ?? peer.ToString();
+    public static string Of(ILibp2pHost host, PeerId peer) => IpGroups.NetworkOf(host, peer) ?? peer.ToString();
 }

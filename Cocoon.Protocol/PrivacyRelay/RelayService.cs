@@ -66,10 +66,7 @@ internal sealed partial class RelayService : IDisposable
 
     private async Task HandleAsync(IPeerStream stream, CancellationToken cancellationToken)
     {
-        string? network = _host.Connections.FirstOrDefault(connection => connection.Peer == stream.RemotePeer) is { } connection
-            ? IpGroups.Narrow(connection.RemoteAddress)
-            : null;
-        using IDisposable? place = _admission.TryEnter(stream.RemotePeer, network);
+        using IDisposable? place = _admission.TryEnter(stream.RemotePeer, IpGroups.NetworkOf(_host, stream.RemotePeer));
         if (place is null)
         {
             // Before any handshake: an answer that cannot be read by relays would cost what the limit saves.

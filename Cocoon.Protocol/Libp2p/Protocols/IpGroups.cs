@@ -1,3 +1,4 @@
+using Cocoon.Protocol.Identity;
 using Cocoon.Protocol.Multiformats;
 
 namespace Cocoon.Protocol.Libp2p.Protocols;
@@ -10,6 +11,10 @@ internal static class IpGroups
 
     /// <summary>IPv4 /24 or IPv6 /48, for rates; <c>null</c> when the address has no public IP.</summary>
     public static string? Narrow(Multiaddr address) => Prefix(address, 3, 6);
+
+    /// <summary>The network that a connected peer speaks from, as <see cref="Narrow"/> names it; <c>null</c> where that is no public one, or there is no connection.</summary>
+    public static string? NetworkOf(ILibp2pHost host, PeerId peer) =>
+        host.Connections.FirstOrDefault(connection => connection.Peer == peer) is { } connection ? Narrow(connection.RemoteAddress) : null;
 
     private static string? Prefix(Multiaddr address, int bytes4, int bytes6)
     {
