@@ -27,6 +27,9 @@ internal sealed partial class InferenceClient(
     /// <summary>The enclave's code for a prompt that costs more than its request allows.</summary>
     private const string MaxDueExceeded = "max_due_exceeded";
 
+    /// <summary>Providers passed over in one request because no channel to them may be opened.</summary>
+    private const int MaxUnpaid = 8;
+
     private readonly DateTimeOffset _started = time.GetUtcNow();
 
     public IReadOnlyList<AvailableModel> Models => AvailableModel.From(book.All(), _started);
@@ -38,6 +41,7 @@ internal sealed partial class InferenceClient(
         PromptPrefix prompt = PromptPrefix.Of(ask.Endpoint, ask.Body.Span);
         Ask current = ask;
         InferenceException? last = null;
+        int unpaid = 0;
         bool wasStale = false, wasClosing = false, wasBehind = false;
         for (int attempt = 0; attempt < options.Value.MaxAttempts; attempt++)
         {
@@ -89,6 +93,16 @@ internal sealed partial class InferenceClient(
                     // A session that was cut off had cost more than we saw of it: now that is vouched for too.
                     wasBehind = true;
                     attempt--;
+                    break;
+                }
+                catch (InferenceException exception) when (
+                    exception is { TryAnother: true, InnerException: PaymentException } && course.Run is null && unpaid < MaxUnpaid && (delivered.IsEmpty || delivered.CanGoOn))
+                {
+                    // It has seen nothing, because it cannot be paid: somebody else may have a channel, and an answer's first loss is what is told if nobody has.
+                    unpaid++;
+                    attempt--;
+                    failed.Add(offer);
+                    last ??= exception;
                     break;
                 }
                 catch (InferenceException exception) when (

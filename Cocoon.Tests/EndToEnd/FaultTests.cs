@@ -208,6 +208,35 @@ public sealed class FaultTests
         }
     }
 
+    /// <summary>The next best provider may be one to which no channel may be opened any more: who has one goes on.</summary>
+    [Test, CancelAfter(90_000)]
+    public async Task Provider_KilledMidStream_OneThatCannotBePaidIsPassedOver(CancellationToken cancellationToken)
+    {
+        CocoonNode between = await _network.StartProviderAsync("between", 0.05m, 0.05m, cancellationToken);
+        CocoonNode client = await _network.StartClientAsync("bounded", 2 * CocoonNetwork.Ton, cancellationToken, options: ["--limit-opens", "2", "--standby-after", "0"]);
+        try
+        {
+            await CocoonNetwork.WaitForOffersAsync(client, cancellationToken, _cheap, _dear, between);
+            Assert.That((await Chat.StreamAsync(client, Chat.Ask("One.", _dear.PeerId), cancellationToken)).ErrorText, Is.Empty);
+            Assert.That((await Chat.StreamAsync(client, Chat.Ask("Two.", _cheap.PeerId), cancellationToken)).ErrorText, Is.Empty);
+            int pieces = 0;
+            ChatAnswer answer = await Chat.StreamAsync(client, Chat.Long(tokens: 400), cancellationToken, async _ =>
+            {
+                if (++pieces == 20)
+                {
+                    await _cheap.KillAsync();
+                }
+            });
+            Assert.That(answer.ErrorText, Is.Empty);
+            Assert.That(answer.Cocoon!["segments"]!.AsArray().Select(s => (string)s!["provider"]!), Is.EqualTo(new[] { _cheap.PeerId, _dear.PeerId }));
+        }
+        finally
+        {
+            await between.StopAsync();
+            await client.StopAsync();
+        }
+    }
+
     [Test, CancelAfter(90_000)]
     public async Task Application_HangsUpMidStream_TheSlotIsFreedAndTheChannelClosesAtWhatIsOwed(CancellationToken cancellationToken)
     {
