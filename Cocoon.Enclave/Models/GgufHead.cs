@@ -107,6 +107,13 @@ internal sealed class GgufHead(
             throw new GgufException(GgufErrorCode.MissingKey, "it has no vocabulary: tokenizer.ggml.tokens is missing");
         }
 
+        // llama.cpp asserts on that, and reads a token up to its first zero byte. Bytes that are no text all read alike here and are left to it.
+        HashSet<string> seen = new(tokens.Count, StringComparer.Ordinal);
+        if (tokens.Strings.Select(t => t.Split('\0')[0]).Any(t => t.Length > 0 && !seen.Add(t) && !t.Contains('\uFFFD', StringComparison.Ordinal)))
+        {
+            throw new GgufException(GgufErrorCode.Duplicate, "tokenizer.ggml.tokens holds the same token twice");
+        }
+
         foreach (string table in (ReadOnlySpan<string>)["tokenizer.ggml.token_type", "tokenizer.ggml.scores"])
         {
             GgufType element = table.EndsWith("scores", StringComparison.Ordinal) ? GgufType.Float32 : GgufType.Int32;

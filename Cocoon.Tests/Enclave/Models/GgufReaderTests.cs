@@ -262,4 +262,25 @@ public sealed class GgufReaderTests
             Assert.That(Assert.Throws<GgufException>(head.RequireLoadable)!.Code, Is.EqualTo(GgufErrorCode.BadValue), key);
         }
     }
+
+    [TestCase("b", false)]
+    [TestCase("a", true, Description = "llama.cpp asserts, which ends the process")]
+    [TestCase("a\0b", true, Description = "it reads up to the zero")]
+    [TestCase("", false, Description = "it gives tokens without text a name of their own")]
+    public void RequireLoadable_SameTokenTwice_IsRefused(string second, bool refused)
+    {
+        using GgufWriter writer = new();
+        writer.Add("general.architecture", "llama");
+        foreach (string key in (ReadOnlySpan<string>)["llama.block_count", "llama.embedding_length", "llama.context_length"])
+        {
+            writer.Add(key, 32u);
+        }
+
+        writer.Add("tokenizer.ggml.tokens", (string[])["a", "", second]);
+        writer.Add("w", GgufWeights.F32, 32, 0, () => new byte[128]);
+        using MemoryStream stream = new();
+        writer.WriteTo(stream);
+        GgufHead head = GgufReader.Read(stream.ToArray(), stream.Length);
+        Assert.That(head.RequireLoadable, refused ? Throws.TypeOf<GgufException>().With.Property("Code").EqualTo(GgufErrorCode.Duplicate) : Throws.Nothing);
+    }
 }
