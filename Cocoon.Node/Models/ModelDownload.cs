@@ -170,8 +170,8 @@ internal sealed class ModelDownload(HttpClient http, TimeProvider time)
                 throw new ModelException(ModelErrorCode.Network, $"the server sent another part of {file.Name} than was asked for");
             }
 
-            // Servers without strong tags do not look at If-Range.
-            if (range is not null && (response.Content.Headers.ContentRange!.Length != remote.Size || Validator(response) != remote.Validator))
+            // Servers without strong tags do not look at If-Range; a known digest tells a mixture better than dates, which mirrors differ in.
+            if (range is not null && (response.Content.Headers.ContentRange!.Length != remote.Size || (file.Sha256 is null && Validator(response) != remote.Validator)))
             {
                 throw Changed(file);
             }
