@@ -44,7 +44,7 @@ internal static class ModelTargets
         Output("harmony", OutputSyntaxes.Harmony, "<|channel|>analysis<|message|>a<|end|><|start|>assistant to=functions.f<|channel|>commentary<|message|>{}<|call|>"),
     ];
 
-    /// <summary>A schema on the way that it takes: in a request, then through the compiler.</summary>
+    /// <summary>A schema on the way that it takes: in a request, through the compiler, and before an answer, here its own text.</summary>
     private static void CompileSchema(byte[] bytes)
     {
         byte[] body =
@@ -53,7 +53,8 @@ internal static class ModelTargets
         ];
         try
         {
-            OutputGrammar.Compile(OpenAiRequestReader.ReadChat(body, TenantKey.CreateRandom(), EngineCapabilities.Grammar).Constraint!);
+            GrammarMatcher matcher = new(OutputGrammar.Compile(OpenAiRequestReader.ReadChat(body, TenantKey.CreateRandom(), EngineCapabilities.Grammar).Constraint!));
+            matcher.Try(bytes);
         }
         catch (Exception exception) when (exception is OpenAiRequestException or EngineException { Code: EngineErrorCode.InvalidRequest })
         {

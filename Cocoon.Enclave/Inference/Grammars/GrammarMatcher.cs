@@ -8,18 +8,18 @@ namespace Cocoon.Enclave.Inference.Grammars;
 /// <remarks>
 /// All ways of reading the text are followed at once, and calls that wait for the same thing at the same place share one frame (a
 /// graph-structured stack, Tomita 1985): time and memory grow with the grammar's size and the text's length where a stack for each way
-/// would double with every character. Bounded all the same: <see cref="MaxWork"/> per token.
+/// would double with every character. Bounded all the same: <see cref="MaxWork"/> for each token.
 /// </remarks>
 internal sealed class GrammarMatcher
 {
     /// <summary>States entered for one token: some 30 ms.</summary>
     public const int MaxWork = 500_000;
 
-    /// <summary>States entered for one look at the whole vocabulary: some 400 ms, in which everybody's step waits.</summary>
-    public const int MaxVocabularyWork = 8_000_000;
+    /// <summary>Besides, for each token of one look at the whole vocabulary, in which everybody's step waits: free text takes about ten states a letter.</summary>
+    public const int MaxWorkPerToken = 120;
 
     // Of a vocabulary many tokens begin with the same letters: what the first ones lead to is kept while it is looked at.
-    private const int KeptCharacters = 2;
+    private const int KeptCharacters = 3;
 
     private readonly GrammarProgram _program;
     private readonly Stack<(int State, Frame Frame)> _open = [];
@@ -53,8 +53,8 @@ internal sealed class GrammarMatcher
 
     public void Take(Position position) => Current = position;
 
-    /// <summary>Begins a look at many tokens from here, each by <see cref="Fits"/>.</summary>
-    public void BeginMany() => _work = MaxVocabularyWork;
+    /// <summary>Begins a look at so many tokens from here, each by <see cref="Fits"/>.</summary>
+    public void BeginMany(int tokens) => _work = MaxWork + (tokens * MaxWorkPerToken);
 
     /// <summary>As <see cref="Try"/>, one of many.</summary>
     public bool Fits(ReadOnlySpan<byte> bytes) => Follow(bytes, isKept: true) is not null;

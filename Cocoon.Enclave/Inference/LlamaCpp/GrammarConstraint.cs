@@ -45,7 +45,7 @@ internal sealed class GrammarConstraint : TokenConstraint
 
     public override void Mask(Span<float> logits)
     {
-        _grammar.BeginMany();
+        _grammar.BeginMany(logits.Length);
         for (int token = 0; token < logits.Length; token++)
         {
             bool fits = !float.IsNegativeInfinity(logits[token]) && MayFit(token) && (_isWaiting || _vocabulary.IsEnd(token) || _grammar.Fits(_vocabulary.Piece(token)));

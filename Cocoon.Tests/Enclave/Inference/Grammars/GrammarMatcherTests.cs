@@ -99,10 +99,28 @@ public sealed class GrammarMatcherTests
         Assert.That(begun.Try([0xF0, 0x9F, 0x9A]), Is.Null, "nor goes on so");
         Taken(begun, begun.Try([0xF0, 0x9F])!);
         Assert.That(begun.IsComplete, Is.False);
-        begun.BeginMany();
+        begun.BeginMany(2);
         Assert.That(begun.Fits([0x98, 0x80, 0xC3]), Is.True);
         Assert.That(begun.Fits([0x9A, 0x80]), Is.False);
         begun.EndMany();
+    }
+
+    /// <summary>The largest vocabularies have 256,000 tokens.</summary>
+    [Test]
+    public void Fits_LargestVocabularyInsideAString_IsWithinTheBound()
+    {
+        GrammarMatcher matcher = new(GrammarProgram.Compile(JsonSchemaGrammar.AnyObject()));
+        matcher.Take(matcher.Try("{\"a\": [{\"b\": \"x"u8)!);
+        Random random = new(1);
+        int fitting = 0;
+        matcher.BeginMany(256_000);
+        for (int i = 0; i < 256_000; i++)
+        {
+            fitting += matcher.Fits(Encoding.ASCII.GetBytes([.. Enumerable.Range(0, random.Next(3, 9)).Select(_ => (char)('a' + random.Next(26)))])) ? 1 : 0;
+        }
+
+        matcher.EndMany();
+        Assert.That(fitting, Is.EqualTo(256_000));
     }
 
     [TestCase("root ::= \"a\" (\"b\"")]
