@@ -39,4 +39,20 @@ internal sealed class ClientOptions
 
     /// <summary>Time to find an offer for a model while others are on offer.</summary>
     public TimeSpan UnknownModelWait { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Time to find another provider after one has failed, in the middle of an answer too: an application hears of it within two seconds.</summary>
+    public TimeSpan ReplacementWait { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>
+    /// How long to look for an offer. A client that has just joined may not have heard of a model yet; one that has been listening for a
+    /// while has, and says so at once.
+    /// </summary>
+    /// <param name="knowsAny">Whether anything is on offer.</param>
+    /// <param name="listening">How long the client has been running.</param>
+    /// <param name="replacesOne">Whether a provider of this request has failed: it may have been the only one, and takes its offers back.</param>
+    public TimeSpan OfferWait(bool knowsAny, TimeSpan listening, bool replacesOne)
+    {
+        TimeSpan wait = !knowsAny ? DiscoveryWait : listening < UnknownModelWait ? UnknownModelWait - listening : TimeSpan.Zero;
+        return replacesOne && wait > ReplacementWait ? ReplacementWait : wait;
+    }
 }

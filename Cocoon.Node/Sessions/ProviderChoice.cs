@@ -19,7 +19,7 @@ internal sealed class ProviderChoice(
     public async Task<VerifiedOffer> ChooseAsync(
         Ask ask, PromptPrefix prompt, IReadOnlyList<VerifiedOffer> failed, bool isFresh, InferenceException? last, CancellationToken cancellationToken)
     {
-        TimeSpan wait = DiscoveryWait();
+        TimeSpan wait = options.Value.OfferWait(book.All().Count > 0, time.GetUtcNow() - _started, replacesOne: last is not null);
         IReadOnlyList<VerifiedOffer> offers = await finder.FindAsync(ask.Model, wait, cancellationToken);
         if (offers.Count == 0)
         {
@@ -37,20 +37,6 @@ internal sealed class ProviderChoice(
         };
         IReadOnlyList<RankedOffer> ranked = OfferRanking.Rank(offers, route, book);
         return ranked[0].Rejection is null ? ranked[0].Offer : throw last ?? AllRejected(ask, ranked);
-    }
-
-    /// <summary>
-    /// A client that has just joined may not have heard of a model yet; one that has been listening for a while has, and says so at once.
-    /// </summary>
-    private TimeSpan DiscoveryWait()
-    {
-        if (book.All().Count == 0)
-        {
-            return options.Value.DiscoveryWait;
-        }
-
-        TimeSpan left = options.Value.UnknownModelWait - (time.GetUtcNow() - _started);
-        return left > TimeSpan.Zero ? left : TimeSpan.Zero;
     }
 
     private InferenceException NoOffer(string model, TimeSpan waited)
