@@ -1,5 +1,5 @@
 // Both ends of the path's measurement, as cheap as they can be, since they share the cores with what is measured:
-//   http serve                                     an OpenAI-compatible server whose answer is fixed; asked to hang it begins a stream and stops
+//   http serve [PORT]                              an OpenAI-compatible server whose answer is fixed; asked to hang it begins a stream and stops
 //   http load PORT PATH CONNECTIONS SECONDS <body  that many kept-alive connections, each asking again as soon as it is answered
 #include <arpa/inet.h>
 #include <errno.h>
@@ -102,10 +102,11 @@ static Peer *meet(int fd) {
     return peer;
 }
 
-static _Noreturn void serve(void) {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+static _Noreturn void serve(int port) {
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t size = sizeof address;
-    int listener = socket(AF_INET, SOCK_STREAM, 0), poll = epoll_create1(0);
+    int listener = socket(AF_INET, SOCK_STREAM, 0), poll = epoll_create1(0), yes = 1;
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     if (bind(listener, (struct sockaddr *)&address, size) != 0 || listen(listener, 256) != 0 || getsockname(listener, (struct sockaddr *)&address, &size) != 0) die("listen");
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL }, ready[64];
     if (epoll_ctl(poll, EPOLL_CTL_ADD, listener, &event) != 0) die("epoll");
@@ -179,8 +180,8 @@ static int load(int port, const char *path, int connections, double seconds) {
 }
 
 int main(int count, char **arguments) {
-    if (count == 2 && strcmp(arguments[1], "serve") == 0) serve();
+    if ((count == 2 || count == 3) && strcmp(arguments[1], "serve") == 0) serve(count == 3 ? atoi(arguments[2]) : 0);
     if (count == 6 && strcmp(arguments[1], "load") == 0) return load(atoi(arguments[2]), arguments[3], atoi(arguments[4]), atof(arguments[5]));
-    fprintf(stderr, "usage: http serve | http load PORT PATH CONNECTIONS SECONDS <body\n");
+    fprintf(stderr, "usage: http serve [PORT] | http load PORT PATH CONNECTIONS SECONDS <body\n");
     return 2;
 }

@@ -29,7 +29,8 @@ export class BenchNetwork {
       });
     }
     const ton = ['--ton', `${chain}/api/v2`];
-    this.provider = await this.#node('provider', ['up', ...ton, '--listen', '/ip4/127.0.0.1/tcp/0', ...serving]);
+    this.serving = ['up', ...ton, ...serving];
+    await this.startProvider('/ip4/127.0.0.1/tcp/0');
     this.client = await this.#node('client', ['client', ...ton, '--bootstrap', this.provider.ready.addresses[0], '--api', '127.0.0.1:0', '--allow-open', '--shape', 'fast']);
     for (let attempt = 0; ; attempt++) {
       if (JSON.parse(await this.cocoon('client', ['offers', '-o', 'json'])).offers.length > 0) break;
@@ -39,6 +40,11 @@ export class BenchNetwork {
     const { data } = await (await fetch(`${this.client.ready.base_url}/models`)).json();
     this.model = data[0].id;
     return this;
+  }
+
+  /** Also once more after it has ended: where it was, with what it wrote down. */
+  async startProvider(address = this.provider.ready.addresses[0].split('/p2p/')[0]) {
+    this.provider = await this.#node('provider', [...this.serving, '--listen', address]);
   }
 
   async cocoon(name, args) {
@@ -52,7 +58,7 @@ export class BenchNetwork {
 
   async stop() {
     const [devnet, ...nodes] = this.processes;
-    await stopProcesses(nodes.map((p) => p.pid).filter(Boolean));
+    await stopProcesses(nodes.filter((p) => p.pid && p.exit === null).map((p) => p.pid));
     if (devnet?.pid) await stopProcesses([devnet.pid]);
     rmSync(this.directory, { recursive: true, force: true });
   }

@@ -56,8 +56,9 @@ export function printPath(result) {
 export function printFaults(result) {
   console.log(`what an application waits for, ${result.machine.cpu}, ${result.machine.cores} cores\n`);
   table([
-    ['FAULT', 'MS', 'BUDGET'],
-    ['unknown model: 404', String(result.unknown_model_ms_p50), '< 50'],
-    ...Object.entries(result.killed_ms).map(([victim, ms]) => [`${victim} killed in the middle of an answer: error`, String(ms), '< 2000']),
+    ['FAULT', 'MS: MIN', 'MEDIAN', 'MAX', 'BUDGET'],
+    ['unknown model: 404', '', String(result.unknown_model_ms_p50), '', '< 50'],
+    ...Object.entries(result.killed_ms).map(([victim, { min, median, max }]) =>
+      [`${victim} killed in the middle of an answer (${result.kills} times): error`, String(min), String(median), String(max), '< 2000']),
   ]);
 }
