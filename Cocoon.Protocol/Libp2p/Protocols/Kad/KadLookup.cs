@@ -59,6 +59,10 @@ internal sealed class KadLookup(ILibp2pHost host, DirectAddresses connected, Kad
             (peer, answer) => onAnswer(peer, answer) && claims.Stop(either));
     }
 
+    /// <summary>The k peers nearest to a key that answer, nearest first.</summary>
+    public async Task<IReadOnlyList<KadResponder>> FindClosestAsync(ReadOnlyMemory<byte> key, CancellationToken cancellationToken) =>
+        (await RunAsync(KadMessageType.FindNode, key, paths: 1, static (_, _) => false, cancellationToken)).Closest;
+
     /// <summary>The answer, or <c>null</c> when there was none.</summary>
     public async Task<KadMessage?> AskAsync(PeerId peer, KadMessage request, CancellationToken cancellationToken)
     {

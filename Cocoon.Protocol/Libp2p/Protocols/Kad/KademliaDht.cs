@@ -20,6 +20,7 @@ public sealed class KademliaDht : IAsyncDisposable
     private readonly KadServer _server;
     private readonly KadRpc _rpc;
     private readonly KadLookup _lookup;
+    private readonly KadPublisher _publisher;
     private readonly KadMaintenance _maintenance;
     private readonly TaskGroup _tasks = new();
     private readonly CancellationTokenSource _stopping = new();
@@ -45,7 +46,8 @@ public sealed class KademliaDht : IAsyncDisposable
         _server = new KadServer(host, _connected, options, _table, _providers, _records, _time, log);
         _rpc = new KadRpc(host, options, _time);
         _lookup = new KadLookup(host, _connected, options, _table, _rpc, _time);
-        _maintenance = new KadMaintenance(this, host, options, _table, _providers, _records, _rpc, _lookup, _time, log);
+        _publisher = new KadPublisher(this, host, options, _records, _rpc, _lookup, _time, log);
+        _maintenance = new KadMaintenance(this, host, options, _table, _providers, _records, _publisher, _lookup, _time, log);
         Mode = options.Mode;
     }
 
@@ -101,7 +103,7 @@ public sealed class KademliaDht : IAsyncDisposable
 
     /// <summary>The k peers nearest to a key that answer, nearest first.</summary>
     public async Task<IReadOnlyList<PeerId>> ClosestPeersAsync(ReadOnlyMemory<byte> key, CancellationToken cancellationToken = default) =>
-        [.. (await _lookup.RunAsync(KadMessageType.FindNode, key, paths: 1, static (_, _) => false, cancellationToken)).Closest.Select(peer => peer.Peer)];
+        [.. (await _lookup.FindClosestAsync(key, cancellationToken)).Select(peer => peer.Peer)];
 
     /// <summary>Tells the k peers nearest to the key that we provide it, and again before the records expire, until <see cref="StopProviding"/>.</summary>
     /// <param name="key">A multihash; use sha2-256.</param>
@@ -114,11 +116,11 @@ public sealed class KademliaDht : IAsyncDisposable
             throw new ArgumentException("The key of a provider record is a multihash.", nameof(key));
         }
 
-        return _maintenance.ProvideAsync(key.ToArray(), cancellationToken);
+        return _publisher.ProvideAsync(key.ToArray(), cancellationToken);
     }
 
     /// <summary>Ends the re-publishing of a provider record; the network forgets it within 48 hours.</summary>
-    public void StopProviding(ReadOnlySpan<byte> key) => _maintenance.StopProviding(key);
+    public void StopProviding(ReadOnlySpan<byte> key) => _publisher.StopProviding(key);
 
     /// <summary>Providers of a key as they are found, each once, ourselves not among them. Ends when the network has no more.</summary>
     public async IAsyncEnumerable<KadPeer> FindProvidersAsync(
@@ -194,7 +196,7 @@ public sealed class KademliaDht : IAsyncDisposable
             throw new ArgumentException("The value is not valid under this key.", nameof(value));
         }
 
-        return _maintenance.PutValueAsync(key.ToArray(), value.ToArray(), cancellationToken);
+        return _publisher.PutValueAsync(key.ToArray(), value.ToArray(), cancellationToken);
     }
 
     /// <summary>The best valid value that the network has, or <c>null</c>. Peers near the key that hold a worse one get the best.</summary>
@@ -230,7 +232,7 @@ public sealed class KademliaDht : IAsyncDisposable
             cancellationToken);
         if (best is { } value)
         {
-            await _maintenance.CorrectAsync(key, value, result.Closest.Where(peer => NeedsCorrection(peer.Peer, value)), cancellationToken);
+            await _publisher.CorrectAsync(key, value, result.Closest.Where(peer => NeedsCorrection(peer.Peer, value)), cancellationToken);
         }
 
         return best;
@@ -251,7 +253,7 @@ public sealed class KademliaDht : IAsyncDisposable
 
     /// <summary>Table and stores as they are now.</summary>
     public KadSnapshot Snapshot() => new(
-        _options.Protocol, Mode, _table.Count, _table.Snapshot(), _providers.KeyCount, _records.Count, _maintenance.ProvidedCount);
+        _options.Protocol, Mode, _table.Count, _table.Snapshot(), _providers.KeyCount, _records.Count, _publisher.ProvidedCount);
 
     public async ValueTask DisposeAsync()
     {
