@@ -42,5 +42,37 @@ public sealed class CacheIsolationTests
         }
     }
 
+    /// <summary>Two conversations of one length, read at two providers: each goes on at its own, which no ranking of providers alone can bring about.</summary>
+    [Test, CancelAfter(60_000)]
+    public async Task Conversation_ThatGoesOn_StaysWhereItWasRead(CancellationToken cancellationToken)
+    {
+        CocoonNode client = await SharedNetwork.Network.StartClientAsync("talker", CocoonNetwork.Ton, cancellationToken);
+        await CocoonNetwork.WaitForOffersAsync(client, cancellationToken, SharedNetwork.Cheap, SharedNetwork.Dear);
+        string first = string.Concat(Enumerable.Repeat("Every word of this conversation was read before. ", 80)), second = "No. " + first;
+        for (int i = 0; i < 3; i++)
+        {
+            await AskAsync(first, SharedNetwork.Dear);
+            await AskAsync(second, SharedNetwork.Cheap);
+        }
+
+        ChatAnswer atDear = await AskAsync(first + "What comes next?", null), atCheap = await AskAsync(second + "What comes next?", null);
+        await client.StopAsync();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((atDear.Provider, atCheap.Provider), Is.EqualTo((SharedNetwork.Dear.PeerId, SharedNetwork.Cheap.PeerId)));
+            Assert.That(Math.Min(Cached(atDear), Cached(atCheap)), Is.GreaterThan(500));
+        }
+
+        async Task<ChatAnswer> AskAsync(string prompt, CocoonNode? provider)
+        {
+            JsonObject body = Chat.Ask(prompt, provider?.PeerId);
+            body["max_tokens"] = 4;
+            body["user"] = "alice";
+            ChatAnswer answer = await Chat.StreamAsync(client, body, cancellationToken);
+            Assert.That(answer.ErrorText, Is.Empty);
+            return answer;
+        }
+    }
+
     private static int Cached(ChatAnswer answer) => (int)answer.Usage!["prompt_tokens_details"]!["cached_tokens"]!;
 }
