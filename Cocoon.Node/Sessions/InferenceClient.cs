@@ -40,12 +40,13 @@ internal sealed partial class InferenceClient(
         DeliveredAnswer delivered = new(ask);
         PromptPrefix prompt = PromptPrefix.Of(ask.Endpoint, ask.Body.Span);
         Ask current = ask;
+        VerifiedOffer? teller = null;
         InferenceException? last = null;
         int unpaid = 0;
         bool wasStale = false, wasClosing = false, wasBehind = false;
         for (int attempt = 0; attempt < options.Value.MaxAttempts; attempt++)
         {
-            VerifiedOffer offer = await choice.ChooseAsync(current, prompt, failed, delivered.IsEmpty, last, cancellationToken);
+            VerifiedOffer offer = await choice.ChooseAsync(current, prompt, failed, delivered.IsEmpty ? null : teller, last, cancellationToken);
             RequestAttempt course = new(prompt);
             await using IAsyncEnumerator<AnswerPart> parts = AttemptAsync(offer, current, course, cancellationToken).GetAsyncEnumerator(cancellationToken);
             while (true)
@@ -144,6 +145,7 @@ internal sealed partial class InferenceClient(
 
                 if (course.Tell(parts.Current, delivered) is { } part)
                 {
+                    teller = part is AnswerPart.Text ? offer : teller;
                     yield return part;
                 }
             }

@@ -13,11 +13,11 @@ internal sealed class ProviderChoice(
     private readonly DateTimeOffset _started = time.GetUtcNow();
 
     /// <param name="failed">Offers that this request was tried with, in that order.</param>
-    /// <param name="isFresh">Nothing of an answer was delivered yet.</param>
+    /// <param name="continues">Whose answer is to go on; <c>null</c> while nothing of one was delivered.</param>
     /// <param name="last">Why the last one failed: thrown when there is no other.</param>
     /// <exception cref="InferenceException">Nobody offers the model, or nobody whom the request may go to.</exception>
     public async Task<VerifiedOffer> ChooseAsync(
-        Ask ask, PromptPrefix prompt, IReadOnlyList<VerifiedOffer> failed, bool isFresh, InferenceException? last, CancellationToken cancellationToken)
+        Ask ask, PromptPrefix prompt, IReadOnlyList<VerifiedOffer> failed, VerifiedOffer? continues, InferenceException? last, CancellationToken cancellationToken)
     {
         TimeSpan wait = options.Value.OfferWait(book.All().Count > 0, time.GetUtcNow() - _started, replacesOne: last is not null);
         IReadOnlyList<VerifiedOffer> offers = await finder.FindAsync(ask.Model, wait, cancellationToken);
@@ -32,7 +32,7 @@ internal sealed class ProviderChoice(
             Tiers = ask.Tiers,
             Failed = failed,
             Connected = host.Connections.Select(connection => connection.Peer).ToHashSet(),
-            Continues = isFresh ? null : failed[0],
+            Continues = continues,
             Warm = prefixes.Find(ask.TenantSecret, prompt, offers),
         };
         IReadOnlyList<RankedOffer> ranked = OfferRanking.Rank(offers, route, book);
