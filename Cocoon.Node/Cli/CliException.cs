@@ -1,5 +1,6 @@
 using Cocoon.Node.Cli.Rendering;
 using Cocoon.Node.Payments;
+using Cocoon.Node.Storage;
 
 namespace Cocoon.Node.Cli;
 
@@ -22,7 +23,8 @@ internal sealed class CliException(int exitCode, string what, string? why = null
 
     /// <summary>A file, directory or connection that cannot be used.</summary>
     public static CliException OfFile(Exception exception) => new(
-        exception is FileNotFoundException or DirectoryNotFoundException ? Cli.ExitCode.NotFound : Cli.ExitCode.CheckFailed, "a file or connection could not be used", exception.Message);
+        exception is FileNotFoundException or DirectoryNotFoundException ? Cli.ExitCode.NotFound : Cli.ExitCode.CheckFailed,
+        DiskFault.WordsOf(exception) ?? "a file or connection could not be used", exception.Message);
 
     /// <remarks>Providers and their enclaves have their words in it: each stays on its line.</remarks>
     public void Print(TextWriter error)

@@ -22,7 +22,7 @@ internal sealed class ModelOptionSet
 
     private readonly Option<string?> _upstream = new("--upstream") { Description = "Serve what an OpenAI-compatible server on this machine answers (vLLM, SGLang, llama-server, Ollama)", HelpName = "URL" };
     private readonly Option<string?> _upstreamModel = new("--upstream-model") { Description = "The server's name for the model (default: its only one); $COCOON_UPSTREAM_KEY holds its API key", HelpName = "NAME" };
-    private readonly Option<string[]> _name = new("--name") { Description = "Model name in offers (default: the file's own)", DefaultValueFactory = _ => [] };
+    private readonly Option<string[]> _name = new("--name") { Description = "Model name in offers (default: the one in 'cocoon models', else the file's own)", DefaultValueFactory = _ => [] };
     private readonly Option<uint[]> _slots = new Option<uint[]>("--slots") { Description = "Requests answered at a time", DefaultValueFactory = _ => [DefaultSlots] }.Within(1, MemoryFit.MaxSlots);
     private readonly Option<uint[]> _context = Context<uint[]>("Tokens of prompt and answer per request", [0]);
     private readonly Option<uint[]> _threads = Threads<uint[]>([0]);
@@ -69,6 +69,11 @@ internal sealed class ModelOptionSet
         if (paths.Distinct().Count() != paths.Length)
         {
             throw new CliException(ExitCode.Usage, "a model is named twice", null, "Give it more --slots instead.");
+        }
+
+        if ((parse.GetValue(_name) ?? []).FirstOrDefault(n => !ModelName.IsValid(n)) is { } foreign)
+        {
+            throw ModelFailures.BadName(foreign);
         }
 
         PerModel.RefuseSurplus(parse, paths.Length, [_slots, _context, _threads, _work, _priceIn, _priceCached, _priceOut, .. _gpu.EachModels]);

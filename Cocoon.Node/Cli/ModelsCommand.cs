@@ -144,6 +144,8 @@ internal static class ModelsCommand
             (bool fits, ModelPlacement? placement) = Place(facts, fit, gpus, available);
             JsonObject document = JsonSerializer.SerializeToNode(facts, ModelJson.Options)!.AsObject();
             document["schema"] = ControlJson.Schema;
+            document["title"] = facts.Name;
+            document["name"] = stored?.Name ?? facts.Name;
             document["stored_as"] = stored?.Name;
             document["model_id"] = stored?.ModelId;
             document["source"] = stored?.Source;
@@ -233,6 +235,7 @@ internal static class ModelsCommand
         JsonObject fit = d["fit"]!.AsObject();
         string Bytes(string field) => Sizes.Words((long)fit[field]!);
         yield return ("name", Words.Printable(d["name"]?.ToString() ?? "-"));
+        yield return ("title", Words.Printable(d["title"]?.ToString() ?? "-"));
         yield return ("stored as", d["stored_as"]?.ToString() ?? "-");
         yield return ("model id", d["model_id"]?.ToString() ?? "- (add it to the store to compute it)");
         yield return ("architecture", Words.Printable($"{d["architecture"]}, {Count(d["parameters"])} parameters, {d["layers"]} layers"));
@@ -283,7 +286,7 @@ internal static class ModelsCommand
         string chosen = name ?? ModelName.FromFile(path);
         return ModelName.IsValid(chosen)
             ? chosen
-            : throw new CliException(ExitCode.Usage, $"'{chosen}' cannot be a name", "names are lower-case letters, digits, dots, dashes and underscores, at most 96");
+            : throw ModelFailures.BadName(chosen);
     }
 
     private static Option<string?> NameOption() => new("--name") { Description = "Name to keep it under (default: the file's)" };

@@ -115,7 +115,7 @@ internal static class ServingCommands
         yield return ("SERVING", $"{d["state"]}  {d["running"]} running  {d["sessions"]} sessions open");
         foreach (JsonObject model in d["models"]!.AsArray().OfType<JsonObject>())
         {
-            yield return ("MODEL", $"{model["name"] ?? "-"}  {model["status"]}  {model["running"]}/{model["slots"]} slots busy");
+            yield return ("MODEL", $"{Words.Printable(model["name"]?.ToString() ?? "-")}  {model["status"]}  {model["running"]}/{model["slots"]} slots busy");
             yield return ("PRICE", $"in {Price(model, "prices", "prompt")}  cached {Price(model, "prices", "cached")}  out {Price(model, "prices", "completion")}  TON per 1,000,000 tokens");
             if ((bool)model["auto_price"]!)
             {

@@ -50,7 +50,7 @@ internal static class UpCommand
             }
 
             NodeOptions node = common.Read(parse, serves ? NodeRole.Provider : NodeRole.Bootstrap, parse.GetValue(relay), parse.GetValue(relaysPeers));
-            IReadOnlyList<ModelServingOptions> served = serves ? [.. models.Read(parse, FindModel).Select(m => m with { ModelName = Hint("name", m.ModelName), StoredModelId = ModelFinder.StoredId(m.ModelPath) })] : [];
+            IReadOnlyList<ModelServingOptions> served = serves ? [.. models.Read(parse, FindModel).Select(AsStored)] : [];
             if (serves && served[0].Upstream is null && !parse.GetValue(anyway))
             {
                 served = await MemoryCheck.PlaceAsync(served, (long)((parse.GetValue(vram) ?? 0) * (1 << 30)), cancellationToken);
@@ -87,6 +87,11 @@ internal static class UpCommand
     private static string Hint(string what, string text) => text.Length <= OfferLimits.MaxText
         ? text
         : throw new CliException(ExitCode.Usage, $"that {what} is too long", $"at most {OfferLimits.MaxText} characters go into an offer");
+
+    /// <summary>A model of the store goes by its name there, unless its owner gave another.</summary>
+    private static ModelServingOptions AsStored(ModelServingOptions model) => ModelFinder.Stored(model.ModelPath) is { } stored
+        ? model with { ModelName = model.ModelName.Length > 0 ? model.ModelName : stored.Name, StoredModelId = stored.ModelId }
+        : model;
 
     private static string FindModel(string? path)
     {

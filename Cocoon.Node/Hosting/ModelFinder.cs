@@ -27,7 +27,7 @@ internal static class ModelFinder
                 "See 'cocoon models list', pull one with 'cocoon models pull OWNER/NAME:QUANT', or leave --model out for the built-in one.");
     }
 
-    /// <summary>The model id that the store keeps for its own file; <c>null</c> for a file outside of it, for which no store has to be there.</summary>
-    public static string? StoredId(string path) =>
-        path.StartsWith(Path.GetFullPath(ModelStore.DefaultRoot) + Path.DirectorySeparatorChar, StringComparison.Ordinal) ? new ModelStore().IdAt(path) : null;
+    /// <summary>The stored model whose file it is; <c>null</c> for a file outside of the store, for which none has to be there.</summary>
+    public static StoredModel? Stored(string path) =>
+        path.StartsWith(Path.GetFullPath(ModelStore.DefaultRoot) + Path.DirectorySeparatorChar, StringComparison.Ordinal) ? new ModelStore().FindAt(path) : null;
 }

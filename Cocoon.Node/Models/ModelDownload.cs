@@ -22,7 +22,6 @@ internal sealed class ModelDownload(HttpClient http, TimeProvider time)
     private const int SegmentSize = 16 << 20;
     private const int Tries = 6;
     private const long MaxSize = 8L << 40;
-    private const long Reserve = 256L << 20;
 
     private static readonly TimeSpan Stall = TimeSpan.FromSeconds(30);
 
@@ -47,7 +46,7 @@ internal sealed class ModelDownload(HttpClient http, TimeProvider time)
             ? kept
             : new DownloadState(file.Address.AbsoluteUri, remote.Validator, remote.Size, SegmentSize, []);
         // What is done, not the file's length: the file has its whole length, and holes, from the first byte on.
-        CheckSpace(folder, file.Name, remote.Size - (remote.HasRanges ? state.Done.Sum(i => Length(state, i)) : 0));
+        DiskSpace.Require(folder, file.Name, remote.Size - (remote.HasRanges ? state.Done.Sum(i => Length(state, i)) : 0), DiskSpace.FreeAt(folder));
         using (SafeFileHandle target = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, FileOptions.Asynchronous))
         {
             RandomAccess.SetLength(target, remote.Size);
@@ -254,17 +253,6 @@ internal sealed class ModelDownload(HttpClient http, TimeProvider time)
 
     private static ModelException Changed(RemoteFile file) =>
         new(ModelErrorCode.DigestMismatch, $"{file.Name} changed on the server while it was downloaded", null, "Pull it again.");
-
-    private static void CheckSpace(string folder, string name, long needed)
-    {
-        long free = new DriveInfo(Path.GetFullPath(folder)).AvailableFreeSpace;
-        if (needed + Reserve > free)
-        {
-            throw new ModelException(
-                ModelErrorCode.NoSpace, $"there is no room for {name}", $"{Sizes.Words(needed + Reserve)} are needed, {Sizes.Words(free)} are free in {folder}",
-                "Remove models with 'cocoon models rm', or set COCOON_MODELS to a folder on a larger disk.");
-        }
-    }
 
     private static long Length(DownloadState state, int segment) => Math.Min(SegmentSize, state.Size - ((long)segment * SegmentSize));
 

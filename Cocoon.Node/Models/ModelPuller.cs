@@ -12,6 +12,7 @@ internal sealed class ModelPuller(HttpClient http, ModelStore store, TimeProvide
         IReadOnlyList<RemoteFile> files = await FindAsync(source, sha256, cancellationToken);
         string chosen = name ?? ModelName.FromFile(files[0].Name);
         string folder = Path.Combine(store.Partial, chosen);
+        store.RemoveUnfinished();
         Directory.CreateDirectory(folder);
         try
         {

@@ -18,6 +18,9 @@ internal sealed class ModelStore
 {
     private const long MaxManifest = 1 << 20;
 
+    /// <summary>Of a copy on its way in.</summary>
+    private const string Unfinished = ".new";
+
     private readonly string _root;
 
     public ModelStore(string? root = null)
@@ -35,6 +38,9 @@ internal sealed class ModelStore
 
     public string Root => _root;
 
+    /// <summary>Bytes free where a folder lies.</summary>
+    internal Func<string, long> FreeBytes { get; init; } = DiskSpace.FreeAt;
+
     public string Partial => Path.Combine(_root, "partial");
 
     public IReadOnlyList<StoredModel> List() =>
@@ -45,8 +51,8 @@ internal sealed class ModelStore
     /// <summary>The file to serve: the first, when the model is split.</summary>
     public string PathOf(StoredModel model) => Path.Combine(_root, "models", model.Name, model.Files[0].Name);
 
-    /// <summary>The id of the stored model that <see cref="PathOf"/> gives this path for; <c>null</c> for other files.</summary>
-    public string? IdAt(string path) => List().FirstOrDefault(m => PathOf(m) == path)?.ModelId;
+    /// <summary>The stored model that <see cref="PathOf"/> gives this path for; <c>null</c> for other files.</summary>
+    public StoredModel? FindAt(string path) => List().FirstOrDefault(m => PathOf(m) == path);
 
     /// <summary>Where the content of one file lies.</summary>
     public string BlobPath(string sha256) => Path.Combine(_root, "blobs", "sha256-" + sha256);
@@ -54,7 +60,7 @@ internal sealed class ModelStore
     /// <summary>Takes files into the store under a name. They were inspected with their digests.</summary>
     /// <param name="folder">Where the files lie now.</param>
     /// <param name="move">Take them away from there instead of copying.</param>
-    /// <exception cref="ModelException">The name stands for other files.</exception>
+    /// <exception cref="ModelException">The name stands for other files, or there is no room for a copy.</exception>
     public async Task<StoredModel> AddAsync(
         string name, string source, string folder, ModelFacts facts, bool move, DateTimeOffset now, CancellationToken cancellationToken)
     {
@@ -66,6 +72,12 @@ internal sealed class ModelStore
         }
 
         StoredModel model = new(name, source, now, facts.ModelId!, facts.Files!, facts with { Files = null });
+        DeleteUnfinished();
+        if (!move)
+        {
+            DiskSpace.Require(_root, name, model.Files.Where(f => !File.Exists(BlobPath(f.Sha256))).Sum(f => f.Size), FreeBytes(_root));
+        }
+
         string links = Path.Combine(_root, "models", name);
         Directory.CreateDirectory(links);
         foreach (ModelFileFact file in model.Files)
@@ -78,6 +90,14 @@ internal sealed class ModelStore
 
         PrivateFile.Write(ManifestPath(name), JsonSerializer.SerializeToUtf8Bytes(model, ModelJson.Options));
         return model;
+    }
+
+    /// <summary>Removes copies that a killed process left half done.</summary>
+    /// <exception cref="StorageException">Another process changes the store.</exception>
+    public void RemoveUnfinished()
+    {
+        using IDisposable held = Lock();
+        DeleteUnfinished();
     }
 
     /// <summary>Forgets a name, and the bytes that no other name uses.</summary>
@@ -145,15 +165,33 @@ internal sealed class ModelStore
             return;
         }
 
-        string temporary = blob + ".new";
-        await using (FileStream source = new(from, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 20, FileOptions.SequentialScan | FileOptions.Asynchronous))
-        await using (FileStream target = new(temporary, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 20, FileOptions.Asynchronous))
+        string temporary = blob + Unfinished;
+        try
         {
-            await source.CopyToAsync(target, cancellationToken);
-            target.Flush(flushToDisk: true);
-        }
+            await using (FileStream source = new(from, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 20, FileOptions.SequentialScan | FileOptions.Asynchronous))
+            await using (FileStream target = new(temporary, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 20, FileOptions.Asynchronous))
+            {
+                await source.CopyToAsync(target, cancellationToken);
+                target.Flush(flushToDisk: true);
+            }
 
-        File.Move(temporary, blob, overwrite: true);
+            File.Move(temporary, blob, overwrite: true);
+        }
+        catch
+        {
+            // On a full disk it is the very space that is missing.
+            File.Delete(temporary);
+            throw;
+        }
+    }
+
+    /// <remarks>Needs the lock: else it is another process's copy.</remarks>
+    private void DeleteUnfinished()
+    {
+        foreach (string left in Directory.GetFiles(Path.Combine(_root, "blobs"), "*" + Unfinished))
+        {
+            File.Delete(left);
+        }
     }
 
     private static StoredModel? Read(string path)
@@ -182,9 +220,13 @@ internal sealed class ModelStore
         {
             return new FileStream(Path.Combine(_root, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
+        catch (IOException exception) when (DiskFault.IsHeld(exception))
+        {
+            throw new StorageException(StorageErrorCode.InUse, $"the model store {_root} is in use by another process");
+        }
         catch (IOException exception)
         {
-            throw new StorageException(StorageErrorCode.InUse, $"the model store {_root} is in use by another process ({exception.Message})");
+            throw new StorageException(StorageErrorCode.WriteFailed, $"the model store {_root} cannot be written: {DiskFault.WordsOf(exception) ?? exception.Message}", exception);
         }
     }
 }

@@ -49,6 +49,11 @@ internal sealed class CocoonDatabase : IAsyncDisposable
             reader.ExecuteScript("PRAGMA query_only=ON;");
             return new CocoonDatabase(writer, reader);
         }
+        catch (SqliteException inner) when (DiskFault.WordsOf(inner) is { } words)
+        {
+            writer?.Dispose();
+            throw new StorageException(StorageErrorCode.WriteFailed, $"{path} cannot be written: {words}.", inner);
+        }
         catch (SqliteException inner)
         {
             writer?.Dispose();
@@ -164,7 +169,8 @@ internal sealed class CocoonDatabase : IAsyncDisposable
         catch (Exception failure)
         {
             RollBack();
-            StorageException refused = new(StorageErrorCode.WriteFailed, "The database could not be written; nothing of this batch was kept.", failure);
+            StorageException refused = new(
+                StorageErrorCode.WriteFailed, $"The database could not be written{(DiskFault.WordsOf(failure) is { } words ? $": {words}" : "")}; nothing of this batch was kept.", failure);
             foreach (PendingWrite pending in batch)
             {
                 pending.Fail(refused);

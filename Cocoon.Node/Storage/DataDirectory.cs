@@ -21,7 +21,7 @@ internal sealed class DataDirectory : IDisposable
 
     public string DatabasePath => System.IO.Path.Combine(Path, "cocoon.db");
 
-    /// <exception cref="StorageException">In use by another process, or open to other users and not ours to narrow.</exception>
+    /// <exception cref="StorageException">In use by another process, on a disk that takes nothing, or open to other users and not ours to narrow.</exception>
     public static DataDirectory Open(string path)
     {
         path = System.IO.Path.GetFullPath(path);
@@ -31,7 +31,7 @@ internal sealed class DataDirectory : IDisposable
         }
         catch (Exception inner) when (inner is IOException or UnauthorizedAccessException)
         {
-            throw new StorageException(StorageErrorCode.Permissions, $"The data directory {path} cannot be made; give another with --data. ({inner.Message})", inner);
+            throw new StorageException(StorageErrorCode.Permissions, $"The data directory {path} cannot be made; give another with --data. ({DiskFault.WordsOf(inner) ?? inner.Message})", inner);
         }
 
         string lockPath = System.IO.Path.Combine(path, "lock");
@@ -48,6 +48,11 @@ internal sealed class DataDirectory : IDisposable
         catch (UnauthorizedAccessException inner)
         {
             throw new StorageException(StorageErrorCode.Permissions, $"{lockPath} may not be written by this user.", inner);
+        }
+        catch (IOException inner) when (!DiskFault.IsHeld(inner))
+        {
+            throw new StorageException(
+                StorageErrorCode.WriteFailed, $"The data directory {path} cannot be written: {DiskFault.WordsOf(inner) ?? inner.Message}. Give another with --data.", inner);
         }
         catch (IOException inner)
         {

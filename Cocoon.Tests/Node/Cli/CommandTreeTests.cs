@@ -113,6 +113,16 @@ public sealed class CommandTreeTests
         Assert.That(() => models.Read(up.Parse(line), path => path ?? "built-in"), Throws.InstanceOf<CliException>().With.Message.EqualTo(words));
     }
 
+    [TestCase("UPPER/..bad", "'UPPER/..bad' cannot be a name"), TestCase("ev\e[31mil", "'ev\e[31mil' cannot be a name"), TestCase("two\nlines", "'two\nlines' cannot be a name")]
+    public void NameInOffers_IsOneThatTheStoreWouldTake(string name, string words)
+    {
+        ModelOptionSet models = new();
+        Command up = new("up");
+        models.AddTo(up);
+        Assert.That(() => models.Read(up.Parse(["--name", name]), path => path ?? "built-in"), Throws.InstanceOf<CliException>().With.Message.EqualTo(words));
+        Assert.That(models.Read(up.Parse(["--name", "qwen3-8b_q4.k"]), path => path ?? "built-in")[0].ModelName, Is.EqualTo("qwen3-8b_q4.k"));
+    }
+
     [TestCase("events")]
     [TestCase("gossip tail")]
     [TestCase("peers")]

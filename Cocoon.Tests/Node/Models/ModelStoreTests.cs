@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Cocoon.Node.Models;
+using Cocoon.Node.Storage;
 using Cocoon.Tests.Node.Storage;
 using NUnit.Framework;
 
@@ -64,8 +65,8 @@ public sealed class ModelStoreTests
         StoredModel again = await AddAsync(byAnotherName ? "two" : "one", "these");
         Assert.That(await _store.FindDamageAsync(again, CancellationToken.None), Is.Empty);
         Assert.That(await _store.FindDamageAsync(model, CancellationToken.None), Is.Empty, "the bytes are shared");
-        Assert.That(_store.IdAt(_store.PathOf(model)), Is.EqualTo(model.ModelId));
-        Assert.That(_store.IdAt(_folder.File("elsewhere")), Is.Null);
+        Assert.That(_store.FindAt(_store.PathOf(model))?.ModelId, Is.EqualTo(model.ModelId));
+        Assert.That(_store.FindAt(_folder.File("elsewhere")), Is.Null);
     }
 
     [TestCase("{"), TestCase("null"), TestCase("""{"name":"../x","files":[]}"""), TestCase("""{"name":"x","files":[{"name":"../../etc","size":1,"sha256":"00"}]}""")]
@@ -109,12 +110,66 @@ public sealed class ModelStoreTests
         Assert.That(MemoryFit.MostSlots(Facts, 8192, 1L << 30), Is.Zero);
     }
 
-    private async Task<StoredModel> AddAsync(string name, string content)
+    [Test]
+    public async Task Add_WithoutRoomForACopy_IsRefusedBeforeAByteIsWritten()
+    {
+        _store = new ModelStore(_store.Root) { FreeBytes = _ => 256L << 20 };
+        ModelException refused = (await Assert.ThrowsAsync<ModelException>(() => AddAsync("one", "these")))!;
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(refused.Code, Is.EqualTo(ModelErrorCode.NoSpace));
+            Assert.That(refused.Why, Does.Contain("256.0 MiB are free"));
+            Assert.That(Directory.GetFiles(Path.Combine(_store.Root, "blobs")), Is.Empty);
+            Assert.That(_store.List(), Is.Empty);
+        }
+    }
+
+    [Test]
+    public async Task Add_OfBytesThatAreThere_NeedsNoRoom()
+    {
+        await AddAsync("one", "these");
+        _store = new ModelStore(_store.Root) { FreeBytes = _ => 256L << 20 };
+        Assert.That((await AddAsync("two", "these")).Name, Is.EqualTo("two"));
+    }
+
+    [Test]
+    public async Task Add_CopyThatFails_LeavesNothing()
+    {
+        await Assert.ThatAsync(() => AddAsync("one", "these", new CancellationToken(canceled: true)), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(Directory.GetFiles(Path.Combine(_store.Root, "blobs")), Is.Empty);
+    }
+
+    [TestCase(false), TestCase(true)]
+    public async Task CopyOfAKilledProcess_IsRemovedByTheNext(bool pulls)
+    {
+        string left = _store.BlobPath(new string('a', 64)) + ".new";
+        await File.WriteAllTextAsync(left, "half");
+        if (pulls)
+        {
+            _store.RemoveUnfinished();
+        }
+        else
+        {
+            await AddAsync("one", "these");
+        }
+
+        Assert.That(left, Does.Not.Exist);
+    }
+
+    [Test]
+    public async Task Add_WhileAnotherProcessChangesTheStore_SaysSo()
+    {
+        await using FileStream other = new(Path.Combine(_store.Root, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        StorageException refused = (await Assert.ThrowsAsync<StorageException>(() => AddAsync("one", "these")))!;
+        Assert.That(refused.Code, Is.EqualTo(StorageErrorCode.InUse));
+    }
+
+    private async Task<StoredModel> AddAsync(string name, string content, CancellationToken cancellationToken = default)
     {
         string file = _folder.File("m.gguf");
-        await File.WriteAllTextAsync(file, content);
+        await File.WriteAllTextAsync(file, content, cancellationToken);
         string digest = Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(content)));
         ModelFacts facts = Facts with { ModelId = digest, Files = [new ModelFileFact("m.gguf", content.Length, digest)] };
-        return await _store.AddAsync(name, file, _folder.Path, facts, move: false, DateTimeOffset.UnixEpoch, CancellationToken.None);
+        return await _store.AddAsync(name, file, _folder.Path, facts, move: false, DateTimeOffset.UnixEpoch, cancellationToken);
     }
 }
