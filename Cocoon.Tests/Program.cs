@@ -9,6 +9,17 @@ namespace Cocoon.Tests;
 /// <summary>Tests run through the test host; the executable's own entry offers the helper programs the tests and scripts start.</summary>
 internal static class Program
 {
+    private const string Usage = """
+        Tests run with scripts/test, or: dotnet test Cocoon.Tests -c Release --filter FullyQualifiedName~NAME
+
+        Programs for people in this executable, each with --help:
+          libp2p-peer    a bare node of our libp2p stack, driven by JSON lines
+          simulate       the whole network under virtual time (scripts/simulate)
+          fuzz           random input for every parser (scripts/fuzz)
+
+        The others are what tests and scripts start.
+        """;
+
     private static async Task<int> Main(string[] args)
     {
         switch (args)
@@ -64,6 +75,9 @@ internal static class Program
                 return await Benchmarks.NetBenchTool.RunAsync(rest, Console.In, Console.Out, Console.Error);
             case [Benchmarks.SealingBenchTool.Verb]:
                 return Benchmarks.SealingBenchTool.Run(Console.Out);
+            case [] or ["--help" or "-h"]:
+                await Console.Out.WriteLineAsync(Usage);
+                return 0;
             default:
                 await Console.Error.WriteLineAsync($"unknown tool '{(args.Length > 0 ? args[0] : "")}'");
                 return 2;

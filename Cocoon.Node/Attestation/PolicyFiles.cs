@@ -1,3 +1,4 @@
+using Cocoon.Node.Cli;
 using Cocoon.Protocol.Attestation;
 
 namespace Cocoon.Node.Attestation;
@@ -7,7 +8,8 @@ internal static class PolicyFiles
 {
     public const string FileName = "policy.json";
 
-    /// <exception cref="FormatException">The file is missing or has a mistake; a policy that cannot be read is never replaced by another.</exception>
+    /// <exception cref="CliException">The named file is missing.</exception>
+    /// <exception cref="FormatException">The file has a mistake; a policy that cannot be read is never replaced by another.</exception>
     /// <param name="isForPrinting">An empty file counts as none: it is what a shell makes of the one that the policy is about to be written to.</param>
     public static AppraisalPolicy Read(string? named, string dataDirectory, bool isForPrinting = false)
     {
@@ -15,7 +17,7 @@ internal static class PolicyFiles
         FileInfo file = new(path);
         if (!file.Exists || (isForPrinting && named is null && file.Length == 0))
         {
-            return named is null ? AppraisalPolicy.Default : throw new FormatException($"there is no policy file {path}");
+            return named is null ? AppraisalPolicy.Default : throw new CliException(ExitCode.NotFound, $"there is no policy file {path}");
         }
 
         if (file.Length > AppraisalPolicyFile.MaxSize)

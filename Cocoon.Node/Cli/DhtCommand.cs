@@ -53,7 +53,7 @@ internal static class DhtCommand
         rows.AddTo(command);
         command.Run(async (parse, cancellationToken) =>
         {
-            TimeSpan wait = RowOptionSet.ParseInterval(parse.GetValue(timeout));
+            TimeSpan wait = RowOptionSet.ParseInterval(parse.GetValue(timeout), timeout.Name);
             await using ObservedNode node = await source.OpenAsync(parse, cancellationToken);
             string query = $"{path}{Uri.EscapeDataString(parse.GetValue(wanted)!)}&{Limit(wait)}";
             if (node.IsEphemeral)
@@ -76,7 +76,7 @@ internal static class DhtCommand
         source.AddTo(command);
         command.Run(async (parse, cancellationToken) =>
         {
-            TimeSpan wait = RowOptionSet.ParseInterval(parse.GetValue(timeout));
+            TimeSpan wait = RowOptionSet.ParseInterval(parse.GetValue(timeout), timeout.Name);
             await using ObservedNode node = await source.OpenAsync(parse, cancellationToken);
             JsonObject document = await node.Client.GetAsync($"/control/dht/value?key={Uri.EscapeDataString(parse.GetValue(key)!)}&{Limit(wait)}", wait + ListCommand.Wait, cancellationToken);
             RowWriter.WriteObject(document, parse.GetValue(output), Lines, Console.Out);
@@ -96,7 +96,7 @@ internal static class DhtCommand
         Command command = new("put", "Publish a value signed by this node, kept by strangers while this node runs\n\nExample: cocoon dht put status 'back at noon'") { name, value, hex, timeout, output, data };
         command.Run(async (parse, cancellationToken) =>
         {
-            TimeSpan wait = RowOptionSet.ParseInterval(parse.GetValue(timeout));
+            TimeSpan wait = RowOptionSet.ParseInterval(parse.GetValue(timeout), timeout.Name);
             using Control.ControlClient client = new(parse.GetValue(data)!);
             JsonObject request = new() { ["name"] = parse.GetValue(name), [parse.GetValue(hex) ? "hex" : "value"] = parse.GetValue(value) };
             JsonObject document = await client.PostAsync($"/control/dht/value?{Limit(wait)}", request, wait + ListCommand.Wait, cancellationToken);

@@ -41,6 +41,10 @@ internal static class GossipCommand
         new("queued", "QUEUED", IsRight: true) { IsVolatile = true },
     ];
 
+    /// <summary>A throwaway peer learns of models, and so of their topics, from the directories that their providers publish.</summary>
+    private const string Newcomer =
+        "heard at once: the topic of directories (…/models/1); the offers of a model only after the next directory has named it. A node that runs hears both all the time.";
+
     public static Command Build() => new("gossip", "Gossipsub as this node takes part in it")
     {
         ListCommand.Build("topics", "Topics joined or published to\n\nExample: cocoon gossip topics", "/control/gossip/topics", "topics", TopicColumns),
@@ -65,6 +69,11 @@ internal static class GossipCommand
             EventTape tape = new(parse.GetValue(output), parse.GetValue(count));
             await using ObservedNode node = await source.OpenAsync(parse, cancellationToken);
             string? wanted = parse.GetValue(topic);
+            if (node.IsEphemeral)
+            {
+                await Console.Error.WriteLineAsync(Newcomer);
+            }
+
             return await tape.PrintAsync(
                 node.Client.EventsAsync("/control/events?types=gossip", cancellationToken),
                 e => wanted is null || ((string?)e["topic"])?.Contains(wanted, StringComparison.Ordinal) == true,

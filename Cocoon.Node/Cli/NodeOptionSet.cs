@@ -52,21 +52,21 @@ internal sealed class NodeOptionSet
 
     public bool PrintsReadyJson(ParseResult parse) => parse.GetValue(_json);
 
-    /// <exception cref="CliException">An endpoint is not a URL.</exception>
+    /// <exception cref="CliException">An endpoint is not a URL, or a file is missing.</exception>
     public NodeOptions Read(ParseResult parse, NodeRole role, bool forwardsCircuits = false, bool relaysPeers = false) => new()
     {
         Role = role,
         DataDirectory = Path.GetFullPath(parse.GetValue(_data)!),
         Network = parse.GetValue(_network)!,
         TonEndpoints = [.. parse.GetValue(_ton)!.Select(ParseEndpoint)],
-        TonConfig = parse.GetValue(_tonConfig),
+        TonConfig = parse.GetValue(_tonConfig) is { } config && !Path.Exists(config) ? throw new CliException(ExitCode.NotFound, $"there is no TON configuration {config}") : parse.GetValue(_tonConfig),
         Listen = parse.GetValue(_listen)!,
         Bootstrap = parse.GetValue(_bootstrap)!,
         Registry = parse.GetValue(_registry),
         AllowPrivateAddresses = parse.GetValue(_private),
         UsesMdns = !parse.GetValue(_noMdns),
         MapsPorts = !parse.GetValue(_noMapping),
-        ConfigPath = parse.GetValue(_config) is { } config ? Path.GetFullPath(config) : null,
+        ConfigPath = parse.GetValue(_config) is { } file ? Path.GetFullPath(file) : null,
         ForwardsCircuits = forwardsCircuits,
         RelaysPeers = relaysPeers,
         PassphraseFile = parse.GetValue(_passphrase),

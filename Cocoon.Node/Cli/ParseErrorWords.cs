@@ -9,6 +9,9 @@ internal static class ParseErrorWords
     /// <summary>How the parser's own words go on when a value cannot be converted: with the name of a type.</summary>
     private const string OfType = "as expected type '";
 
+    /// <summary>The parser's words for a command that only holds others, given alone.</summary>
+    private const string NoVerb = "Required command was not provided.";
+
     /// <summary>One line per mistake; a value that is empty is that and nothing else.</summary>
     public static IReadOnlyList<string> Of(ParseResult parsed)
     {
@@ -16,7 +19,9 @@ internal static class ParseErrorWords
         return [.. parsed.Errors.Where(e => !IsBlank(e.SymbolResult) || blank.Contains(e.Message)).Select(Of).Distinct()];
     }
 
-    private static string Of(ParseError error) => TypeOf(error.SymbolResult) is { } type && error.Message.Contains(OfType, StringComparison.Ordinal)
+    private static string Of(ParseError error) => error is { Message: NoVerb, SymbolResult: CommandResult { Command: { Subcommands.Count: > 0 } parent } }
+        ? $"'{parent.Name}' needs one of these after it: {string.Join(", ", parent.Subcommands.Where(c => !c.Hidden).Select(c => c.Name))}"
+        : TypeOf(error.SymbolResult) is { } type && error.Message.Contains(OfType, StringComparison.Ordinal)
         ? $"'{string.Join(' ', error.SymbolResult!.Tokens.Select(t => t.Value))}' is no {WordFor(type)}: {NameOf(error.SymbolResult)}"
         : error.Message;
 

@@ -41,12 +41,12 @@ internal static class PingCommand
             string target = parse.GetValue(peer)!;
             bool direct = parse.GetValue(untilDirect);
             int wanted = parse.GetValue(count) ?? (direct ? DefaultCountUntilDirect : DefaultCount);
-            TimeSpan wait = RowOptionSet.ParseInterval(parse.GetValue(timeout));
+            TimeSpan wait = RowOptionSet.ParseInterval(parse.GetValue(timeout), timeout.Name);
             await using ObservedNode node = await source.OpenAsync(parse, cancellationToken, needsJoining: !target.StartsWith('/'));
             Run run = new(node.Client, Path(target, wait), wait, parse.GetValue(output));
             try
             {
-                await run.SendAsync(wanted, RowOptionSet.ParseInterval(parse.GetValue(interval)), direct, cancellationToken);
+                await run.SendAsync(wanted, RowOptionSet.ParseInterval(parse.GetValue(interval), interval.Name), direct, cancellationToken);
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested && run.Sent > 0)
             {

@@ -8,7 +8,8 @@ namespace Cocoon.Node.Cli;
 /// <summary>The policy that a command appraises by: the file it names, else that of the light client that runs here, else the data directory's.</summary>
 internal static class PolicySource
 {
-    /// <exception cref="FormatException">The file is missing or has a mistake, or the node's policy cannot be read.</exception>
+    /// <exception cref="CliException">The named file is missing.</exception>
+    /// <exception cref="FormatException">The file has a mistake, or the node's policy cannot be read.</exception>
     public static async Task<AppraisalPolicy> ReadAsync(string? named, string dataDirectory, CancellationToken cancellationToken, bool isForPrinting = false)
     {
         if (named is null

@@ -108,7 +108,8 @@ internal static class NodeServices
     {
         services.AddSingleton<WalletStore>();
         services.AddSingleton(provider => WalletOpening.Open(
-            provider.GetRequiredService<WalletStore>(), provider.GetRequiredService<NetworkProfile>(), provider.GetRequiredService<NodeOptions>()));
+            provider.GetRequiredService<WalletStore>(), provider.GetRequiredService<NetworkProfile>(), provider.GetRequiredService<NodeOptions>(),
+            provider.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(WalletOpening).FullName!)));
         services.AddSingleton<SqliteOutboxStore>().AddSingleton<IOutboxStore>(provider => CrashPoint.IsArmed
             ? new CrashableOutbox(provider.GetRequiredService<SqliteOutboxStore>())
             : provider.GetRequiredService<SqliteOutboxStore>());

@@ -105,6 +105,8 @@ public sealed class WalletCommandTests
 
     /// <summary>What is wrong with what was typed is said before anything else is looked for.</summary>
     [TestCase(4, "there is no voucher file /nonexist", "watchtower", "/nonexist")]
+    [TestCase(4, "there is no TON configuration /nonexist", "client", "--ton-config", "/nonexist")]
+    [TestCase(4, "there is no policy file /nonexist", "client", "--policy", "/nonexist", "--ton", "http://127.0.0.1:1/api/v2")]
     [TestCase(2, "--deposit 0 opens no channel", "client", "--deposit", "0", "--ton", "http://127.0.0.1:1/api/v2")]
     [TestCase(2, "--evidence is empty", "attest", "verify", "--kind", "tdx", "--evidence", "")]
     [CancelAfter(60_000)]

@@ -25,6 +25,24 @@ internal sealed class Libp2pPeerTool : IAsyncDisposable
 {
     public const string Verb = "libp2p-peer";
 
+    private const string Usage = """
+        libp2p-peer: a bare node of our libp2p stack, driven by JSON lines on stdin, answered on stdout
+
+          --listen ADDR           multiaddr to listen on (/ip4/127.0.0.1/tcp/0); may be repeated
+          --topic T               gossipsub topic to subscribe to; may be repeated
+          --kad-protocol ID       take part in a DHT of this protocol
+          --kad-mode server|client
+          --value-ns NS           namespace of values that the DHT keeps; may be repeated
+          --relay                 relay for others
+          --auto-relay            find a relay when nobody can dial it
+          --reserve ADDR          hold a reservation with this relay; may be repeated
+          --punch-only            reach peers behind NATs by hole punching alone
+          --public-only           loopback and private addresses are not dialled
+
+        The first line out is {"peer_id":…,"addrs":[…]}. A command is {"id":1,"op":"ping","addr":"/ip4/…/p2p/…"}, its answer has the
+        same id and "ok"; lines with "event" tell what happens. scripts/interop/README.md lists the ops. It ends when stdin closes.
+        """;
+
     private static readonly TimeSpan ReserveTimeout = TimeSpan.FromSeconds(20);
 
     private readonly Ed25519PrivateKey _key = Ed25519PrivateKey.Generate();
@@ -74,6 +92,12 @@ internal sealed class Libp2pPeerTool : IAsyncDisposable
 
     public static async Task<int> RunAsync(string[] arguments, TextReader input, TextWriter output, TextWriter errors)
     {
+        if (arguments is ["--help" or "-h", ..])
+        {
+            await output.WriteLineAsync(Usage);
+            return 0;
+        }
+
         Dictionary<string, List<string>> options = [];
         HashSet<string> flags = [];
         for (int i = 0; i < arguments.Length; i += 2)
@@ -194,6 +218,7 @@ internal sealed class Libp2pPeerTool : IAsyncDisposable
     {
         string Text(string name) => (string?)(command[name] ?? command[Alias(name)]) ?? throw new ArgumentException($"'{name}' is missing");
         long Number(string name) => (long?)command[name] ?? 0;
+        ulong Size(string name) => Number(name) is >= 0 and var size ? (ulong)size : throw new ArgumentException($"'{name}' is below 0");
         switch (operation)
         {
             case "dial":
@@ -203,7 +228,8 @@ internal sealed class Libp2pPeerTool : IAsyncDisposable
             case "echo":
                 return await EchoAsync(await TargetAsync(command, cancellationToken), command["size"] is null ? 1024 : (int)Number("size"), cancellationToken);
             case "perf":
-                return await MeasureAsync(await TargetAsync(command, cancellationToken), (ulong)Number("upload"), (ulong)Number("download"), cancellationToken);
+                (ulong upload, ulong download) = (Size("upload"), Size("download"));
+                return await MeasureAsync(await TargetAsync(command, cancellationToken), upload, download, cancellationToken);
             case "peers":
                 return new JsonObject
                 {

@@ -42,6 +42,25 @@ public sealed class Libp2pPeerToolTests
         Assert.That(errors.ToString(), Does.StartWith("error: "));
     }
 
+    [Test]
+    public async Task Run_Help_IsAUsageText()
+    {
+        using StringWriter output = new(), errors = new();
+        Assert.That(await Libp2pPeerTool.RunAsync(["--help"], TextReader.Null, output, errors), Is.Zero);
+        Assert.That(output.ToString(), Does.Contain("--kad-protocol").And.Contain("scripts/interop/README.md"));
+        Assert.That(errors.ToString(), Is.Empty);
+    }
+
+    [TestCase("upload"), TestCase("download"), CancelAfter(60_000)]
+    public async Task Perf_OfANegativeSize_IsAnErrorAtOnce(string field, CancellationToken cancellationToken)
+    {
+        using StringWriter output = new(), errors = new();
+        using StringReader input = new($$"""{"id":1,"op":"perf","{{field}}":-1}""");
+        await Libp2pPeerTool.RunAsync([], input, output, errors).WaitAsync(cancellationToken);
+        JsonElement answer = JsonSerializer.Deserialize<JsonElement>(output.ToString().TrimEnd().Split('\n')[^1]);
+        Assert.That(answer.GetProperty("error").GetString(), Is.EqualTo($"'{field}' is below 0"));
+    }
+
     [Test, CancelAfter(60_000)]
     public async Task Run_InputEndsAtOnce_HasSaidWhoItIs_InJsonAlone(CancellationToken cancellationToken)
     {

@@ -62,6 +62,12 @@ internal sealed class RowOptionSet
             return ExitCode.Ok;
         }
 
+        if (options.Format is OutputFormat.Csv or OutputFormat.Json)
+        {
+            throw new CliException(
+                ExitCode.Usage, $"--watch does not go with -o {options.Format.ToString().ToLowerInvariant()}", "what is watched has no end, and each change is a line of its own", "Use -o jsonl, or leave --watch out.");
+        }
+
         TimeSpan interval = ParseInterval(parse.GetValue(_watch));
         bool redraws = options.Format == OutputFormat.Table && !Console.IsOutputRedirected;
         RowChanges changes = new(columns, options.Columns is null ? null : options.Select(columns));
@@ -97,8 +103,9 @@ internal sealed class RowOptionSet
         return ExitCode.Ok;
     }
 
+    /// <param name="option">It was given to.</param>
     /// <exception cref="CliException">Not a time between 0.1 s and an hour.</exception>
-    internal static TimeSpan ParseInterval(string? text)
+    internal static TimeSpan ParseInterval(string? text, string option = "--watch")
     {
         if (text is null)
         {
@@ -115,6 +122,6 @@ internal sealed class RowOptionSet
         return double.TryParse(digits, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value)
             && value * unit >= MinInterval.TotalSeconds && value * unit <= MaxInterval.TotalSeconds
             ? TimeSpan.FromSeconds(value * unit)
-            : throw new CliException(ExitCode.Usage, $"'{text}' is no interval", "0.1 s to one hour is allowed", "For example --watch=2s, 500ms or 1m.");
+            : throw new CliException(ExitCode.Usage, $"'{text}' is no interval", "0.1 s to one hour is allowed", $"For example {option}=2s, 500ms or 1m.");
     }
 }

@@ -99,6 +99,8 @@ public sealed class CommandTreeTests
     [TestCase(new[] { "chat", "--max-tokens", "-1", "Hello?" }, "--max-tokens -1 is out of range: 1 to 4194304 is allowed")]
     [TestCase(new[] { "chat", "" }, "PROMPT is empty")]
     [TestCase(new[] { "verify", "" }, "RECEIPT is empty")]
+    [TestCase(new[] { "bond" }, "'bond' needs one of these after it: show, stake, unbond, rebond, withdraw, publish")]
+    [TestCase(new[] { "registry" }, "'registry' needs one of these after it: show, list, deploy, propose, apply, cancel, revoke")]
     public void Mistake_IsOneLine(string[] line, string words) =>
         Assert.That(ParseErrorWords.Of(CommandTree.Root.Parse(line)), Is.EqualTo(new[] { words }));
 

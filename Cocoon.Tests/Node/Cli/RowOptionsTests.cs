@@ -150,6 +150,22 @@ public sealed class RowOptionsTests
     [TestCase("1e9")]
     public void Interval_ThatIsNone_IsAUsageError(string text) => Assert.That(() => RowOptionSet.ParseInterval(text), Throws.TypeOf<CliException>());
 
+    [Test]
+    public void Interval_ThatIsNone_IsExplainedByTheOptionItWasGivenTo() => Assert.That(
+        Assert.Throws<CliException>(() => RowOptionSet.ParseInterval("abc", "--timeout"))!.Fix, Is.EqualTo("For example --timeout=2s, 500ms or 1m."));
+
+    [TestCase("csv"), TestCase("json")]
+    public async Task Watch_InAFormOfOneDocument_IsRefusedBeforeAnythingIsAsked(string format)
+    {
+        RowOptionSet rows = new();
+        System.CommandLine.Command list = new("list");
+        rows.AddTo(list);
+        CliException refused = (await Assert.ThrowsAsync<CliException>(() => rows.PrintAsync(
+            list.Parse(["--watch", "-o", format]), _ => throw new InvalidOperationException("asked"), "rows", [], footnote: null, CancellationToken.None)))!;
+        Assert.That(refused.ExitCode, Is.EqualTo(ExitCode.Usage));
+        Assert.That(refused.Message, Is.EqualTo($"--watch does not go with -o {format}"));
+    }
+
     private static string Change(JsonObject change) => $"{change["change"]} {change["peer"]!.ToString()[^1]}";
 
     private static IEnumerable<JsonObject> Rows() => RowWriter.Rows(s_document, "peers");
