@@ -118,7 +118,7 @@ internal static class OpenAiRequestReader
     {
         foreach (string field in fields)
         {
-            if (root.TryField(field, out _))
+            if (root.TryField(field, out JsonElement value) && !(value.ValueKind == JsonValueKind.String && value.ValueEquals(""u8)) && !(value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0))
             {
                 throw new OpenAiRequestException($"'{field}' is not supported.", field, "unsupported_parameter");
             }
@@ -219,10 +219,14 @@ internal static class OpenAiRequestReader
             : throw new OpenAiRequestException("'prompt' must be one string or one array of token ids.", "prompt");
     }
 
+    private const double LeastTopP = 1e-6;
+
     private static SamplingOptions ReadSampling(JsonElement root) => new()
     {
         Temperature = (float)(root.Number("temperature", 0, 2) ?? 1),
-        TopP = (float)(root.Number("top_p", 0, 1) ?? 1),
+
+        // OpenAI takes 0: the likeliest token alone, which any share above nothing leaves.
+        TopP = (float)Math.Max(root.Number("top_p", 0, 1) ?? 1, LeastTopP),
         TopK = (int)(root.Integer("top_k", -1, int.MaxValue) is { } k and > 0 ? k : 0),
         MinP = (float)(root.Number("min_p", 0, 1) ?? 0),
         FrequencyPenalty = (float)(root.Number("frequency_penalty", -2, 2) ?? 0),

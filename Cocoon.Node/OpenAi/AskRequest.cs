@@ -16,15 +16,6 @@ internal sealed record AskRequest(
     public const int MaxMessages = 4096;
     private const uint MaxMaxTokens = 1 << 20;
     private const uint MaxChoices = 8;
-    private const int MaxIgnored = 16;
-
-    private static readonly HashSet<string> s_known =
-    [
-        "model", "messages", "prompt", "input", "stream", "stream_options", "max_tokens", "max_completion_tokens", "temperature", "top_p", "n", "stop", "seed",
-        "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs", "response_format", "tools", "tool_choice", "parallel_tool_calls", "user",
-        "reasoning_effort", "chat_template_kwargs", "top_k", "min_p", "repetition_penalty", "ignore_eos", "cocoon", "echo", "suffix", "best_of", "encoding_format", "dimensions",
-        "functions", "audio", "web_search_options",
-    ];
 
     /// <summary>The field without which a request of this kind says nothing.</summary>
     private string Subject => Endpoint switch
@@ -38,6 +29,11 @@ internal sealed record AskRequest(
     public static OpenAiError? Read(JsonElement root, SealedRequest.Types.Endpoint endpoint, out AskRequest? request)
     {
         request = null;
+        if (RequestFields.Refused(root, endpoint) is { } refused)
+        {
+            return refused;
+        }
+
         if (JsonBody.Text(root, "model") is not { Length: > 0 and <= 256 } model)
         {
             return OpenAiError.BadRequest("'model' must be a string that names a model.", "model");
@@ -77,7 +73,7 @@ internal sealed record AskRequest(
 
         AskRequest read = new(
             endpoint, model, stream, usage, limit ?? old, 0, choices ?? 1, extension, JsonBody.Text(root, "user"),
-            [.. root.EnumerateObject().Select(p => p.Name).Where(n => !s_known.Contains(n)).Take(MaxIgnored)]);
+            RequestFields.Ignored(root, endpoint));
         return read.ReadSubject(root, out request);
     }
 

@@ -34,19 +34,37 @@ internal static class JsonBody
         }
         catch (JsonException exception)
         {
-            if (exception.Message.Contains("depth", StringComparison.Ordinal))
-            {
-                return OpenAiError.BadRequest($"The body is nested deeper than {MaxDepth} levels (line {exception.LineNumber + 1}, byte {exception.BytePositionInLine}).", code: "invalid_json");
-            }
-
-            // The parser's message names a position and a character class, never a value of the body.
-            return OpenAiError.BadRequest($"The body is not valid JSON (line {exception.LineNumber + 1}, byte {exception.BytePositionInLine}).", code: "invalid_json");
+            // The parser's own message can name a value of the body.
+            string place = $" (line {exception.LineNumber + 1}, byte {exception.BytePositionInLine})";
+            string what = exception.LineNumber is null ? "The body holds an object with the same name twice."
+                : IsCutOff(body.Span) ? $"The body is not valid JSON: it ends too early{place}."
+                : exception.Message.Contains("maximum configured depth", StringComparison.Ordinal) ? $"The body is nested deeper than {MaxDepth} levels{place}."
+                : $"The body is not valid JSON{place}.";
+            return OpenAiError.BadRequest(what, code: "invalid_json");
         }
         catch (InvalidOperationException)
         {
             // An escape that names half a surrogate pair.
             return OpenAiError.BadRequest("The body holds text that is not Unicode.", code: "invalid_json");
         }
+    }
+
+    /// <summary>All of it would be JSON, if only it went on.</summary>
+    private static bool IsCutOff(ReadOnlySpan<byte> body)
+    {
+        Utf8JsonReader reader = new(body, isFinalBlock: false, new JsonReaderState(new JsonReaderOptions { MaxDepth = MaxDepth }));
+        try
+        {
+            while (reader.Read())
+            {
+            }
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+
+        return true;
     }
 
     /// <summary><c>false</c> when the field is there and no boolean; absent and <c>null</c> count as false.</summary>

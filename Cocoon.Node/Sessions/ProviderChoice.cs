@@ -75,7 +75,9 @@ internal sealed class ProviderChoice(
             tier ? InferenceFailure.TierRefused : InferenceFailure.NoOffer,
             $"every offer of '{ask.Model}' was rejected",
             words,
-            tier
+            tier && ask.Tiers is { } tiers && !tiers.Contains("open")
+                ? $"This API key allows {string.Join(", ", tiers)} only: use another key ('cocoon keys new --tiers …'), or wait for an offer of such a tier."
+                : tier
                 ? "Only tier 'open' is on offer, where nothing protects your prompt from the machine's owner. Allow it with --allow-open, or per request with \"cocoon\": {\"allow_open\": true}."
                 : "See 'cocoon offers --explain'.");
     }

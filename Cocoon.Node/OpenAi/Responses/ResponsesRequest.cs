@@ -21,6 +21,11 @@ internal sealed record ResponsesRequest(AskRequest Ask, byte[] Body, JsonObject 
     public static OpenAiError? Read(JsonElement root, Func<string, JsonArray?> find, out ResponsesRequest? request)
     {
         request = null;
+        if (RequestFields.RefusedByResponses(root) is { } refused)
+        {
+            return refused;
+        }
+
         JsonObject given = JsonObject.Create(root)!;
         foreach (string field in (ReadOnlySpan<string>)["conversation", "prompt"])
         {

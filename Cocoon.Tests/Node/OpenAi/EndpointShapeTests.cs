@@ -109,6 +109,47 @@ public sealed class EndpointShapeTests
         Assert.That(response.Headers.GetValues("x-cocoon-ignored"), Is.EqualTo(new[] { "prediction,verbosity" }));
     }
 
+    /// <summary>The table of README's API page: what asks for something that is not there is refused, whatever the endpoint, before anything leaves.</summary>
+    [TestCase("""{"suffix":"x"}""", "suffix"), TestCase("""{"best_of":2}""", "best_of"), TestCase("""{"functions":[{}]}""", "functions"), TestCase("""{"function_call":"auto"}""", "function_call")]
+    [TestCase("""{"audio":{}}""", "audio"), TestCase("""{"modalities":["text","audio"]}""", "modalities"), TestCase("""{"web_search_options":{}}""", "web_search_options")]
+    [TestCase("""{"suffix":"","best_of":1,"functions":[],"modalities":["text"],"function_call":"none","audio":null}""", null)]
+    public async Task FieldsForWhatIsNotThere_AreRefusedByEveryEndpoint(string fields, string? refused)
+    {
+        await using OpenAiApi api = await OpenAiApi.StartAsync(new ScriptedClient("x"));
+        foreach ((string endpoint, string subject) in new[] { ("chat/completions", "\"messages\":[{\"role\":\"user\",\"content\":\"q\"}]"), ("completions", "\"prompt\":\"q\""), ("responses", "\"input\":\"q\"") })
+        {
+            (HttpStatusCode status, JsonObject answer, _) = await api.PostAsync(endpoint, $"{{\"model\":\"{Model}\",{subject},{fields[1..]}");
+            Assert.That(((string?)answer["error"]?["param"], (string?)answer["error"]?["code"]), Is.EqualTo((refused, refused is null ? null : "unsupported_parameter")), $"{endpoint} {answer}");
+            Assert.That(status, Is.EqualTo(refused is null ? HttpStatusCode.OK : HttpStatusCode.BadRequest), endpoint);
+        }
+    }
+
+    [TestCase("completions", """{"prompt":"q","tools":[{"type":"function","function":{"name":"f"}}]}""", "tools")]
+    [TestCase("responses", """{"input":"q","n":2}""", "n"), TestCase("responses", """{"input":"q","logit_bias":{"1":5}}""", "logit_bias")]
+    public async Task FieldsThatOneEndpointHasNot_AreRefusedThere(string endpoint, string body, string refused)
+    {
+        await using OpenAiApi api = await OpenAiApi.StartAsync(new ScriptedClient("x"));
+        (HttpStatusCode status, JsonObject answer, _) = await api.PostAsync(endpoint, $"{{\"model\":\"{Model}\",{body[1..]}");
+        Assert.That((status, (string?)answer["error"]?["param"]), Is.EqualTo((HttpStatusCode.BadRequest, refused)));
+    }
+
+    [TestCase("""{"a":""", "ends too early"), TestCase("{", "ends too early"), TestCase("[", "ends too early"), TestCase("", "ends too early")]
+    [TestCase("""{"a":1,"a":2}""", "the same name twice"), TestCase("""{"a" 1}""", "is not valid JSON (line 1, byte 5)"), TestCase("{} x", "is not valid JSON (line 1")]
+    public async Task BodyThatIsNoJson_IsToldWhatItIs(string body, string words)
+    {
+        await using OpenAiApi api = await OpenAiApi.StartAsync(new ScriptedClient("x"));
+        (_, JsonObject answer, _) = await api.PostAsync("chat/completions", body);
+        Assert.That((string)answer["error"]!["message"]!, Does.Contain(words));
+    }
+
+    [Test]
+    public async Task BodyNestedTooDeep_IsToldSo()
+    {
+        await using OpenAiApi api = await OpenAiApi.StartAsync(new ScriptedClient("x"));
+        (_, JsonObject answer, _) = await api.PostAsync("chat/completions", $"{{\"a\":{new string('[', 80)}{new string(']', 80)}}}");
+        Assert.That((string)answer["error"]!["message"]!, Does.Contain("nested deeper than 64 levels"));
+    }
+
     [Test]
     public async Task Chat_BodyThatIsNoUnicode_IsAn400()
     {
