@@ -118,7 +118,7 @@ internal static class OpenAiRequestReader
     {
         foreach (string field in fields)
         {
-            if (root.TryField(field, out JsonElement value) && !(value.ValueKind == JsonValueKind.String && value.ValueEquals(""u8)) && !(value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0))
+            if (root.TryField(field, out JsonElement value) && !(value.ValueKind == JsonValueKind.String && value.ValueEquals(""u8)))
             {
                 throw new OpenAiRequestException($"'{field}' is not supported.", field, "unsupported_parameter");
             }

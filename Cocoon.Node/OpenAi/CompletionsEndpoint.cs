@@ -64,16 +64,6 @@ internal sealed class CompletionsEndpoint(AskServices services) : AskEndpoint<Co
             return error;
         }
 
-        if (JsonBody.TryField(root, "suffix", out _))
-        {
-            return OpenAiError.BadRequest("'suffix' is not supported: no model here fills gaps.", "suffix", "unsupported_parameter");
-        }
-
-        if (JsonBody.TryField(root, "best_of", out JsonElement best) && !(best.ValueKind == JsonValueKind.Number && best.TryGetUInt32(out uint of) && of == ask!.Choices))
-        {
-            return OpenAiError.BadRequest("'best_of' is not supported; 'n' gives several answers.", "best_of", "unsupported_parameter");
-        }
-
         if (!JsonBody.TryBoolean(root, "echo", out bool echo))
         {
             return OpenAiError.BadRequest("'echo' must be a boolean.", "echo");

@@ -52,7 +52,7 @@ internal static class RequestFields
     {
         foreach (string field in fields)
         {
-            if (JsonBody.TryField(root, field, out JsonElement value) && !AsksForNothing(field, value))
+            if (JsonBody.TryField(root, field, out JsonElement value) && !AsksForNothing(root, field, value))
             {
                 return OpenAiError.BadRequest($"'{field}' is not supported here.", field, "unsupported_parameter");
             }
@@ -61,14 +61,19 @@ internal static class RequestFields
         return null;
     }
 
-    private static bool AsksForNothing(string field, JsonElement value) => field switch
+    private static bool AsksForNothing(JsonElement root, string field, JsonElement value) => field switch
     {
         "suffix" => value.ValueKind == JsonValueKind.String && value.GetString()!.Length == 0,
-        "best_of" or "n" => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int count) && count == 1,
+        "n" => IsNumber(value, 1),
+
+        // As many tries as answers: nothing to choose from.
+        "best_of" => IsNumber(value, JsonBody.TryField(root, "n", out JsonElement n) && n.ValueKind == JsonValueKind.Number && n.TryGetInt32(out int answers) ? answers : 1),
         "modalities" => value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(m => m.ValueKind == JsonValueKind.String && m.ValueEquals("text"u8)),
-        "functions" or "tools" => value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0,
+        "tools" => value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0,
         "function_call" or "tool_choice" => value.ValueKind == JsonValueKind.String && value.ValueEquals("none"u8),
         "logit_bias" => value.ValueKind == JsonValueKind.Object && !value.EnumerateObject().Any(),
         _ => false,
     };
+
+    private static bool IsNumber(JsonElement value, int wanted) => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number == wanted;
 }
