@@ -56,16 +56,16 @@ public sealed class FaultTests
     [TestCase("steady"), TestCase("batch"), CancelAfter(90_000)]
     public async Task RefusedRequests_InARow_CostNothingAndLeaveTheChannelToTheNext(string shape, CancellationToken cancellationToken)
     {
-        ChatAnswer first = await Chat.StreamAsync(_client, Chat.Ask("First.", shape: shape), cancellationToken);
+        ChatAnswer first = await Chat.StreamAsync(_client, Chat.Ask("First.", _cheap.PeerId, shape), cancellationToken);
         Assert.That(first.ErrorText, Is.Empty);
         for (int i = 0; i < 4; i++)
         {
-            JsonObject mistaken = Chat.Ask("Mistaken.", shape: shape);
+            JsonObject mistaken = Chat.Ask("Mistaken.", _cheap.PeerId, shape);
             mistaken["top_logprobs"] = 3;
             Assert.That((await Chat.StreamAsync(_client, mistaken, cancellationToken)).ErrorText, Does.StartWith("400 "));
         }
 
-        ChatAnswer next = await Chat.StreamAsync(_client, Chat.Ask("Next.", shape: shape), cancellationToken);
+        ChatAnswer next = await Chat.StreamAsync(_client, Chat.Ask("Next.", _cheap.PeerId, shape), cancellationToken);
         Assert.That((next.ErrorText, next.Channel), Is.EqualTo(("", first.Channel)));
     }
 
